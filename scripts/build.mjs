@@ -1,0 +1,110 @@
+/**
+ * Builds `dist/`: the program as ES modules (code splitting keeps what is imported lazily lazy), and the helper
+ * programs in C. Packages with native code stay outside of the bundle and are found in node_modules at run time.
+ *
+ * Without a C compiler the helpers that are already there are kept, else a warning says what will not work.
+ */
+import { execFileSync } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs';
+import { renameSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const EXTERNAL = ['koffi', 'node-pty'];
+const C_COMPILER = process.env.CC ?? 'cc';
+const C_FLAGS = ['-O2', '-static', '-s', '-Wall', '-Wextra', '-Werror'];
+
+/** Some bundled packages are CommonJS and `require` what is built into Node, which ES modules have no word for. */
+const REQUIRE_BANNER =
+  "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);";
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const dist = join(root, 'dist');
+
+await bundle();
+compileHelpers();
+
+async function bundle() {
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  const { metafile } = await build({
+    absWorkingDir: root,
+    entryPoints: ['src/main.ts'],
+    outdir: 'dist',
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20',
+    external: EXTERNAL,
+    define: { ARCH_BUILD_VERSION: JSON.stringify(version) },
+    banner: { js: REQUIRE_BANNER },
+    // all in one folder: files of the package are found relative to import.meta.url, whichever chunk asks
+    chunkNames: '[name]-[hash]',
+    metafile: true,
+    logLevel: 'warning',
+  }).catch(() => process.exit(1)); // esbuild has printed what is wrong
+  removeStaleChunks(new Set(Object.keys(metafile.outputs).map((path) => basename(path))));
+  makeExecutable(join(dist, 'main.js'));
+}
+
+function removeStaleChunks(outputs) {
+  for (const name of readdirSync(dist)) {
+    if (name.endsWith('.js') && !outputs.has(name)) rmSync(join(dist, name));
+  }
+}
+
+function makeExecutable(program) {
+  const text = readFileSync(program, 'utf8');
+  if (!text.startsWith('#!')) writeFileSync(program, `#!/usr/bin/env node\n${text}`);
+  chmodSync(program, 0o755);
+}
+
+function compileHelpers() {
+  const sources = join(root, 'emulators/native');
+  const names = readdirSync(sources)
+    .filter((name) => name.endsWith('.c'))
+    .map((name) => basename(name, '.c'));
+  mkdirSync(join(dist, 'native'), { recursive: true });
+  const scratch = mkdtempSync(join(dist, 'native-'));
+  try {
+    if (canCompile(scratch)) for (const name of names) compile(join(sources, `${name}.c`), scratch);
+    else warnOfMissing(names);
+  } finally {
+    rmSync(scratch, { recursive: true });
+  }
+}
+
+/** A compiler without the static C library is as good as none, and unlike an error in our source not fatal. */
+function canCompile(scratch) {
+  const trial = join(scratch, 'trial.c');
+  writeFileSync(trial, '#include <stdio.h>\nint main(void) { return puts("") < 0; }\n');
+  try {
+    execFileSync(C_COMPILER, ['-static', '-o', join(scratch, 'trial'), trial], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function compile(source, scratch) {
+  const name = basename(source, '.c');
+  const program = join(scratch, name);
+  try {
+    execFileSync(C_COMPILER, [...C_FLAGS, '-o', program, source], { stdio: 'inherit' });
+  } catch {
+    process.stderr.write(`build: ${C_COMPILER} could not compile ${source}\n`);
+    process.exitCode = 1;
+    return;
+  }
+  renameSync(program, join(dist, 'native', name)); // one that is running stays intact
+}
+
+function warnOfMissing(names) {
+  const missing = names.filter((name) => !existsSync(join(dist, 'native', name)));
+  if (missing.length === 0) return;
+  process.stderr.write(
+    `build: warning: ${C_COMPILER} cannot make static programs here, so ${missing.join(', ')} is not built and steps cannot run; ` +
+      'install a C compiler with static libc (Debian: gcc libc6-dev) and build again\n',
+  );
+}

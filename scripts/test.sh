@@ -1,0 +1,17 @@
+#!/bin/sh
+# test.sh (`npm test`): everything, from a fresh clone to the last test.
+#
+# The host is set up, the program built, types, lint and unused code checked, an emulator fetched, and all of the
+# tests run. The last line of the output is `N passed, N failed, N skipped`. Arguments go to vitest.
+set -eu
+cd "$(dirname "$0")/.."
+
+sh scripts/setup-test-host.sh
+sh scripts/install-packages.sh
+npm run --silent build
+npm run --silent static
+
+# Kept between runs, and found there by the tests (vitest.config.ts).
+node dist/main.js --root .cache/test-store emulators fetch aarch64 >/dev/null
+
+exec node_modules/.bin/vitest run "$@"

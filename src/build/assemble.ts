@@ -1,0 +1,66 @@
+/** The end of a build: config, manifest and index documents, into the store. */
+import type { Descriptor } from '../oci/descriptor.ts';
+import { formatImageConfig, type ImageConfig } from '../oci/image-config.ts';
+import { buildIndex, buildManifest } from '../oci/manifest.ts';
+import { MEDIA_TYPES } from '../oci/media-types.ts';
+import type { Platform } from '../oci/platform.ts';
+import type { Store } from '../store/store.ts';
+import { creationTime } from './cached-step.ts';
+import type { BuildOptions } from './options.ts';
+import { containerConfigOf, type StageState } from './stage-state.ts';
+
+/** What of a build's options is part of the image. */
+export type ImageOptions = Pick<BuildOptions, 'annotations' | 'labels' | 'sourceDateEpoch'>;
+
+/** Writes one platform's config and manifest; the descriptor names the platform. */
+export function writeManifest(
+  store: Store,
+  state: StageState,
+  { platform, options }: { readonly platform: Platform; readonly options: ImageOptions },
+): Descriptor {
+  const bytes = formatImageConfig(finishedConfig(state, platform, options));
+  const config: Descriptor = {
+    mediaType: MEDIA_TYPES.ociConfig,
+    digest: store.blobs.writeDocument(bytes),
+    size: bytes.length,
+  };
+  const annotations =
+    Object.keys(options.annotations).length === 0 ? {} : { annotations: options.annotations };
+  const manifest = buildManifest({ config, layers: state.layers, ...annotations });
+  store.blobs.writeDocument(manifest.bytes);
+  return { ...manifest.descriptor, platform };
+}
+
+/** A single manifest stands for itself; several get an index. */
+export function writeRoot(store: Store, manifests: readonly Descriptor[]): Descriptor {
+  const [only] = manifests;
+  if (only !== undefined && manifests.length === 1) return only;
+  const index = buildIndex(manifests);
+  store.blobs.writeDocument(index.bytes);
+  return index.descriptor;
+}
+
+/**
+ * The result describes the *target* platform. Its time is its newest step's, so that a rebuild from the cache gives
+ * the same image.
+ */
+function finishedConfig(state: StageState, platform: Platform, options: ImageOptions): ImageConfig {
+  const { OnBuild, Labels, ...container } = containerConfigOf(state);
+  const labels = { ...Labels, ...options.labels };
+  const times = (state.config.history ?? [])
+    .map(({ created }) => created ?? '')
+    .filter((time) => time !== '');
+  const { variant: _variant, ...config } = state.config;
+  return {
+    ...config,
+    created: times.at(-1) ?? creationTime(options),
+    os: platform.os,
+    architecture: platform.architecture,
+    ...(platform.variant === undefined ? {} : { variant: platform.variant }),
+    config: {
+      ...container,
+      ...(Object.keys(labels).length === 0 ? {} : { Labels: labels }),
+      ...(OnBuild === undefined || OnBuild.length === 0 ? {} : { OnBuild }),
+    },
+  };
+}

@@ -1,0 +1,155 @@
+/** FROM: an image of the store, a registry's, or nothing, as the beginning of a stage on one platform. */
+import { ArchBuildError } from '../errors.ts';
+import { unpackLayers } from '../layer/unpack.ts';
+import { chainIdsOf, type ChainId } from '../oci/digest.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import { emptyImageConfig, parseImageConfig, type ImageConfig } from '../oci/image-config.ts';
+import { parseDocument, parseManifest, platformsOf, selectPlatform } from '../oci/manifest.ts';
+import { layerCompression, MEDIA_TYPES } from '../oci/media-types.ts';
+import { formatPlatform, matchesPlatform, platformOfConfig, type Platform } from '../oci/platform.ts';
+import { formatReference, parseReference, withDefaultTag } from '../oci/reference.ts';
+import type { Store } from '../store/store.ts';
+import type { Job, PullPolicy } from './options.ts';
+
+export interface BaseImage {
+  readonly config: ImageConfig;
+  readonly layers: readonly Descriptor[];
+  readonly chain: readonly ChainId[];
+}
+
+const SCRATCH_PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+export function scratchImage(platform: Platform): BaseImage {
+  const config = emptyImageConfig(platform);
+  return { config: { ...config, config: { Env: [SCRATCH_PATH] } }, layers: [], chain: [] };
+}
+
+export interface PullOptions {
+  readonly pull: PullPolicy;
+  /** Registries that are spoken to without TLS. */
+  readonly insecure: readonly string[];
+}
+
+/** Remembers which image a reference meant, so that all platforms and stages of a build see the same one. */
+export class BaseImages {
+  readonly #job: Job;
+  readonly #options: PullOptions;
+  readonly #roots = new Map<string, Promise<Descriptor>>();
+
+  constructor(job: Job, options: PullOptions) {
+    this.#job = job;
+    this.#options = options;
+  }
+
+  /** Throws IMAGE_NOT_FOUND, PLATFORM_NOT_FOUND (naming what exists), REFERENCE_INVALID, NETWORK… */
+  async get(text: string, platform: Platform): Promise<BaseImage> {
+    const name = formatReference(withDefaultTag(parseReference(text)));
+    const root = await this.#resolve(name, platform);
+    return readImage(this.#job.store, { name: text, root, platform });
+  }
+
+  async #resolve(name: string, platform: Platform): Promise<Descriptor> {
+    const { store } = this.#job;
+    const { pull } = this.#options;
+    const local = pull === 'always' ? undefined : store.images.find(name)?.root;
+    if (local !== undefined && (pull === 'never' || hasPlatform(store, local, platform))) return local;
+    if (pull === 'never') {
+      throw new ArchBuildError('IMAGE_NOT_FOUND', `no image ${JSON.stringify(name)} in the store`, {
+        hint: 'get it with `arch-build pull`, `load` or `import`, or build without --pull never',
+      });
+    }
+    const key = `${name} ${formatPlatform(platform)}`;
+    const pending = this.#roots.get(key) ?? this.#pull(name, platform, local);
+    this.#roots.set(key, pending);
+    return pending;
+  }
+
+  async #pull(name: string, platform: Platform, local: Descriptor | undefined): Promise<Descriptor> {
+    try {
+      const { pullImage } = await import('../transfer/pull.ts'); // an HTTP client that most builds never need
+      return await pullImage(this.#job, name, { platforms: [platform], insecure: this.#options.insecure });
+    } catch (error) {
+      if (local === undefined || !(error instanceof ArchBuildError)) throw error;
+      throw wrongPlatform(this.#job.store, { name, root: local, platform, cause: error });
+    }
+  }
+}
+
+interface Wanted {
+  readonly name: string;
+  readonly root: Descriptor;
+  readonly platform: Platform;
+}
+
+/** Manifest and config of the wanted platform. Throws PLATFORM_NOT_FOUND, DOCUMENT_INVALID, BLOB_MISSING. */
+export function readImage(store: Store, wanted: Wanted): BaseImage & { readonly manifest: Descriptor } {
+  const manifest = manifestFor(store, wanted);
+  if (manifest === undefined) throw wrongPlatform(store, wanted);
+  const { config: configDescriptor, layers } = parseManifest(store.blobs.readDocument(manifest.digest));
+  const config = parseImageConfig(store.blobs.readDocument(configDescriptor.digest));
+  if (!matchesPlatform(wanted.platform, platformOfConfig(config))) throw wrongPlatform(store, wanted);
+  const chain = chainIdsOf(config.rootfs.diff_ids);
+  if (chain.length !== layers.length) {
+    throw new ArchBuildError(
+      'DOCUMENT_INVALID',
+      `${wanted.name} has ${layers.length} layers and ${chain.length} diff_ids`,
+    );
+  }
+  return { config, layers: layers.map(asOciLayer), chain, manifest };
+}
+
+function manifestFor(store: Store, { root, platform }: Wanted): Descriptor | undefined {
+  const document = parseDocument(store.blobs.readDocument(root.digest), root.mediaType);
+  return document.kind === 'manifest' ? root : selectPlatform(document.index, platform);
+}
+
+function hasPlatform(store: Store, root: Descriptor, platform: Platform): boolean {
+  return platformsInStore(store, root).some((have) => matchesPlatform(platform, have));
+}
+
+/** The platforms whose manifest the store really has. */
+export function platformsInStore(store: Store, root: Descriptor): Platform[] {
+  const document = parseDocument(store.blobs.readDocument(root.digest), root.mediaType);
+  if (document.kind === 'index') {
+    return document.index.manifests.flatMap(({ digest, platform }) =>
+      platform !== undefined && store.blobs.has(digest) ? [platform] : [],
+    );
+  }
+  return [platformOfConfig(parseImageConfig(store.blobs.readDocument(document.manifest.config.digest)))];
+}
+
+function wrongPlatform(
+  store: Store,
+  { name, root, platform, cause }: Wanted & { cause?: unknown },
+): ArchBuildError {
+  const document = parseDocument(store.blobs.readDocument(root.digest), root.mediaType);
+  const exists =
+    document.kind === 'index'
+      ? platformsOf(document.index)
+      : platformsInStore(store, root).map(formatPlatform);
+  return new ArchBuildError(
+    'PLATFORM_NOT_FOUND',
+    `${name} is not available for ${formatPlatform(platform)}`,
+    {
+      hint: `it exists for ${exists.join(', ') || 'no platform'}; build for one of these, or write FROM --platform=`,
+      ...(cause === undefined ? {} : { cause }),
+    },
+  );
+}
+
+/** Our images are OCI images all through: a Docker layer is the same bytes under an OCI media type. */
+function asOciLayer(layer: Descriptor): Descriptor {
+  const types = {
+    none: MEDIA_TYPES.ociLayer,
+    gzip: MEDIA_TYPES.ociLayerGzip,
+    zstd: MEDIA_TYPES.ociLayerZstd,
+  } as const;
+  const compression = layerCompression(layer.mediaType);
+  return compression === undefined ? layer : { ...layer, mediaType: types[compression] };
+}
+
+/** Makes the snapshots of a chain that are not there yet, base first. */
+export async function ensureRootfs(job: Job, image: Pick<BaseImage, 'config' | 'layers'>): Promise<void> {
+  const { layers, config } = image;
+  await unpackLayers(job.store, { layers, diffIds: config.rootfs.diff_ids }, job.signal);
+}

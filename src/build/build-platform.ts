@@ -1,0 +1,118 @@
+/** One platform of a build: the stages the target needs, in order, to a manifest. */
+import { ArchBuildError, atLocation } from '../errors.ts';
+import type { Emulation } from '../emulation/ladder.ts';
+import { expandWord, type Scope } from '../kubefile/expand.ts';
+import type { FromInstruction, Kubefile, Stage } from '../kubefile/instruction.ts';
+import { findBaseStage, findCopyStage, selectStages } from '../kubefile/select-stages.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import { parsePlatform, type Platform } from '../oci/platform.ts';
+import { writeManifest } from './assemble.ts';
+import { ensureRootfs, scratchImage, type BaseImages } from './base-image.ts';
+import type { BuildContext } from './context.ts';
+import type { BuildOptions, Job } from './options.ts';
+import { globalArgs, platformArgs, scopeOf, type ArgSources } from './scope.ts';
+import { beginStage, type StageState } from './stage-state.ts';
+import { runStage } from './stage-runner.ts';
+
+export interface PlatformBuild {
+  readonly job: Job;
+  readonly options: BuildOptions;
+  readonly kubefile: Kubefile;
+  readonly emulation: Emulation;
+  readonly bases: BaseImages;
+  /** Opened when the first COPY needs it. */
+  readonly context: () => BuildContext;
+  readonly hostPlatform: Platform;
+}
+
+export async function buildPlatform(build: PlatformBuild, target: Platform): Promise<Descriptor> {
+  const { job, kubefile, options } = build;
+  const done = new Map<number, StageState>();
+  let last: StageState | undefined;
+  for (const stage of selectStages(kubefile, options.target, fromScope(build, target))) {
+    last = await buildStage(build, { stage, target, done });
+    done.set(stage.index, last);
+  }
+  if (last === undefined) throw new ArchBuildError('KUBEFILE_SEMANTICS', `${kubefile.file} has no FROM`);
+  return writeManifest(job.store, last, { platform: target, options });
+}
+
+/** What words of FROM see: ARGs before the first FROM, the platform ARGs and what --build-arg gives them. */
+function fromScope({ kubefile, options, hostPlatform }: PlatformBuild, target: Platform): Scope {
+  const sources = { buildArgs: options.buildArgs, platformArgs: platformArgs(hostPlatform, target, '') };
+  const globals = globalArgs(kubefile.globalArgs, sources, { escape: kubefile.escape });
+  return scopeOf(new Map([...sources.platformArgs, ...globals]));
+}
+
+interface StageBuild {
+  readonly stage: Stage;
+  readonly target: Platform;
+  readonly done: ReadonlyMap<number, StageState>;
+}
+
+async function buildStage(build: PlatformBuild, { stage, target, done }: StageBuild): Promise<StageState> {
+  const { job, options, kubefile } = build;
+  const words = { escape: kubefile.escape };
+  const sources = {
+    buildArgs: options.buildArgs,
+    platformArgs: platformArgs(build.hostPlatform, target, stage.name ?? String(stage.index)),
+  };
+  const args: ArgSources = { ...sources, globals: globalArgs(kubefile.globalArgs, sources, words) };
+  const begin = await beginFrom(build, stage.from, { stage, target, done, args });
+  return runStage(
+    {
+      job,
+      options,
+      kubefile,
+      target,
+      emulation: build.emulation,
+      context: build.context,
+      dialect: kubefile.dialect,
+      words: { ...words, args },
+      ensureRootfs: (state) => ensureRootfs(job, state),
+      stageOrImage: (name) => fromSource(build, name, { stage, target, done, args }),
+    },
+    stage,
+    begin,
+  );
+}
+
+async function beginFrom(
+  build: PlatformBuild,
+  from: FromInstruction,
+  context: FromContext,
+): Promise<StageState> {
+  const { kubefile } = build;
+  const scope = scopeOf(new Map([...context.args.platformArgs, ...context.args.globals]));
+  const expand = (word: string): string => expandWord(word, scope, { escape: kubefile.escape });
+  try {
+    const image = expand(from.image);
+    const platform = from.platform === undefined ? context.target : parsePlatform(expand(from.platform));
+    const earlier = findBaseStage(kubefile, image, context.stage.index);
+    const state = earlier === undefined ? undefined : context.done.get(earlier.index);
+    if (state !== undefined) return beginStage(state.platform, state);
+    if (image === '')
+      throw new ArchBuildError('KUBEFILE_SEMANTICS', `FROM ${from.image} names no image after expansion`);
+    if (image.toLowerCase() === 'scratch') return beginStage(platform, scratchImage(platform));
+    return beginStage(platform, await build.bases.get(image, platform));
+  } catch (error) {
+    const { line, column } = from.range.start;
+    const sourceLine = kubefile.text.split('\n')[line - 1] ?? '';
+    throw atLocation(error, { file: kubefile.file, line, column, sourceLine });
+  }
+}
+
+interface FromContext extends StageBuild {
+  readonly args: ArgSources;
+}
+
+/** `--from=`: a stage by number or name, else an image. Throws KUBEFILE_SEMANTICS for a stage that comes later. */
+async function fromSource(
+  build: PlatformBuild,
+  name: string,
+  { stage, target, done }: FromContext,
+): Promise<StageState> {
+  const found = findCopyStage(build.kubefile, stage, name);
+  const state = found === undefined ? undefined : done.get(found.index);
+  return state ?? beginStage(target, await build.bases.get(name, target));
+}

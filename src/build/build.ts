@@ -1,0 +1,87 @@
+/** A whole build: every platform, then all tags together or none. */
+import { parseKubefile } from '../kubefile/parse.ts';
+import { selectStages } from '../kubefile/select-stages.ts';
+import type { Kubefile } from '../kubefile/instruction.ts';
+import type { EmulationRequest } from '../emulation/emulation-request.ts';
+import { openEmulation } from '../emulation/ladder.ts';
+import { hostPlatform } from '../emulation/host.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import { writeRoot } from './assemble.ts';
+import { BaseImages } from './base-image.ts';
+import { buildPlatform } from './build-platform.ts';
+import { writeBuildRecord } from './build-record.ts';
+import { openContext } from './context.ts';
+import type { BuildOptions, Job } from './options.ts';
+
+export interface BuildResult {
+  /** What the tags name: an index for several platforms, else a manifest. */
+  readonly root: Descriptor;
+  readonly manifests: readonly Descriptor[];
+  /** File name of the record in the store. */
+  readonly record: string;
+}
+
+export async function build(job: Job, options: BuildOptions): Promise<BuildResult> {
+  const { store, report } = job;
+  const started = new Date();
+  const kubefile = parseKubefile(options.file.text, { file: options.file.path, dialect: options.dialect });
+  for (const { message, rule, position } of kubefile.warnings) {
+    report({ type: 'warning', text: `${message} (${rule})`, location: { file: kubefile.file, ...position } });
+  }
+  selectStages(kubefile, options.target); // refuses an unknown target before anything is fetched
+  await using emulation = openEmulation(emulationRequest(job, options));
+  for (const platform of options.emulate) await emulation.forPlatform(platform); // must work even if nothing needs it
+  const bases = new BaseImages(job, options);
+  const context = once(() => openContext(options.context, { kubefilePath: options.file.path }));
+  const shared = { job, options, kubefile, emulation, bases, context, hostPlatform: hostPlatform() };
+  const manifests: Descriptor[] = [];
+  for (const platform of options.platforms) manifests.push(await buildPlatform(shared, platform));
+  warnUnusedArgs(job, kubefile, options);
+  const root = writeRoot(store, manifests);
+  await store.images.put(root, options.tags);
+  const record = writeBuildRecord(store, {
+    started,
+    options,
+    manifests,
+    root,
+    emulation: emulation.describe(),
+  });
+  return { root, manifests, record };
+}
+
+function emulationRequest({ store, report, signal }: Job, options: BuildOptions): EmulationRequest {
+  return {
+    platforms: options.platforms,
+    isolation: options.isolation,
+    emulator: options.emulator,
+    cpu: options.emulatorCpu,
+    storeDirectory: store.layout.root,
+    environment: process.env,
+    makeDirectory: (prefix) => store.makeDirectory(prefix),
+    report,
+    signal,
+  };
+}
+
+function warnUnusedArgs(job: Job, kubefile: Kubefile, options: BuildOptions): void {
+  const declared = new Set(
+    [...kubefile.globalArgs, ...kubefile.stages.flatMap(({ instructions }) => instructions)].flatMap(
+      (instruction) => (instruction.keyword === 'ARG' ? instruction.args.map(({ key }) => key) : []),
+    ),
+  );
+  for (const name of Object.keys(options.buildArgs)) {
+    if (
+      declared.has(name) ||
+      /_proxy$/i.test(name) ||
+      name.startsWith('BUILDKIT_') ||
+      name === 'SOURCE_DATE_EPOCH'
+    )
+      continue;
+    job.report({ type: 'warning', text: `--build-arg ${name} is not used by ${kubefile.file}` });
+  }
+}
+
+function once<T>(make: () => T): () => T {
+  let made: { value: T } | undefined;
+  return () => (made ??= { value: make() }).value;
+}

@@ -1,0 +1,23 @@
+/**
+ * The key of a step's result. Its inputs, in the order hashed: a version of this list, the platform, the chain of
+ * layers below, the instruction after expansion, and what else the kind of step depends on. Timestamps of files and
+ * the emulator's version are not among them.
+ */
+import { createHash } from 'node:crypto';
+import type { CacheKey, ChainId } from '../oci/digest.ts';
+
+const VERSION = 'arch-build step 1';
+
+export interface CacheInputs {
+  readonly platform: string;
+  readonly parent: ChainId | undefined;
+  /** Keyword and operands after expansion, unambiguously separated. */
+  readonly instruction: readonly string[];
+  /** Name and value of everything else that decides the result: environment, user, content digests… */
+  readonly context: readonly (readonly [string, string])[];
+}
+
+export function cacheKeyOf(inputs: CacheInputs): CacheKey {
+  const lines = [VERSION, inputs.platform, inputs.parent ?? '', inputs.instruction, inputs.context];
+  return `sha256:${createHash('sha256').update(JSON.stringify(lines)).digest('hex')}` as CacheKey;
+}

@@ -1,0 +1,38 @@
+/** From a directory of changes to a snapshot in the store: clean, hash, rename. */
+import { renameSync } from 'node:fs';
+import { join } from 'node:path';
+import { commitUpper } from '../layer/commit.ts';
+import { MergedTree } from '../layer/merged-tree.ts';
+import { hashLayer } from '../layer/write-layer.ts';
+import type { ChainId } from '../oci/digest.ts';
+import type { Snapshot } from '../store/snapshots.ts';
+import type { Job } from './options.ts';
+
+/**
+ * Takes `directory` (in overlay form, on the store's file system) as the layer above `chain`. Undefined when it
+ * changes nothing. `epochSeconds` clamps newer timestamps.
+ */
+export async function commitLayer(
+  job: Job,
+  directory: string,
+  { chain, epochSeconds }: { chain: readonly ChainId[]; epochSeconds: number | undefined },
+): Promise<Snapshot | undefined> {
+  const { store } = job;
+  const lower = new MergedTree(store.snapshots.trees(chain));
+  const cleaned = commitUpper(directory, lower, {
+    overlay: 'trusted',
+    ...(epochSeconds === undefined ? {} : { epochSeconds }),
+  });
+  if (!cleaned.changed) return undefined;
+  const { diffId, size } = await hashLayer(directory, { includeRoot: cleaned.rootChanged });
+  const staged = store.makeDirectory('commit');
+  renameSync(directory, join(staged, 'fs'));
+  const parent = chain.at(-1);
+  const layer = {
+    diffId,
+    size,
+    includeRoot: cleaned.rootChanged,
+    ...(parent === undefined ? {} : { parent }),
+  };
+  return store.snapshots.commit(staged, layer, { regenerable: true });
+}

@@ -1,0 +1,68 @@
+/**
+ * The digest of what a COPY selects, for its cache key: names, types, modes, contents and link targets. Times are not
+ * part of it; owners and capabilities are only where they are copied, from one stage to another.
+ */
+import { createHash } from 'node:crypto';
+import { listXattrs, readXattr } from '../sys/xattr.ts';
+import { readLink } from '../layer/merged-tree.ts';
+import type { TreeNode } from '../layer/tree-node.ts';
+import { abortableTurns } from './abortable-turns.ts';
+import type { SelectedSource } from './copy-sources.ts';
+import { hashFile, type FileDigests } from './file-digests.ts';
+
+export interface DigestOptions {
+  /** Owner and capabilities count: they are kept by the copy. */
+  readonly keepsOwner: boolean;
+  /** Where digests of unchanged files are remembered. */
+  readonly known?: FileDigests;
+  readonly signal?: AbortSignal;
+}
+
+/** `sha256:<hex>`. Throws CONTEXT when a file changes while it is read. */
+export async function digestSources(
+  sources: readonly SelectedSource[],
+  options: DigestOptions,
+): Promise<string> {
+  const turn = abortableTurns(options.signal);
+  const hash = createHash('sha256');
+  for (const { name, files } of sources) {
+    hash.update(record('source', name, files.length));
+    const links = new Map<string, number>();
+    for (const [index, { path, node }] of files.entries()) {
+      hash.update(record(path, node.type, node.stat.mode, contentOf(node, links, { ...options, index })));
+      if (options.keepsOwner) hash.update(record(node.stat.uid, node.stat.gid, capabilityOf(node)));
+      const pause = turn();
+      if (pause !== undefined) await pause;
+    }
+  }
+  options.known?.save();
+  return `sha256:${hash.digest('hex')}`;
+}
+
+/** Fields are length-prefixed: no name can pretend to be two. */
+function record(...fields: readonly (string | number | bigint)[]): string {
+  return fields.map((field) => `${String(field).length}:${String(field)}`).join('') + '\n';
+}
+
+function contentOf(
+  node: TreeNode,
+  links: Map<string, number>,
+  { known, index }: DigestOptions & { index: number },
+): string {
+  const { type, stat } = node;
+  if (type === 'symlink') return readLink(node);
+  if (type === 'char' || type === 'block') return String(stat.rdev);
+  if (type !== 'file') return '';
+  if (stat.nlink > 1n) {
+    const inode = `${stat.dev}:${stat.ino}`;
+    const first = links.get(inode);
+    if (first !== undefined) return `same file as ${first}`;
+    links.set(inode, index);
+  }
+  return known === undefined ? hashFile(node) : known.digest(node);
+}
+
+function capabilityOf({ type, host }: TreeNode): string {
+  if (type !== 'file' || !listXattrs(host).includes('security.capability')) return '';
+  return readXattr(host, 'security.capability')?.toString('hex') ?? '';
+}

@@ -1,0 +1,43 @@
+/** What a build is asked to do, fully defaulted: the CLI makes it, everything below reads it. */
+import type { Platform } from '../oci/platform.ts';
+import type { Dialect } from '../kubefile/instruction.ts';
+import type { Reporter } from '../events.ts';
+import type { Store } from '../store/store.ts';
+
+export type PullPolicy = 'always' | 'missing' | 'never';
+export type IsolationChoice = 'auto' | 'private' | 'host';
+
+export interface BuildOptions {
+  /** Absolute host path of the build context. */
+  readonly context: string;
+  /** Path of the Kubefile for messages and for its ignore file; `text` is its content. */
+  readonly file: { readonly path: string; readonly text: string };
+  /** Full references (`docker.io/library/hello:v1`). */
+  readonly tags: readonly string[];
+  /** In the order asked for, without duplicates, never empty. */
+  readonly platforms: readonly Platform[];
+  /** Platforms named with `--emulate`: their emulator must work even if nothing needs it. */
+  readonly emulate: readonly Platform[];
+  readonly dialect: 'auto' | Dialect;
+  readonly buildArgs: Readonly<Record<string, string>>;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly target: string | undefined;
+  readonly network: 'host' | 'none';
+  readonly noCache: boolean;
+  readonly pull: PullPolicy;
+  readonly isolation: IsolationChoice;
+  readonly emulator: string | undefined;
+  readonly emulatorCpu: string | undefined;
+  /** Seconds: every timestamp of new files and of the config. */
+  readonly sourceDateEpoch: number | undefined;
+  /** Registries that are spoken to without TLS. */
+  readonly insecure: readonly string[];
+}
+
+/** What every step needs besides its operands. */
+export interface Job {
+  readonly store: Store;
+  readonly report: Reporter;
+  readonly signal: AbortSignal;
+}

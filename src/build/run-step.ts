@@ -1,0 +1,222 @@
+/** RUN: the step's command in a sandbox over an overlay; what it changed becomes the layer. */
+import { chmodSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ArchBuildError } from '../errors.ts';
+import type { StepName } from '../events.ts';
+import type { Emulation } from '../emulation/ladder.ts';
+import { architectureOf } from '../emulation/architecture.ts';
+import { explainFailure, type Explanation } from '../emulation/failures.ts';
+import type { RunInstruction } from '../kubefile/instruction.ts';
+import { MergedTree } from '../layer/merged-tree.ts';
+import { formatPlatform } from '../oci/platform.ts';
+import type { Snapshot } from '../store/snapshots.ts';
+import { hasVolatileOverlay, kernelSurface } from '../sys/kernel-surface.ts';
+import { runSandbox, SandboxRefusal, type Outcome } from '../sys/sandbox.ts';
+import { stepPlan } from '../sys/step-plan.ts';
+import { cacheKeyOf } from './cache-key.ts';
+import type { CachedStep } from './cached-step.ts';
+import { commitLayer } from './commit-layer.ts';
+import { shellOf } from './config-steps.ts';
+import { runCommand, type RunCommand } from './heredoc-command.ts';
+import { hostFiles, STEP_HOSTNAME } from './host-files.ts';
+import type { BuildOptions, Job } from './options.ts';
+import { OutputTail } from './output-tail.ts';
+import { readAccounts } from './rootfs-files.ts';
+import { isProxyArg, proxyVariables, type Variables } from './scope.ts';
+import { containerConfigOf, type StageState } from './stage-state.ts';
+import { prepareRootfs, writeHostFiles } from './step-rootfs.ts';
+import { lookUpUser } from './user-lookup.ts';
+
+export interface RunContext {
+  readonly job: Job;
+  readonly options: BuildOptions;
+  readonly emulation: Emulation;
+  /** Unpacks the layers below when they are not there yet. */
+  readonly ensureRootfs: (state: StageState) => Promise<void>;
+}
+
+const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+export function planRun(
+  context: RunContext,
+  state: StageState,
+  { instruction, name }: { readonly instruction: RunInstruction; readonly name: StepName },
+): CachedStep {
+  const { options } = context;
+  const command = runCommand(instruction, shellOf(state));
+  const network = networkOf(instruction, options);
+  const { User = '', WorkingDir = '/' } = containerConfigOf(state);
+  const variables = [...state.variables].filter(([key]) => !isProxyArg(key));
+  const key = cacheKeyOf({
+    platform: formatPlatform(state.platform),
+    parent: state.chain.at(-1),
+    instruction: ['RUN', ...command.argv],
+    context: [
+      ...variables,
+      ['#user', User],
+      ['#workdir', WorkingDir],
+      ['#network', network],
+      ['#script', command.script?.body ?? ''],
+    ],
+  });
+  return {
+    name,
+    text: instruction.source,
+    createdBy: historyText(state, command),
+    key,
+    make: () => makeLayer(context, state, { command, network, name }),
+  };
+}
+
+function networkOf({ network }: RunInstruction, options: BuildOptions): 'host' | 'none' {
+  switch (network) {
+    case undefined:
+    case 'default':
+      return options.network;
+    case 'host':
+    case 'none':
+      return network;
+    default:
+      throw new ArchBuildError('KUBEFILE_SEMANTICS', `unknown network ${JSON.stringify(network)}`, {
+        hint: 'write --network=default, host or none',
+      });
+  }
+}
+
+/** Proxy settings never enter the history: they say where the build ran. */
+function historyText(state: StageState, { argv, script }: RunCommand): string {
+  const args = [...state.declaredArgs]
+    .filter(([key]) => !isProxyArg(key))
+    .map(([key, value]) => `${key}=${value}`);
+  const prefix = args.length === 0 ? '' : `|${args.length} ${args.join(' ')} `;
+  return `RUN ${prefix}${script === undefined ? argv.join(' ') : script.body}`;
+}
+
+interface RunOperands {
+  readonly command: RunCommand;
+  readonly network: 'host' | 'none';
+  readonly name: StepName;
+  /** The machine it runs on, for explaining what an emulator says. */
+  readonly arch?: string | undefined;
+}
+
+async function makeLayer(
+  context: RunContext,
+  state: StageState,
+  operands: RunOperands,
+): Promise<Snapshot | undefined> {
+  const { job, options } = context;
+  await context.ensureRootfs(state);
+  const scratch = job.store.makeDirectory('run');
+  const lowers = job.store.snapshots.trees(state.chain);
+  writeHostFiles(scratch, hostFiles(operands.network));
+  const rootfs = prepareRootfs(scratch, lowers, [
+    { source: join(scratch, 'hosts'), target: '/etc/hosts', readOnly: true, kind: 'file' },
+    { source: join(scratch, 'resolv.conf'), target: '/etc/resolv.conf', readOnly: true, kind: 'file' },
+  ]);
+  const emulation = await context.emulation.forPlatform(state.platform);
+  const { user, variables } = credentialsOf(options, state, lowers);
+  const plan = stepPlan({
+    ...rootfs,
+    ...kernelSurface(),
+    ...scriptOf(scratch, operands.command),
+    isolation: emulation.isolation,
+    user,
+    environment: [...emulation.environmentOf(variables)].map(([key, value]) => `${key}=${value}`),
+    network: operands.network,
+    hostname: STEP_HOSTNAME,
+    volatile: hasVolatileOverlay(),
+    terminal: false,
+    workdir: containerConfigOf(state).WorkingDir ?? '/',
+    argv: operands.command.argv,
+  });
+  await runToSuccess(job, plan, { ...operands, arch: architectureOf(state.platform)?.arch });
+  return commitLayer(job, rootfs.upper, { chain: state.chain, epochSeconds: options.sourceDateEpoch });
+}
+
+/** A `#!` heredoc stands in the step's /dev, so nothing of it can reach the layer. */
+function scriptOf(scratch: string, { script }: RunCommand): { pipes: { source: string; name: string }[] } {
+  if (script === undefined) return { pipes: [] };
+  const source = join(scratch, 'script');
+  writeFileSync(source, script.body);
+  chmodSync(source, 0o755);
+  return { pipes: [{ source, name: script.name }] };
+}
+
+function credentialsOf(
+  options: BuildOptions,
+  state: StageState,
+  lowers: readonly string[],
+): { user: { uid: number; gid: number; groups: readonly number[] }; variables: Variables } {
+  const { home, ...user } = lookUpUser(
+    containerConfigOf(state).User ?? '',
+    readAccounts(new MergedTree(lowers)),
+  );
+  const variables = new Map([
+    ['PATH', DEFAULT_PATH],
+    ['HOME', home],
+    ...proxyVariables(options.buildArgs),
+    ...state.variables,
+  ]);
+  return { user, variables };
+}
+
+async function runToSuccess(
+  job: Job,
+  plan: ReturnType<typeof stepPlan>,
+  { command, name, arch }: RunOperands,
+): Promise<void> {
+  const tail = new OutputTail();
+  const onOutput = (stream: 'stdout' | 'stderr', data: Buffer): void => {
+    tail.push(data);
+    job.report({ type: 'step-output', step: name, stream, data });
+  };
+  let outcome: Outcome;
+  try {
+    outcome = await runSandbox(plan, { signal: job.signal, onOutput });
+  } catch (error) {
+    throw startFailure(error, command);
+  }
+  if (outcome.kind === 'exited' && outcome.status === 0) return;
+  const known = explainFailure(tail.text(), outcome.kind === 'exited' ? outcome.status : 128, arch);
+  throw runFailure(outcome, command, known);
+}
+
+/** The command itself could not be started: that is the image's or the user's matter, not the sandbox's. */
+function startFailure(error: unknown, { argv }: RunCommand): unknown {
+  if (!(error instanceof SandboxRefusal)) return error;
+  const { operation, errno } = error;
+  if (operation?.op === 'exec') {
+    const hints: Readonly<Record<string, string>> = {
+      ENOENT:
+        'the image has no such program, or its ELF interpreter is missing; shell form needs /bin/sh in the image',
+      ENOEXEC: 'the program is for another architecture than the platform being built, or no program at all',
+      EACCES: 'the program is not executable',
+    };
+    return new ArchBuildError('RUN_FAILED', `cannot start ${JSON.stringify(argv[0])}: ${errno}`, {
+      ...(hints[errno] === undefined ? {} : { hint: hints[errno] }),
+      cause: error,
+    });
+  }
+  if (operation?.op === 'workdir') {
+    return new ArchBuildError(
+      'RUN_FAILED',
+      `cannot enter the working directory ${operation.path}: ${errno}`,
+      { cause: error },
+    );
+  }
+  return error;
+}
+
+function runFailure(
+  outcome: Outcome,
+  { argv }: RunCommand,
+  explained: Explanation | undefined,
+): ArchBuildError {
+  const how =
+    outcome.kind === 'exited' ? `exited with status ${outcome.status}` : `was killed by ${outcome.signal}`;
+  const what = `${JSON.stringify(argv.join(' ').slice(0, 200))} ${how}`;
+  return new ArchBuildError('RUN_FAILED', explained === undefined ? what : `${what} (${explained.what})`, {
+    ...(explained === undefined ? {} : { hint: explained.hint }),
+  });
+}

@@ -1,0 +1,86 @@
+/**
+ * The directories of one sandbox: the lower layers by short names, the upper and work directories, and a *stub
+ * layer* with the mount points the image lacks. The stub layer is a lower layer, so a mount point we need never
+ * becomes part of what the step changed.
+ */
+import { chmodSync, chownSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { formatBytePath, toBytePath, type BytePath } from '../layer/byte-path.ts';
+import { LayerWriter } from '../layer/layer-writer.ts';
+import { MergedTree } from '../layer/merged-tree.ts';
+import { ArchBuildError } from '../errors.ts';
+import type { Bind } from '../sys/step-plan.ts';
+
+export interface StepRootfs {
+  readonly scratch: string;
+  readonly lowerCount: number;
+  /** What the step will have changed. */
+  readonly upper: string;
+  /** Targets resolved inside the rootfs: no symlinks left. */
+  readonly binds: readonly Bind[];
+}
+
+/** A mount point the rootfs must have. Directories for directories, files for files. */
+interface MountPoint {
+  readonly target: string;
+  readonly kind: 'file' | 'directory';
+}
+
+const KERNEL_MOUNTS: readonly MountPoint[] = ['/dev', '/proc', '/sys'].map((target) => ({
+  target,
+  kind: 'directory',
+}));
+
+/** `binds` may name targets that do not exist yet and run through symlinks of the image. */
+export function prepareRootfs(
+  scratch: string,
+  lowers: readonly string[],
+  binds: readonly (Bind & { readonly kind: 'file' | 'directory' })[],
+): StepRootfs {
+  for (const name of ['upper', 'work', 'merged', 'stubs', 'l'])
+    mkdirSync(join(scratch, name), { mode: 0o755 });
+  const lower = new MergedTree(lowers);
+  const root = lower.lookup(toBytePath('/'));
+  for (const name of ['upper', 'stubs']) {
+    if (root === undefined) continue;
+    chownSync(join(scratch, name), Number(root.stat.uid), Number(root.stat.gid));
+    chmodSync(join(scratch, name), Number(root.stat.mode & 0o7777n));
+  }
+  const stubs = new LayerWriter(join(scratch, 'stubs'), lower);
+  for (const point of KERNEL_MOUNTS) {
+    if (lower.lookup(toBytePath(point.target))?.type === 'symlink') {
+      throw new ArchBuildError('SANDBOX', `${point.target} of the image is a symlink`, {
+        hint: `the image must have ${point.target} as a directory, or not at all`,
+      });
+    }
+    makeMountPoint(stubs, point);
+  }
+  const resolved = binds.map((bind) => ({ ...bind, target: formatBytePath(makeMountPoint(stubs, bind)) }));
+  const trees = [join(scratch, 'stubs'), ...lowers];
+  trees.forEach((tree, index) => symlinkSync(tree, join(scratch, 'l', String(index))));
+  return { scratch, lowerCount: trees.length, upper: join(scratch, 'upper'), binds: resolved };
+}
+
+/** The mount point's real path inside the rootfs, made in the stub layer when the image lacks it. */
+function makeMountPoint(stubs: LayerWriter, { target, kind }: MountPoint): BytePath {
+  const { path, node } = stubs.tree.resolve(toBytePath(target));
+  if (node === undefined) {
+    const attributes = { mode: kind === 'directory' ? 0o755 : 0o644, uid: 0, gid: 0, mtimeNs: 0n };
+    stubs.ensureParents(path);
+    if (kind === 'directory') stubs.makeDirectory(path, attributes);
+    else stubs.writeFile(path, Buffer.alloc(0), attributes);
+    return path;
+  }
+  const isDirectory = node.type === 'directory';
+  if (isDirectory === (kind === 'directory')) return path;
+  throw new ArchBuildError(
+    'SANDBOX',
+    `cannot mount on ${formatBytePath(path)} of the image: it is a ${node.type}`,
+  );
+}
+
+/** Writes the files every step gets of its own: /etc/hosts and /etc/resolv.conf. */
+export function writeHostFiles(scratch: string, files: Readonly<Record<string, string>>): void {
+  for (const [name, content] of Object.entries(files))
+    writeFileSync(join(scratch, name), content, { mode: 0o644 });
+}

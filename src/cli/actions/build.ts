@@ -1,0 +1,155 @@
+/** `arch-build build`: flags to options, and the digest to stdout. */
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { build as buildImage, type BuildResult } from '../../build/build.ts';
+import type { BuildOptions } from '../../build/options.ts';
+import { platformOfMachine } from '../../emulation/architecture.ts';
+import { hostPlatform } from '../../emulation/host.ts';
+import { ArchBuildError, systemErrorCode } from '../../errors.ts';
+import { formatPlatform, parsePlatform, type Platform } from '../../oci/platform.ts';
+import { formatReference, parseReference, withDefaultTag } from '../../oci/reference.ts';
+import { writeFileAtomic } from '../../sys/atomic-file.ts';
+import type { BuildFlags } from '../flags.ts';
+import { reporterFor, storeFor, type Globals } from '../globals.ts';
+import { parseEpoch } from '../options.ts';
+
+const DEFAULT_FILES = ['Kubefile', 'Dockerfile', 'Containerfile'];
+
+export async function build(globals: Globals, contextArgument: string, flags: BuildFlags): Promise<void> {
+  const options = optionsOf(contextArgument, flags);
+  const report = reporterFor(globals, flags.quiet === true ? 'quiet' : flags.progress);
+  await using store = await storeFor(globals);
+  const result = await buildImage({ store, report, signal: globals.signal }, options);
+  if (flags.iidfile !== undefined) writeFileAtomic(resolve(flags.iidfile), result.root.digest);
+  if (flags.metadataFile !== undefined)
+    writeFileAtomic(resolve(flags.metadataFile), metadataOf(result, options));
+  process.stdout.write(`${result.root.digest}\n`);
+}
+
+function optionsOf(contextArgument: string, flags: BuildFlags): BuildOptions {
+  const context = resolve(contextArgument);
+  const emulate = uniquePlatforms(flags.emulate.map(platformOf));
+  const platforms = uniquePlatforms([...emulate, ...flags.platform.map(platformOf)]);
+  return {
+    context,
+    file: readKubefile(context, flags.file),
+    tags: flags.tag.map((tag) => formatReference(withDefaultTag(parseReference(tag)))),
+    platforms: platforms.length === 0 ? [hostPlatform()] : platforms,
+    emulate,
+    dialect: flags.dialect,
+    buildArgs: buildArgsOf(flags.buildArg),
+    labels: pairsOf('--label', flags.label),
+    annotations: pairsOf('--annotation', flags.annotation),
+    target: flags.target,
+    network: flags.network === 'none' ? 'none' : 'host',
+    noCache: !flags.cache,
+    pull: flags.pull,
+    isolation: flags.isolation,
+    emulator: flags.emulator === undefined ? undefined : resolve(flags.emulator),
+    emulatorCpu: flags.emulatorCpu,
+    sourceDateEpoch: flags.sourceDateEpoch ?? epochOfEnvironment(),
+    insecure: flags.insecure,
+  };
+}
+
+/** A machine name (`aarch64`) or a platform (`linux/arm64`). */
+function platformOf(text: string): Platform {
+  const platform = platformOfMachine(text) ?? parsePlatform(text);
+  if (platform.os === 'linux') return platform;
+  throw new ArchBuildError(
+    'USAGE',
+    `cannot build for ${formatPlatform(platform)}: only Linux images are built`,
+  );
+}
+
+const uniquePlatforms = (platforms: readonly Platform[]): Platform[] => [
+  ...new Map(platforms.map((platform) => [formatPlatform(platform), platform])).values(),
+];
+
+function readKubefile(context: string, file: string | undefined): BuildOptions['file'] {
+  if (file === '-') return { path: 'stdin', text: readFileSync(0, 'utf8') };
+  const path = file ?? defaultFile(context);
+  try {
+    return { path, text: readFileSync(path, 'utf8') };
+  } catch (cause) {
+    throw new ArchBuildError(
+      'KUBEFILE_NOT_FOUND',
+      `cannot read ${path}: ${systemErrorCode(cause) ?? String(cause)}`,
+      {
+        hint: `the file is looked up from the working directory; with -f - it is read from stdin`,
+        cause,
+      },
+    );
+  }
+}
+
+function defaultFile(context: string): string {
+  requireContext(context);
+  const name = DEFAULT_FILES.find((candidate) => existsSync(join(context, candidate)));
+  if (name !== undefined) return join(context, name);
+  throw new ArchBuildError('KUBEFILE_NOT_FOUND', `${context} has no ${DEFAULT_FILES.join(', ')}`, {
+    hint: 'name the file with -f, and the build context last',
+  });
+}
+
+function requireContext(context: string): void {
+  if (existsSync(context) && statSync(context).isDirectory()) return;
+  const near = basename(context);
+  const isWord = dirname(context) === process.cwd() && /^[a-z]+$/.test(near);
+  throw new ArchBuildError('CONTEXT', `there is no directory ${context}`, {
+    hint: isWord
+      ? `the word is taken as a build context; for commands see arch-build --help`
+      : 'name the build context last',
+  });
+}
+
+function buildArgsOf(words: readonly string[]): Record<string, string> {
+  const args: Record<string, string> = {};
+  for (const word of words) {
+    const [key, value] = splitPair(word);
+    const found = value ?? process.env[key];
+    if (key === '') throw new ArchBuildError('USAGE', `--build-arg ${JSON.stringify(word)} has no name`);
+    if (found !== undefined) args[key] = found;
+  }
+  return args;
+}
+
+function pairsOf(option: string, words: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    words.map((word) => {
+      const [key, value] = splitPair(word);
+      if (key === '') throw new ArchBuildError('USAGE', `${option} ${JSON.stringify(word)} has no name`);
+      return [key, value ?? ''];
+    }),
+  );
+}
+
+function splitPair(word: string): [string, string | undefined] {
+  const equals = word.indexOf('=');
+  return equals < 0 ? [word, undefined] : [word.slice(0, equals), word.slice(equals + 1)];
+}
+
+function epochOfEnvironment(): number | undefined {
+  const text = process.env['SOURCE_DATE_EPOCH'];
+  if (text === undefined || text === '') return undefined;
+  try {
+    return parseEpoch(text);
+  } catch {
+    throw new ArchBuildError(
+      'USAGE',
+      `$SOURCE_DATE_EPOCH is not a number of seconds: ${JSON.stringify(text)}`,
+    );
+  }
+}
+
+/** The keys docker buildx uses, and the platforms. */
+function metadataOf({ root, manifests, record }: BuildResult, options: BuildOptions): string {
+  const document = {
+    'containerimage.digest': root.digest,
+    'containerimage.descriptor': root,
+    'image.name': options.tags.join(','),
+    'arch-build.manifests': manifests,
+    'arch-build.record': record,
+  };
+  return `${JSON.stringify(document, null, 2)}\n`;
+}

@@ -1,0 +1,71 @@
+/** `doctor`: the checks, with every rung tried for real in a sandbox. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { platformOfMachine, type Architecture } from '../../emulation/architecture.ts';
+import { runDoctor, type RungReport } from '../../emulation/doctor.ts';
+import type { EmulationRequest } from '../../emulation/emulation-request.ts';
+import { openEmulation } from '../../emulation/ladder.ts';
+import { ArchBuildError } from '../../errors.ts';
+import { parsePlatform } from '../../oci/platform.ts';
+import type { DoctorFlags } from '../flags.ts';
+import { formatDoctor } from '../doctor-text.ts';
+import type { Globals } from '../globals.ts';
+
+const HOST_INCAPABLE = 3;
+
+/** Returns 3 when something a build needs is missing. */
+export async function doctor(globals: Globals, flags: DoctorFlags): Promise<number> {
+  const directory = mkdtempSync(join(tmpdir(), 'arch-build-doctor-'));
+  try {
+    const report = await runDoctor({
+      platforms: flags.platform.map((text) => platformOfMachine(text) ?? parsePlatform(text)),
+      storeDirectory: globals.root,
+      environment: process.env,
+      ...(flags.emulator === undefined ? {} : { emulators: [resolve(flags.emulator)] }),
+      probeRung: (architecture) => probe(globals, flags, { architecture, directory }),
+    });
+    const color = process.stdout.isTTY && process.env['NO_COLOR'] === undefined;
+    process.stdout.write(
+      flags.json === true ? `${JSON.stringify(report, null, 2)}\n` : formatDoctor(report, { color }),
+    );
+    return report.state === 'fail' ? HOST_INCAPABLE : 0;
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** Climbs the ladder as a build would; a registration it needs on the way is taken back at once. */
+async function probe(
+  globals: Globals,
+  { emulator }: DoctorFlags,
+  { architecture, directory }: { readonly architecture: Architecture; readonly directory: string },
+): Promise<RungReport> {
+  const [platform] = architecture.platforms;
+  if (platform === undefined) return { rung: undefined, reasons: ['no OCI platform has this machine'] };
+  const request: EmulationRequest = {
+    platforms: [platform],
+    isolation: 'private',
+    emulator: emulator === undefined ? undefined : resolve(emulator),
+    cpu: undefined,
+    storeDirectory: globals.root,
+    environment: process.env,
+    makeDirectory: (prefix) => mkdtempSync(join(directory, `${prefix}-`)),
+    report: () => undefined,
+    signal: globals.signal,
+  };
+  const reasons: string[] = [];
+  for (const isolation of ['private', 'host'] as const) {
+    if (isolation === 'host' && process.getuid?.() !== 0) continue;
+    try {
+      await using emulation = openEmulation({ ...request, isolation });
+      await emulation.forPlatform(platform);
+      return { rung: emulation.describe().rung, reasons };
+    } catch (error) {
+      if (!(error instanceof ArchBuildError)) throw error;
+      reasons.push(error.message);
+      if (error.code === 'EMULATOR_MISSING' || error.code === 'EMULATOR_UNUSABLE') break;
+    }
+  }
+  return { rung: undefined, reasons };
+}

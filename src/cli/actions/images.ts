@@ -1,0 +1,124 @@
+/** `images`, `tag`, `rmi`. */
+import { platformOfMachine } from '../../emulation/architecture.ts';
+import { ArchBuildError } from '../../errors.ts';
+import { buildIndex } from '../../oci/manifest.ts';
+import type { Descriptor } from '../../oci/descriptor.ts';
+import { formatPlatform, matchesPlatform, parsePlatform, type Platform } from '../../oci/platform.ts';
+import { familiarReference, formatReference, parseReference, withDefaultTag } from '../../oci/reference.ts';
+import { describeImage, pickPlatform, type ImageDetails } from '../../store/image-details.ts';
+import type { StoredImage } from '../../store/images.ts';
+import { prune } from '../../store/prune.ts';
+import type { Store } from '../../store/store.ts';
+import { wantsJson, type ListFlags, type PlatformFlags } from '../flags.ts';
+import { storeFor, type Globals } from '../globals.ts';
+import { formatBytes } from '../reporter.ts';
+import { formatAge, formatTable, shortDigest } from '../table.ts';
+
+export const platformFlag = ({ platform }: PlatformFlags): Platform | undefined =>
+  platform === undefined ? undefined : (platformOfMachine(platform) ?? parsePlatform(platform));
+
+export async function images(globals: Globals, flags: ListFlags & { trunc: boolean }): Promise<void> {
+  await using store = await storeFor(globals);
+  const all = store.images.list().map((image) => describeImage(store, image));
+  if (wantsJson(flags)) {
+    process.stdout.write(`${JSON.stringify(all.map(jsonRow), null, 2)}\n`);
+    return;
+  }
+  const digest = (text: string): string => (flags.trunc ? shortDigest(text) : text);
+  const rows = all.flatMap((details) => tableRows(details, digest));
+  process.stdout.write(formatTable(['NAME', 'TAG', 'PLATFORM', 'DIGEST', 'CREATED', 'SIZE'], rows));
+}
+
+function nameAndTag({ name }: StoredImage): [string, string] {
+  if (name === undefined) return ['<none>', '<none>'];
+  const { tag = '', ...reference } = parseReference(name);
+  return [familiarReference(reference), tag];
+}
+
+function tableRows({ image, platforms }: ImageDetails, digest: (text: string) => string): string[][] {
+  const [name, tag] = nameAndTag(image);
+  return platforms.map(({ platform, config, size }) => [
+    name,
+    tag,
+    formatPlatform(platform),
+    digest(image.root.digest),
+    formatAge(config.created, Date.now()),
+    formatBytes(size),
+  ]);
+}
+
+function jsonRow({ image, platforms }: ImageDetails): object {
+  return {
+    name: image.name ?? null,
+    digest: image.root.digest,
+    mediaType: image.root.mediaType,
+    platforms: platforms.map(({ platform, descriptor, manifest, config, size }) => ({
+      platform: formatPlatform(platform),
+      digest: descriptor.digest,
+      config: manifest.config.digest,
+      created: config.created ?? null,
+      size,
+      layers: manifest.layers.length,
+    })),
+  };
+}
+
+export async function tag(
+  globals: Globals,
+  { image, names }: { readonly image: string; readonly names: readonly string[] },
+  flags: PlatformFlags,
+): Promise<void> {
+  await using store = await storeFor(globals);
+  const wanted = platformFlag(flags);
+  const stored = store.images.get(image);
+  const root =
+    wanted === undefined ? stored.root : pickPlatform(describeImage(store, stored), wanted).descriptor;
+  await store.images.put(
+    root,
+    names.map((name) => formatReference(withDefaultTag(parseReference(name)))),
+  );
+}
+
+/** Names are removed at once; content goes when no other command is using the store, else with the next prune. */
+export async function remove(
+  globals: Globals,
+  names: readonly string[],
+  flags: PlatformFlags,
+): Promise<void> {
+  const wanted = platformFlag(flags);
+  await using store = await storeFor(globals, 'exclusive');
+  const found = names.map((name) => store.images.get(name)); // all or none
+  for (const image of found) {
+    if (wanted === undefined) await store.images.remove((each) => isSame(each, image));
+    else await removePlatform(store, image, wanted);
+    process.stdout.write(`${image.name ?? image.root.digest}\n`);
+  }
+  await prune(store, { cache: false, unnamed: false, dryRun: false });
+}
+
+const isSame = (a: StoredImage, b: StoredImage): boolean =>
+  a.name === b.name && a.root.digest === b.root.digest;
+
+/** The image without one platform: a smaller index under the same name; without the last one, no image. */
+async function removePlatform(store: Store, image: StoredImage, wanted: Platform): Promise<void> {
+  const details = describeImage(store, image);
+  pickPlatform(details, wanted);
+  const rest = (details.index?.manifests ?? []).filter(
+    ({ platform }) => platform === undefined || !matchesPlatform(wanted, platform),
+  );
+  if (rest.length === 0) {
+    await store.images.remove((each) => isSame(each, image));
+    return;
+  }
+  if (image.name === undefined)
+    throw new ArchBuildError('USAGE', 'an image without a name is removed as a whole');
+  const root = writeIndex(store, rest);
+  await store.images.put(root, [image.name]);
+  await store.images.remove(({ name, root: old }) => name === undefined && old.digest === image.root.digest);
+}
+
+function writeIndex(store: Store, manifests: readonly Descriptor[]): Descriptor {
+  const index = buildIndex(manifests);
+  store.blobs.writeDocument(index.bytes);
+  return index.descriptor;
+}

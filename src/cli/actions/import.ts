@@ -1,0 +1,56 @@
+/** `import`: the tar of a root file system as a base image of one layer. */
+import { createReadStream, mkdirSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { platformOfMachine } from '../../emulation/architecture.ts';
+import { ArchBuildError, systemErrorCode } from '../../errors.ts';
+import { writeManifest } from '../../build/assemble.ts';
+import { scratchImage } from '../../build/base-image.ts';
+import { beginStage, withStep } from '../../build/stage-state.ts';
+import { applyLayer } from '../../layer/apply-layer.ts';
+import { decompress } from '../../layer/decompress.ts';
+import { hashLayer } from '../../layer/write-layer.ts';
+import { parsePlatform } from '../../oci/platform.ts';
+import { formatReference, parseReference, withDefaultTag } from '../../oci/reference.ts';
+import type { Snapshot } from '../../store/snapshots.ts';
+import type { Store } from '../../store/store.ts';
+import type { ImportFlags } from '../flags.ts';
+import { storeFor, type Globals } from '../globals.ts';
+
+export async function importRootfs(
+  globals: Globals,
+  { file, name }: { readonly file: string; readonly name: string },
+  flags: ImportFlags,
+): Promise<void> {
+  const platform = platformOfMachine(flags.platform) ?? parsePlatform(flags.platform);
+  const reference = formatReference(withDefaultTag(parseReference(name)));
+  await using store = await storeFor(globals);
+  const snapshot = await unpack(store, resolve(file));
+  const created = new Date().toISOString();
+  const state = withStep(beginStage(platform, scratchImage(platform)), {
+    created,
+    createdBy: flags.message ?? 'imported root file system',
+    snapshot,
+  });
+  const options = { annotations: {}, labels: {}, sourceDateEpoch: undefined };
+  const root = writeManifest(store, state, { platform, options });
+  await store.images.put(root, [reference]);
+  process.stdout.write(`${root.digest}\n`);
+}
+
+/** The layer is written by our own rules, so its bytes need not be kept beside the snapshot. */
+async function unpack(store: Store, path: string): Promise<Snapshot> {
+  const staged = store.makeDirectory('import');
+  const target = join(staged, 'fs');
+  mkdirSync(target, { mode: 0o755 });
+  const { data } = await decompress(
+    createReadStream(path, { highWaterMark: 1 << 20 }) as AsyncIterable<Uint8Array>,
+  );
+  try {
+    await applyLayer(data, target, { lowers: [], overlay: 'trusted' });
+  } catch (error) {
+    if (systemErrorCode(error) !== 'ENOENT') throw error;
+    throw new ArchBuildError('IO', `there is no file ${path}`, { cause: error });
+  }
+  const { diffId, size } = await hashLayer(target, { includeRoot: false });
+  return store.snapshots.commit(staged, { diffId, size, includeRoot: false }, { regenerable: true });
+}

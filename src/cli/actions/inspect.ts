@@ -1,0 +1,87 @@
+/** `inspect`, `history`. */
+import { ArchBuildError } from '../../errors.ts';
+import { formatPlatform } from '../../oci/platform.ts';
+import {
+  describeImage,
+  pickPlatform,
+  type ImageDetails,
+  type PlatformImage,
+} from '../../store/image-details.ts';
+import { wantsJson, type ListFlags, type PlatformFlags } from '../flags.ts';
+import { storeFor, type Globals } from '../globals.ts';
+import { formatBytes } from '../reporter.ts';
+import { formatAge, formatTable } from '../table.ts';
+import { platformFlag } from './images.ts';
+
+type Format = 'json' | 'config' | 'manifest' | 'index';
+
+export async function inspect(
+  globals: Globals,
+  name: string,
+  flags: PlatformFlags & { format: Format },
+): Promise<void> {
+  await using store = await storeFor(globals);
+  const details = describeImage(store, store.images.get(name));
+  process.stdout.write(`${JSON.stringify(documentOf(details, flags), null, 2)}\n`);
+}
+
+function documentOf(details: ImageDetails, flags: PlatformFlags & { format: Format }): unknown {
+  const wanted = platformFlag(flags);
+  switch (flags.format) {
+    case 'json': {
+      const picked = wanted === undefined ? details.platforms : [pickPlatform(details, wanted)];
+      const { image, index } = details;
+      return {
+        name: image.name ?? null,
+        digest: image.root.digest,
+        index: index ?? null,
+        platforms: picked.map(platformJson),
+      };
+    }
+    case 'config':
+      return pickPlatform(details, wanted).config;
+    case 'manifest':
+      return pickPlatform(details, wanted).manifest;
+    case 'index':
+      if (details.index === undefined)
+        throw new ArchBuildError('DOCUMENT_INVALID', 'the image has no index: it is a single manifest');
+      return details.index;
+  }
+}
+
+const platformJson = ({ platform, descriptor, manifest, config }: PlatformImage): object => ({
+  platform: formatPlatform(platform),
+  digest: descriptor.digest,
+  manifest,
+  config,
+});
+
+export async function history(
+  globals: Globals,
+  name: string,
+  flags: PlatformFlags & ListFlags,
+): Promise<void> {
+  await using store = await storeFor(globals);
+  const { config, manifest } = pickPlatform(
+    describeImage(store, store.images.get(name)),
+    platformFlag(flags),
+  );
+  let layer = 0;
+  const steps = (config.history ?? []).map((entry) => {
+    const descriptor = entry.empty_layer === true ? undefined : manifest.layers[layer++];
+    return { ...entry, layer: descriptor?.digest ?? null, size: descriptor?.size ?? 0 };
+  });
+  if (wantsJson(flags)) {
+    process.stdout.write(`${JSON.stringify(steps, null, 2)}\n`);
+    return;
+  }
+  const rows = steps
+    .reverse()
+    .map(({ created, created_by = '', size, comment = '' }) => [
+      formatAge(created, Date.now()),
+      formatBytes(size),
+      created_by.replace(/\s+/g, ' ').slice(0, 100),
+      comment,
+    ]);
+  process.stdout.write(formatTable(['CREATED', 'SIZE', 'CREATED BY', 'COMMENT'], rows));
+}

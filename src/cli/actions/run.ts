@@ -1,0 +1,148 @@
+/** `arch-build run`: streams, terminal and signals for a program of an image. */
+import { constants } from 'node:os';
+import { BaseImages, platformsInStore } from '../../build/base-image.ts';
+import { parseVolume, runImage, type RunOptions } from '../../build/run-image.ts';
+import { platformOfMachine } from '../../emulation/architecture.ts';
+import { hostPlatform } from '../../emulation/host.ts';
+import { openEmulation } from '../../emulation/ladder.ts';
+import { ArchBuildError } from '../../errors.ts';
+import { formatPlatform, matchesPlatform, parsePlatform, type Platform } from '../../oci/platform.ts';
+import type { Store } from '../../store/store.ts';
+import type { PseudoTerminal } from '../../sys/pty.ts';
+import { SandboxRefusal, type Outcome } from '../../sys/sandbox.ts';
+import { printError } from '../explain.ts';
+import type { RunFlags } from '../flags.ts';
+import { reporterFor, storeFor, type Globals } from '../globals.ts';
+
+interface Wanted {
+  readonly image: string;
+  readonly command: readonly string[];
+}
+
+/** Returns the program's own status, 128 + n for one that died of signal n. */
+export async function run(globals: Globals, wanted: Wanted, flags: RunFlags): Promise<number> {
+  await using store = await storeFor(globals);
+  const job = {
+    store,
+    report: reporterFor(globals, globals.debug ? 'plain' : 'quiet'),
+    signal: globals.signal,
+  };
+  const platform = choosePlatform(store, wanted.image, flags);
+  const image = await new BaseImages(job, flags).get(wanted.image, platform);
+  await using emulation = openEmulation({
+    platforms: [platform],
+    isolation: flags.isolation,
+    emulator: flags.emulator,
+    cpu: flags.emulatorCpu,
+    storeDirectory: store.layout.root,
+    environment: process.env,
+    makeDirectory: (prefix) => store.makeDirectory(prefix),
+    report: job.report,
+    signal: globals.signal,
+  });
+  const start = (streams: RunOptions['streams']): Promise<Outcome> =>
+    runImage(job, image, { emulation, options: optionsOf(wanted, flags, streams) });
+  const interactive = flags.interactive === true;
+  try {
+    const started =
+      flags.tty === true ? onTerminal(start, interactive) : start({ stdin: interactive ? 'inherit' : null });
+    return statusOf(await started);
+  } catch (error) {
+    const status = statusOfRefusal(error);
+    if (status === undefined) throw error;
+    printError(error);
+    return status;
+  }
+}
+
+function optionsOf({ command }: Wanted, flags: RunFlags, streams: RunOptions['streams']): RunOptions {
+  return {
+    command,
+    entrypoint:
+      flags.entrypoint === undefined ? undefined : flags.entrypoint.split(' ').filter((word) => word !== ''),
+    env: new Map(flags.env.flatMap(variableOf)),
+    user: flags.user,
+    workdir: flags.workdir,
+    volumes: flags.volume.map(parseVolume),
+    network: flags.network,
+    terminal: flags.tty === true,
+    streams,
+  };
+}
+
+function variableOf(word: string): [string, string][] {
+  const equals = word.indexOf('=');
+  const [key, value] =
+    equals < 0 ? [word, process.env[word]] : [word.slice(0, equals), word.slice(equals + 1)];
+  if (key === '') throw new ArchBuildError('USAGE', `-e ${JSON.stringify(word)} has no name`);
+  return value === undefined ? [] : [[key, value]];
+}
+
+/** Asked for; else the host's, when the image has it; else the only one there is. */
+function choosePlatform(store: Store, name: string, { platform }: RunFlags): Platform {
+  if (platform !== undefined) return platformOfMachine(platform) ?? parsePlatform(platform);
+  const host = hostPlatform();
+  const root = store.images.find(name)?.root;
+  if (root === undefined) return host;
+  const there = platformsInStore(store, root);
+  if (there.some((each) => matchesPlatform(host, each))) return host;
+  const [only] = there;
+  if (only !== undefined && there.length === 1) return only;
+  throw new ArchBuildError(
+    'USAGE',
+    `${name} has several platforms: ${there.map(formatPlatform).join(', ')}`,
+    {
+      hint: 'choose one with --platform',
+    },
+  );
+}
+
+/** As shells have it: 127 for a program that is not there, 126 for one that cannot be run. */
+function statusOfRefusal(error: unknown): number | undefined {
+  const refusal = error instanceof ArchBuildError ? error.cause : undefined;
+  if (!(refusal instanceof SandboxRefusal) || refusal.operation?.op !== 'exec') return undefined;
+  return refusal.errno === 'ENOENT' ? 127 : 126;
+}
+
+/**
+ * The program's terminal is a new one. With `interactive` ours becomes a pipe to it, raw, so that Ctrl-C is the
+ * program's, until the last of its output is shown.
+ */
+async function onTerminal(
+  start: (streams: RunOptions['streams']) => Promise<Outcome>,
+  interactive: boolean,
+): Promise<Outcome> {
+  const size = (): { columns: number; rows: number } =>
+    process.stdout.isTTY
+      ? { columns: process.stdout.columns, rows: process.stdout.rows }
+      : { columns: 80, rows: 24 };
+  const { openPseudoTerminal, openRawMode } = await import('../../sys/pty.ts');
+  using _raw = interactive ? openRawMode(process.stdin) : undefined;
+  await using terminal = openPseudoTerminal(size(), (data) => void process.stdout.write(data));
+  using _input = interactive ? forwardInput(terminal) : undefined;
+  const onResize = (): void => terminal.resize(size().columns, size().rows);
+  process.stdout.on('resize', onResize);
+  try {
+    return await start({ stdin: terminal.slave, terminal: terminal.slave });
+  } finally {
+    process.stdout.off('resize', onResize);
+  }
+}
+
+function forwardInput(terminal: PseudoTerminal): Disposable {
+  const { stdin } = process;
+  const onData = (data: Buffer): void => terminal.write(data);
+  const onEnd = (): void => terminal.write(Buffer.from([4])); // end of input, as a terminal says it
+  stdin.on('data', onData).on('end', onEnd);
+  return {
+    [Symbol.dispose]: () => {
+      stdin.off('data', onData).off('end', onEnd).pause();
+    },
+  };
+}
+
+function statusOf(outcome: Outcome): number {
+  if (outcome.kind === 'exited') return outcome.status;
+  const signals: Readonly<Record<string, number>> = constants.signals;
+  return 128 + (signals[outcome.signal] ?? 0);
+}

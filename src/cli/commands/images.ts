@@ -1,0 +1,89 @@
+/** The commands about images of the store: their tables of options. */
+import { Command } from 'commander';
+import type { ListFlags, PlatformFlags, PruneFlags } from '../flags.ts';
+import type { CommandContext } from '../globals.ts';
+import { choice, formatOption, jsonOption, platformOption } from '../options.ts';
+
+export function imageCommands(context: CommandContext): Command[] {
+  return [
+    imagesCommand(context),
+    inspectCommand(context),
+    historyCommand(context),
+    tagCommand(context),
+    rmiCommand(context),
+    pruneCommand(context),
+  ];
+}
+
+function imagesCommand({ globals }: CommandContext): Command {
+  return new Command('images')
+    .description('list the images of the store')
+    .addOption(formatOption())
+    .addOption(jsonOption())
+    .option('--no-trunc', 'whole digests')
+    .action(async (flags: ListFlags & { trunc: boolean }) => {
+      await (await import('../actions/images.ts')).images(globals(), flags);
+    });
+}
+
+function inspectCommand({ globals }: CommandContext): Command {
+  return new Command('inspect')
+    .description('print an image’s documents as JSON')
+    .argument('<image>')
+    .addOption(platformOption())
+    .addOption(
+      choice('--format <format>', 'json: everything; config, manifest, index: that document alone', [
+        'json',
+        'config',
+        'manifest',
+        'index',
+      ]).default('json'),
+    )
+    .action(
+      async (image: string, flags: PlatformFlags & { format: 'json' | 'config' | 'manifest' | 'index' }) => {
+        await (await import('../actions/inspect.ts')).inspect(globals(), image, flags);
+      },
+    );
+}
+
+function historyCommand({ globals }: CommandContext): Command {
+  return new Command('history')
+    .description('list the steps an image was made by')
+    .argument('<image>')
+    .addOption(platformOption())
+    .addOption(formatOption())
+    .addOption(jsonOption())
+    .action(async (image: string, flags: PlatformFlags & ListFlags) => {
+      await (await import('../actions/inspect.ts')).history(globals(), image, flags);
+    });
+}
+
+function tagCommand({ globals }: CommandContext): Command {
+  return new Command('tag')
+    .description('give an image another name')
+    .argument('<image>')
+    .argument('<name...>')
+    .addOption(platformOption())
+    .action(async (image: string, names: readonly string[], flags: PlatformFlags) => {
+      await (await import('../actions/images.ts')).tag(globals(), { image, names }, flags);
+    });
+}
+
+function rmiCommand({ globals }: CommandContext): Command {
+  return new Command('rmi')
+    .description('remove images: the name, and the content nothing else needs')
+    .argument('<image...>')
+    .addOption(platformOption())
+    .action(async (names: readonly string[], flags: PlatformFlags) => {
+      await (await import('../actions/images.ts')).remove(globals(), names, flags);
+    });
+}
+
+function pruneCommand({ globals }: CommandContext): Command {
+  return new Command('prune')
+    .description('remove content no image needs: nameless images and the build cache')
+    .option('--dry-run', 'only say what would go')
+    .action(async (flags: PruneFlags) => {
+      await (await import('../actions/prune.ts')).prune(globals(), flags);
+    });
+}

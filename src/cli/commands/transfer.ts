@@ -1,0 +1,51 @@
+/** The commands that move images: their tables of options. */
+import { Command } from 'commander';
+import type { ImportFlags, PullFlags, SaveFlags } from '../flags.ts';
+import type { CommandContext } from '../globals.ts';
+import { choice, collect, jsonOption, platformOption } from '../options.ts';
+
+export function transferCommands({ globals, exitWith }: CommandContext): Command[] {
+  return [
+    new Command('save')
+      .description('write images to an archive that docker, podman and skopeo read too')
+      .argument('<image...>')
+      .option('-o, --output <file>', 'the archive; - is stdout')
+      .addOption(platformOption())
+      .addOption(
+        choice('--format <format>', 'oci holds all platforms, docker one', ['oci', 'docker']).default('oci'),
+      )
+      .action(async (names: readonly string[], flags: SaveFlags) => {
+        await (await import('../actions/archives.ts')).save(globals(), names, flags);
+      }),
+    new Command('load')
+      .description('take the images of an archive (oci or docker, found out by content)')
+      .requiredOption('-i, --input <file>', 'the archive')
+      .action(async ({ input }: { input: string }) => {
+        await (await import('../actions/archives.ts')).load(globals(), input);
+      }),
+    new Command('import')
+      .description('make a base image from the tar of a root file system')
+      .argument('<rootfs.tar>', 'plain or compressed')
+      .argument('<name>')
+      .requiredOption('--platform <os/arch[/variant]>', 'what the programs in it are for')
+      .option('-m, --message <text>', 'comment of the history entry')
+      .action(async (file: string, name: string, flags: ImportFlags) => {
+        await (await import('../actions/import.ts')).importRootfs(globals(), { file, name }, flags);
+      }),
+    new Command('pull')
+      .description('bring images of a registry into the store, all platforms unless one is named')
+      .argument('<image...>')
+      .addOption(platformOption())
+      .option('--insecure <host>', 'registry without TLS, repeatable', collect, [])
+      .action(async (names: readonly string[], flags: PullFlags) => {
+        await (await import('../actions/pull.ts')).pull(globals(), names, flags);
+      }),
+    new Command('verify')
+      .description('check every document and every byte of an image; exits 1 when something is wrong')
+      .argument('<image>', 'name or digest in the store, or the file of an archive or layout')
+      .addOption(jsonOption())
+      .action(async (image: string, flags: { json?: boolean }) => {
+        exitWith(await (await import('../actions/verify.ts')).verify(globals(), image, flags));
+      }),
+  ];
+}

@@ -1,0 +1,81 @@
+/** What the command line gives to the commands, as commander names it. */
+
+export interface BuildFlags {
+  readonly file?: string;
+  readonly tag: readonly string[];
+  readonly emulate: readonly string[];
+  readonly platform: readonly string[];
+  readonly dialect: 'auto' | 'dockerfile' | 'kubefile-v1' | 'kubefile-v2';
+  readonly buildArg: readonly string[];
+  readonly label: readonly string[];
+  readonly annotation: readonly string[];
+  readonly target?: string;
+  readonly network: 'host' | 'none' | 'default';
+  readonly cache: boolean;
+  readonly pull: 'always' | 'missing' | 'never';
+  readonly isolation: 'auto' | 'private' | 'host';
+  readonly emulator?: string;
+  readonly emulatorCpu?: string;
+  readonly sourceDateEpoch?: number;
+  readonly insecure: readonly string[];
+  readonly progress: 'auto' | 'tty' | 'plain' | 'json' | 'quiet';
+  readonly quiet?: boolean;
+  readonly iidfile?: string;
+  readonly metadataFile?: string;
+}
+
+export interface RunFlags {
+  readonly interactive?: boolean;
+  readonly tty?: boolean;
+  readonly platform?: string;
+  readonly env: readonly string[];
+  readonly volume: readonly string[];
+  readonly workdir?: string;
+  readonly user?: string;
+  readonly entrypoint?: string;
+  readonly network: 'host' | 'none';
+  readonly isolation: 'auto' | 'private' | 'host';
+  readonly emulator?: string;
+  readonly emulatorCpu?: string;
+  readonly pull: 'always' | 'missing' | 'never';
+  readonly insecure: readonly string[];
+}
+
+export interface ListFlags {
+  readonly format: 'table' | 'json';
+  readonly json?: boolean;
+}
+
+export interface PlatformFlags {
+  readonly platform?: string;
+}
+
+export interface PruneFlags {
+  readonly dryRun?: boolean;
+}
+
+export interface SaveFlags extends PlatformFlags {
+  readonly output?: string;
+  readonly format: 'oci' | 'docker';
+}
+
+export interface ImportFlags {
+  readonly platform: string;
+  readonly message?: string;
+}
+
+export interface PullFlags extends PlatformFlags {
+  readonly insecure: readonly string[];
+}
+
+export interface DoctorFlags {
+  readonly platform: readonly string[];
+  readonly emulator?: string;
+  readonly json?: boolean;
+}
+
+export interface FetchFlags {
+  readonly emulatorVersion?: string;
+}
+
+export const wantsJson = ({ format, json }: ListFlags): boolean => json === true || format === 'json';

@@ -1,0 +1,36 @@
+/** What every command is given besides its own options. */
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import type { Reporter } from '../events.ts';
+import { openStore, type Store } from '../store/store.ts';
+import { createReporter, type ProgressMode } from './reporter.ts';
+
+export interface Globals {
+  readonly root: string;
+  readonly debug: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** What a command's table is given to hand on to its action. */
+export interface CommandContext {
+  readonly globals: () => Globals;
+  /** For commands whose exit status is part of their answer (`run`, `doctor`, `verify`). */
+  readonly exitWith: (status: number) => void;
+}
+
+/** $ARCH_BUILD_ROOT, /var/lib/arch-build as root, the user's data directory otherwise. */
+export function defaultRoot(environment: NodeJS.ProcessEnv = process.env): string {
+  if (environment['ARCH_BUILD_ROOT'] !== undefined && environment['ARCH_BUILD_ROOT'] !== '') {
+    return environment['ARCH_BUILD_ROOT'];
+  }
+  if (process.getuid?.() === 0) return '/var/lib/arch-build';
+  return join(environment['XDG_DATA_HOME'] ?? join(homedir(), '.local/share'), 'arch-build');
+}
+
+export function reporterFor(globals: Globals, mode: ProgressMode = 'plain'): Reporter {
+  return createReporter(mode, { debug: globals.debug });
+}
+
+export function storeFor(globals: Globals, mode: 'shared' | 'exclusive' = 'shared'): Promise<Store> {
+  return openStore(globals.root, mode);
+}

@@ -1,0 +1,39 @@
+/** Options and value parsers that several commands share. */
+import { InvalidArgumentError, Option, type Command } from 'commander';
+
+export const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value];
+export const collectList = (value: string, before: readonly string[]): readonly string[] => [
+  ...before,
+  ...value.split(',').filter((word) => word !== ''),
+];
+
+export const choice = (flags: string, text: string, choices: readonly string[]): Option =>
+  new Option(flags, text).choices(choices);
+export const formatOption = (): Option =>
+  choice('--format <format>', 'how to print', ['table', 'json']).default('table');
+export const jsonOption = (): Option => new Option('--json', 'print one JSON document');
+export const platformOption = (): Option =>
+  new Option('--platform <os/arch[/variant]>', 'this platform only');
+
+/** Where images come from and how their foreign programs run: the same for `build` and `run`. */
+export function withRunOptions(command: Command): Command {
+  return command
+    .addOption(
+      choice('--pull <policy>', 'when to ask registries', ['always', 'missing', 'never']).default('missing'),
+    )
+    .option('--insecure <host>', 'registry without TLS, repeatable', collect, [])
+    .addOption(
+      choice('--isolation <rung>', 'how foreign programs run', ['auto', 'private', 'host']).default('auto'),
+    )
+    .option('--emulator <path>', 'this emulator, or a directory of them')
+    .option('--emulator-cpu <model>', 'CPU model of the emulator');
+}
+
+/** Seconds since 1970, also from $SOURCE_DATE_EPOCH. */
+export function parseEpoch(text: string): number {
+  const seconds = Number(text);
+  if (!/^\d+$/.test(text) || seconds > 253_402_300_799) {
+    throw new InvalidArgumentError('write whole seconds since 1970-01-01, up to the year 9999.');
+  }
+  return seconds;
+}

@@ -1,0 +1,67 @@
+/** The program: global options and the commands. What a command does is loaded when it runs (cli/actions). */
+import { Command, CommanderError } from 'commander';
+import { ArchBuildError } from '../errors.ts';
+import { buildCommand } from './commands/build.ts';
+import { hostCommands } from './commands/host.ts';
+import { imageCommands } from './commands/images.ts';
+import { runCommand } from './commands/run.ts';
+import { transferCommands } from './commands/transfer.ts';
+import { defaultRoot, type CommandContext } from './globals.ts';
+
+/** Set by the bundler. */
+declare const ARCH_BUILD_VERSION: string | undefined;
+
+const VERSION = typeof ARCH_BUILD_VERSION === 'string' ? ARCH_BUILD_VERSION : '0.0.0-source';
+const USAGE_STATUS = 2;
+
+/** Runs one command. Returns the exit status; throws what the command throws. */
+export async function run(argv: readonly string[], signal: AbortSignal): Promise<number> {
+  let status = 0;
+  const program = createProgram(signal, (value) => (status = value));
+  try {
+    await program.parseAsync(argv, { from: 'user' });
+    return status;
+  } catch (error) {
+    // Help and version are answers. Of anything else commander has already said what is wrong with the words.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE_STATUS;
+    throw error;
+  }
+}
+
+export function createProgram(signal: AbortSignal, exitWith: (status: number) => void): Command {
+  const program = new Command('arch-build')
+    .description(
+      'Builds container and cluster images for foreign architectures: no Docker, no daemon, no containers.',
+    )
+    .usage('[build] [options] [CONTEXT] | COMMAND')
+    .version(VERSION)
+    .option('--root <dir>', 'the store', defaultRoot())
+    .option('--debug', 'show every process and mount')
+    .option('--no-color', 'no colours (NO_COLOR does the same)')
+    .enablePositionalOptions();
+  const context: CommandContext = {
+    globals: () => {
+      const { root, debug } = program.opts<{ root: string; debug?: boolean }>();
+      if (root === '') throw new ArchBuildError('USAGE', '--root needs a directory');
+      return { root, debug: debug === true, signal };
+    },
+    exitWith,
+  };
+  program.addCommand(buildCommand(context), { isDefault: true });
+  for (const command of [
+    runCommand(context),
+    ...imageCommands(context),
+    ...transferCommands(context),
+    ...hostCommands(context),
+  ]) {
+    program.addCommand(command);
+  }
+  neverExit(program);
+  return program;
+}
+
+/** Wrong words end in an exception, so that whatever is open is closed. */
+function neverExit(command: Command): void {
+  command.exitOverride();
+  for (const child of command.commands) neverExit(child);
+}

@@ -1,0 +1,142 @@
+/** Build events to lines on stderr. stdout is for the answer alone. */
+import chalk from 'chalk';
+import { unreachable } from '../errors.ts';
+import type { BuildEvent, Reporter, StepName } from '../events.ts';
+
+export type ProgressMode = 'auto' | 'tty' | 'plain' | 'json' | 'quiet';
+
+export interface ReporterOptions {
+  readonly debug: boolean;
+  /** Where lines go; stderr. */
+  readonly write?: (text: string) => void;
+}
+
+/** `auto` and `tty` are lines with colours where stderr is a terminal; `quiet` shows warnings only. */
+export function createReporter(mode: ProgressMode, options: ReporterOptions): Reporter {
+  const write = options.write ?? ((text: string): void => void process.stderr.write(text));
+  if (mode === 'json') return jsonReporter(write, options);
+  if (mode === 'quiet') {
+    return (event) => {
+      if (event.type === 'warning') write(`${formatWarning(event)}\n`);
+    };
+  }
+  return lineReporter(write, options);
+}
+
+function jsonReporter(write: (text: string) => void, { debug }: ReporterOptions): Reporter {
+  return (event) => {
+    if (event.type === 'debug' && !debug) return;
+    const shown = event.type === 'step-output' ? { ...event, data: event.data.toString('utf8') } : event;
+    write(`${JSON.stringify({ time: new Date().toISOString(), ...shown })}\n`);
+  };
+}
+
+function lineReporter(write: (text: string) => void, { debug }: ReporterOptions): Reporter {
+  const outputs = new Map<string, LineSplitter>();
+  const flush = (step: StepName): void => {
+    for (const [key, splitter] of outputs) {
+      if (!key.startsWith(prefix(step))) continue;
+      splitter.end();
+      outputs.delete(key);
+    }
+  };
+  return (event) => {
+    switch (event.type) {
+      case 'step-started':
+        write(`${chalk.cyan(prefix(event.step))} ${chalk.bold(firstLine(event.text))}\n`);
+        break;
+      case 'step-cached':
+        write(`${chalk.cyan(prefix(event.step))} ${chalk.dim(`cached ${firstLine(event.text)}`)}\n`);
+        break;
+      case 'step-output': {
+        const key = `${prefix(event.step)} ${event.stream}`;
+        const splitter =
+          outputs.get(key) ?? new LineSplitter((line) => write(`${chalk.dim(prefix(event.step))} ${line}\n`));
+        outputs.set(key, splitter);
+        splitter.push(event.data);
+        break;
+      }
+      case 'step-finished':
+        flush(event.step);
+        write(
+          `${chalk.cyan(prefix(event.step))} ${chalk.dim(`done in ${seconds(event.milliseconds)}${layerText(event)}`)}\n`,
+        );
+        break;
+      case 'info':
+        write(`${event.text}\n`);
+        break;
+      case 'transfer':
+        if (event.bytes === event.total)
+          write(`${event.what} ${event.digest.slice(0, 19)} ${formatBytes(event.total)}\n`);
+        break;
+      case 'warning':
+        write(`${formatWarning(event)}\n`);
+        break;
+      case 'debug':
+        if (debug) write(`${chalk.dim(event.text)}\n`);
+        break;
+      default:
+        unreachable(event);
+    }
+  };
+}
+
+function formatWarning({ text, location }: Extract<BuildEvent, { type: 'warning' }>): string {
+  const place = location === undefined ? '' : `${location.file}:${location.line}:${location.column}: `;
+  return `${chalk.yellow('warning:')} ${place}${text}`;
+}
+
+const prefix = ({ platform, stage, index, total }: StepName): string =>
+  `[${platform} ${stage} ${index}/${total}]`;
+
+const firstLine = (text: string): string => {
+  const [line = '', ...rest] = text.trim().split('\n');
+  return rest.length === 0 ? line : `${line} …`;
+};
+
+const seconds = (milliseconds: number): string =>
+  `${(milliseconds / 1000).toFixed(milliseconds < 9995 ? 2 : 1)}s`;
+
+function layerText({ layerBytes }: Extract<BuildEvent, { type: 'step-finished' }>): string {
+  return layerBytes === undefined ? '' : `, layer ${formatBytes(layerBytes)}`;
+}
+
+const UNITS = ['B', 'kB', 'MB', 'GB', 'TB'];
+
+export function formatBytes(bytes: number): string {
+  let value = bytes;
+  let unit = 0;
+  for (; value >= 1000 && unit < UNITS.length - 1; unit += 1) value /= 1000;
+  return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${UNITS[unit] ?? ''}`;
+}
+
+/** Bytes to lines; a carriage return starts the line over, as progress bars of steps do. */
+class LineSplitter {
+  #rest = '';
+  readonly #line: (line: string) => void;
+  readonly #decoder = new TextDecoder();
+
+  constructor(line: (line: string) => void) {
+    this.#line = line;
+  }
+
+  push(data: Buffer): void {
+    const lines = (this.#rest + this.#decoder.decode(data, { stream: true })).split('\n');
+    this.#rest = lines.pop() ?? '';
+    for (const line of lines) this.#line(clean(line));
+  }
+
+  end(): void {
+    if (this.#rest !== '') this.#line(clean(this.#rest));
+    this.#rest = '';
+  }
+}
+
+/** What follows the last carriage return, without sequences that would move the cursor of the reader's terminal. */
+function clean(line: string): string {
+  const visible = line.replace(/\r+$/, '').split('\r').at(-1) ?? '';
+  return visible.replace(
+    /\u001b\[[0-9;?]*[A-LN-Za-ln-z]|\u001b[^[]|[\u0000-\u0008\u000b-\u001a\u001c-\u001f]/g,
+    '',
+  );
+}

@@ -1,0 +1,34 @@
+/** Rows to aligned columns, as every listing prints them. Pure. */
+export function formatTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const lines = [header, ...rows];
+  const widths = header.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)));
+  return lines
+    .map((line) =>
+      line
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('   ')
+        .trimEnd(),
+    )
+    .map((line) => `${line}\n`)
+    .join('');
+}
+
+/** `3 hours ago`, for people. */
+export function formatAge(created: string | undefined, now: number): string {
+  if (created === undefined) return '-';
+  const seconds = Math.max(0, Math.round((now - Date.parse(created)) / 1000));
+  const [unit, length] = AGES.find(([, each]) => seconds >= each) ?? ['second', 1];
+  const count = Math.floor(seconds / length);
+  return `${count} ${unit}${count === 1 ? '' : 's'} ago`;
+}
+
+const AGES: readonly (readonly [string, number])[] = [
+  ['year', 31_536_000],
+  ['month', 2_592_000],
+  ['day', 86_400],
+  ['hour', 3_600],
+  ['minute', 60],
+  ['second', 1],
+];
+
+export const shortDigest = (digest: string): string => digest.replace(/^sha256:/, '').slice(0, 12);

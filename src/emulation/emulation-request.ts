@@ -1,0 +1,23 @@
+/** What a build asks of the emulation ladder, and the rungs it may be given. */
+import type { Reporter } from '../events.ts';
+import type { Platform } from '../oci/platform.ts';
+
+/** `native` needs nothing; the others are explained in ladder.ts. */
+export type Rung = 'native' | 'private' | 'host-entry' | 'host';
+
+export interface EmulationRequest {
+  /** Every platform the build makes: after the first foreign step, all of them can run. */
+  readonly platforms: readonly Platform[];
+  readonly isolation: 'auto' | 'private' | 'host';
+  /** `--emulator` */
+  readonly emulator: string | undefined;
+  /** `--emulator-cpu` */
+  readonly cpu: string | undefined;
+  /** Root of the store: emulators are kept there. */
+  readonly storeDirectory: string;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Gives empty directories that the caller cleans up. */
+  readonly makeDirectory: (prefix: string) => string;
+  readonly report: Reporter;
+  readonly signal: AbortSignal;
+}

@@ -1,0 +1,115 @@
+/**
+ * The emulation ladder: picks the way foreign programs get to run in this build's steps, and proves it.
+ *
+ *   private     each step has its own user namespace and its own binfmt_misc: the host does not change (Linux 6.7)
+ *   host-entry  an entry the host already has, when it passes the probe; it is never changed
+ *   host        an entry of ours in the host's table, for the time of the build
+ *
+ * Nothing is done before the first step that needs it: a build that is all cached never probes.
+ */
+import { ArchBuildError } from '../errors.ts';
+import type { Reporter } from '../events.ts';
+import { formatPlatform, type Platform } from '../oci/platform.ts';
+import type { Isolation } from '../sys/step-plan.ts';
+import { architectureOf, type Architecture } from './architecture.ts';
+import type { EmulationRequest, Rung } from './emulation-request.ts';
+import { stepEnvironment } from './environment.ts';
+import { runsOnHost } from './host.ts';
+import { climb, machinesOf, type Prepared } from './rungs.ts';
+
+export interface StepEmulation {
+  readonly isolation: Isolation;
+  /** The step's environment: the emulator's own settings in, `QEMU_*` of the image out. */
+  environmentOf(variables: ReadonlyMap<string, string>): ReadonlyMap<string, string>;
+}
+
+export interface EmulationRecord {
+  readonly rung: Rung;
+  readonly emulators: readonly {
+    readonly arch: string;
+    readonly path: string;
+    readonly version: string;
+    readonly sha256: string;
+  }[];
+}
+
+export interface Emulation extends AsyncDisposable {
+  /** Throws EMULATOR_MISSING, EMULATOR_UNUSABLE, HOST_INCAPABLE when the platform's programs cannot run here. */
+  forPlatform(platform: Platform): Promise<StepEmulation>;
+  describe(): EmulationRecord;
+}
+
+const NATIVE: Prepared = {
+  rung: 'native',
+  isolation: { kind: 'private', entries: [] },
+  emulators: new Map(),
+};
+
+/** The caller disposes it, after the last step. */
+export function openEmulation(request: EmulationRequest): Emulation {
+  let prepared = NATIVE;
+  const machines = new Set<string>();
+  const held = new Set<string>();
+  const prepareFor = async (architecture: Architecture): Promise<void> => {
+    if (machines.has(architecture.arch)) return;
+    await prepared.registration?.[Symbol.asyncDispose]();
+    prepared = NATIVE;
+    const wanted = await foreignMachines(request.platforms, architecture);
+    prepared = await climb(request, wanted);
+    for (const { arch } of wanted) machines.add(arch);
+  };
+  return {
+    forPlatform: async (platform) => {
+      const foreign = !(await runsOnHost(platform));
+      const architecture = foreign ? requireArchitecture(platform) : undefined;
+      if (architecture !== undefined) await prepareFor(architecture);
+      return {
+        isolation: prepared.isolation,
+        environmentOf: (variables) => {
+          const settings = request.cpu === undefined ? {} : { emulatorCpu: request.cpu };
+          const environment = stepEnvironment(variables, architecture, settings);
+          warnHeld(request.report, held, environment.held);
+          return environment.variables;
+        },
+      };
+    },
+    describe: () => ({
+      rung: prepared.rung,
+      emulators: [...prepared.emulators].map(([arch, { path, version, sha256 }]) => ({
+        arch,
+        path,
+        version,
+        sha256,
+      })),
+    }),
+    [Symbol.asyncDispose]: async () => prepared.registration?.[Symbol.asyncDispose](),
+  };
+}
+
+function requireArchitecture(platform: Platform): Architecture {
+  const architecture = architectureOf(platform);
+  if (architecture !== undefined) return architecture;
+  throw new ArchBuildError('HOST_INCAPABLE', `no emulator runs programs of ${formatPlatform(platform)}`, {
+    hint: '`arch-build emulators ls` lists the platforms there are',
+  });
+}
+
+/** The foreign ones of the build's platforms, and the one needed now. */
+async function foreignMachines(
+  platforms: readonly Platform[],
+  needed: Architecture,
+): Promise<Architecture[]> {
+  const foreign: Platform[] = [];
+  for (const platform of platforms) if (!(await runsOnHost(platform))) foreign.push(platform);
+  return machinesOf([...needed.platforms.slice(0, 1), ...foreign], architectureOf);
+}
+
+function warnHeld(report: Reporter, told: Set<string>, names: readonly string[]): void {
+  const news = names.filter((name) => !told.has(name));
+  if (news.length === 0) return;
+  for (const name of news) told.add(name);
+  report({
+    type: 'warning',
+    text: `${news.join(', ')} would steer the emulator: kept out of the steps (the image's configuration has it all the same)`,
+  });
+}

@@ -1,0 +1,98 @@
+/**
+ * The one error class thrown on purpose. Anything else that reaches main is a bug of ours (exit status 70).
+ *
+ * A message says what could not be done, names the operand, and has neither a full stop nor "failed to".
+ */
+export type ErrorCode =
+  // wrong usage (exit 2)
+  | 'USAGE'
+  // what the user wrote (exit 1)
+  | 'KUBEFILE_NOT_FOUND'
+  | 'KUBEFILE_SYNTAX'
+  | 'KUBEFILE_SEMANTICS'
+  | 'EXPANSION'
+  | 'IGNORE_PATTERN'
+  | 'REFERENCE_INVALID'
+  | 'PLATFORM_INVALID'
+  | 'DIGEST_INVALID'
+  // the build (exit 1)
+  | 'CONTEXT'
+  | 'COPY'
+  | 'ADD'
+  | 'RUN_FAILED'
+  | 'STAGE_UNKNOWN'
+  | 'USER_UNKNOWN'
+  // images and content (exit 1)
+  | 'IMAGE_NOT_FOUND'
+  | 'PLATFORM_NOT_FOUND'
+  | 'DOCUMENT_INVALID'
+  | 'DIGEST_MISMATCH'
+  | 'SIZE_MISMATCH'
+  | 'BLOB_MISSING'
+  | 'LAYER_INVALID'
+  | 'ARCHIVE_INVALID'
+  | 'STORE'
+  | 'STORE_BUSY'
+  | 'REGISTRY'
+  | 'REGISTRY_AUTH'
+  | 'NETWORK'
+  | 'IO'
+  // this host cannot do it (exit 3)
+  | 'HOST_INCAPABLE'
+  | 'EMULATOR_MISSING'
+  | 'EMULATOR_UNUSABLE'
+  | 'BINFMT'
+  | 'SANDBOX'
+  | 'TOOL_MISSING'
+  // the user interrupted (exit 130)
+  | 'INTERRUPTED';
+
+/** A place in a text the user wrote; line and column count from 1, column in UTF-16 units. */
+export interface SourceLocation {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+  /** The physical source line, when it is at hand: the printer shows it with a caret. */
+  readonly sourceLine?: string;
+}
+
+export interface ErrorDetails {
+  /** What to do about it: one sentence, imperative. */
+  readonly hint?: string;
+  readonly location?: SourceLocation;
+  readonly cause?: unknown;
+}
+
+export class ArchBuildError extends Error {
+  readonly code: ErrorCode;
+  readonly hint: string | undefined;
+  readonly location: SourceLocation | undefined;
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.name = 'ArchBuildError';
+    this.code = code;
+    this.hint = details.hint;
+    this.location = details.location;
+  }
+}
+
+/** The same error with a place in the user's text, unless it already has one. */
+export function atLocation(error: unknown, location: SourceLocation): unknown {
+  if (!(error instanceof ArchBuildError) || error.location !== undefined) return error;
+  return new ArchBuildError(error.code, error.message, {
+    location,
+    ...(error.hint === undefined ? {} : { hint: error.hint }),
+    cause: error.cause,
+  });
+}
+
+/** The `code` of a Node system error (`ENOENT`, …), else undefined. */
+export function systemErrorCode(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('code' in error)) return undefined;
+  return typeof error.code === 'string' ? error.code : undefined;
+}
+
+export function unreachable(value: never): never {
+  throw new TypeError(`unreachable value: ${JSON.stringify(value)}`);
+}

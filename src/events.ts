@@ -1,0 +1,39 @@
+/** Progress as values. Everything below `cli/` reports through a function passed to it; nothing prints. */
+import type { SourceLocation } from './errors.ts';
+
+/** Which step of which platform and stage: the reporter makes the prefix. */
+export interface StepName {
+  readonly platform: string;
+  readonly stage: string;
+  /** Counts from 1 within the stage. */
+  readonly index: number;
+  readonly total: number;
+}
+
+export type BuildEvent =
+  | { readonly type: 'step-started'; readonly step: StepName; readonly text: string }
+  | { readonly type: 'step-cached'; readonly step: StepName; readonly text: string }
+  | {
+      readonly type: 'step-output';
+      readonly step: StepName;
+      readonly stream: 'stdout' | 'stderr';
+      readonly data: Buffer;
+    }
+  | {
+      readonly type: 'step-finished';
+      readonly step: StepName;
+      readonly milliseconds: number;
+      readonly layerBytes: number | undefined;
+    }
+  | { readonly type: 'info'; readonly text: string }
+  | {
+      readonly type: 'transfer';
+      readonly what: string;
+      readonly digest: string;
+      readonly bytes: number;
+      readonly total: number;
+    }
+  | { readonly type: 'warning'; readonly text: string; readonly location?: SourceLocation }
+  | { readonly type: 'debug'; readonly text: string };
+
+export type Reporter = (event: BuildEvent) => void;

@@ -1,0 +1,61 @@
+/**
+ * Mode, owner, xattrs and time of a file that was just made. The order is part of the job: a change of owner clears
+ * setuid bits and capabilities, and everything moves the times.
+ */
+import { chmodSync, lchownSync, lutimesSync } from 'node:fs';
+import { setTimes } from '../sys/special-file.ts';
+import { listXattrs, readXattr, writeXattr } from '../sys/xattr.ts';
+import { permissionsOf, type TreeNode } from './tree-node.ts';
+import { isLayerXattr } from './whiteout.ts';
+
+export interface Attributes {
+  /** Permission bits with setuid, setgid and sticky; the umask does not narrow them. Symlinks have none. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly mtimeNs: bigint;
+  readonly xattrs?: ReadonlyMap<string, Uint8Array>;
+}
+
+/** Of an existing file, to make it again: what a copy-up keeps. */
+export function attributesOf({ host, stat, type }: TreeNode): Attributes {
+  const names = host.length === 0 || type === 'symlink' ? [] : listXattrs(host).filter(isLayerXattr);
+  const xattrs = new Map(names.map((name) => [name, readXattr(host, name) ?? Buffer.alloc(0)]));
+  return {
+    mode: permissionsOf(stat),
+    uid: Number(stat.uid),
+    gid: Number(stat.gid),
+    mtimeNs: stat.mtimeNs,
+    xattrs,
+  };
+}
+
+export function applyAttributes(
+  host: Buffer,
+  kind: 'directory' | 'symlink' | 'other',
+  attributes: Attributes,
+): void {
+  lchownSync(host, attributes.uid, attributes.gid);
+  if (kind !== 'symlink') chmodSync(host, attributes.mode);
+  writeXattrs(host, attributes);
+  setModificationTime(host, attributes.mtimeNs);
+}
+
+export function writeXattrs(host: Buffer, { xattrs }: Pick<Attributes, 'xattrs'>): void {
+  if (xattrs === undefined) return;
+  for (const [name, value] of xattrs) writeXattr(host, name, value);
+}
+
+const BILLION = 1_000_000_000n;
+
+/** Exact to the nanosecond; whole seconds, the usual case, take the short way. */
+export function setModificationTime(host: Buffer, mtimeNs: bigint): void {
+  const seconds = wholeSeconds(mtimeNs);
+  if (seconds === undefined) setTimes(host, mtimeNs);
+  else lutimesSync(host, seconds, seconds);
+}
+
+/** Undefined when there is a fraction, and before 1970, which Node takes for a mistake. */
+export function wholeSeconds(mtimeNs: bigint): number | undefined {
+  return mtimeNs >= 0n && mtimeNs % BILLION === 0n ? Number(mtimeNs / BILLION) : undefined;
+}

@@ -1,0 +1,84 @@
+/** Compressed streams, known by their content: names and media types lie. */
+import { pipeline, Readable } from 'node:stream';
+import { createGunzip } from 'node:zlib';
+import { systemErrorCode } from '../errors.ts';
+import { filterThrough, type FilterProgram } from '../sys/filter.ts';
+import { ByteQueue } from './byte-queue.ts';
+import { invalidLayer } from './tar-format.ts';
+
+export type CompressionKind = 'none' | 'gzip' | 'zstd' | 'xz' | 'bzip2';
+
+export interface Decompressed {
+  readonly kind: CompressionKind;
+  /** To be consumed or returned from: then the input is told, too. Throws LAYER_INVALID, TOOL_MISSING. */
+  readonly data: AsyncIterable<Buffer>;
+}
+
+const MAGIC: readonly { readonly kind: CompressionKind; readonly bytes: readonly number[] }[] = [
+  { kind: 'gzip', bytes: [0x1f, 0x8b, 0x08] },
+  { kind: 'zstd', bytes: [0x28, 0xb5, 0x2f, 0xfd] },
+  { kind: 'xz', bytes: [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00] },
+  { kind: 'bzip2', bytes: [0x42, 0x5a, 0x68] },
+];
+
+/** Memory is bounded: a stream that wants a window beyond these limits is refused. */
+const PROGRAMS: Readonly<Record<'zstd' | 'xz' | 'bzip2', FilterProgram>> = {
+  zstd: { program: 'zstd', args: ['-dcq', '--memory=256MB'], debianPackage: 'zstd' },
+  xz: { program: 'xz', args: ['-dcq', '--memlimit-decompress=512MiB'], debianPackage: 'xz-utils' },
+  bzip2: { program: 'bzip2', args: ['-dc'], debianPackage: 'bzip2' },
+};
+
+const LONGEST_MAGIC = 6;
+
+/** Looks at the first bytes only. */
+export async function decompress(input: AsyncIterable<Uint8Array>): Promise<Decompressed> {
+  const queue = new ByteQueue(input);
+  const head = await queue.take(LONGEST_MAGIC);
+  const kind = compressionOf(head);
+  const whole = replay(head, queue);
+  if (kind === 'none') return { kind, data: whole };
+  if (kind === 'gzip') return { kind, data: gunzip(whole) };
+  const complain = (reason: string): Error => invalidLayer(`not a whole ${kind} stream: ${reason}`);
+  return { kind, data: filterThrough(PROGRAMS[kind], whole, complain) };
+}
+
+export function compressionOf(head: Uint8Array): CompressionKind {
+  return MAGIC.find(({ bytes }) => bytes.every((byte, index) => head[index] === byte))?.kind ?? 'none';
+}
+
+async function* replay(head: Buffer, queue: ByteQueue): AsyncGenerator<Buffer> {
+  try {
+    if (head.length > 0) yield head;
+    for (;;) {
+      const chunk = await queue.takeSome(1 << 20);
+      if (chunk === undefined) return;
+      yield chunk;
+    }
+  } finally {
+    await queue.close();
+  }
+}
+
+/** Members one after the other are one stream; anything else after them is an error. */
+async function* gunzip(input: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  const engine = createGunzip({ chunkSize: 256 << 10 });
+  let fed = 0;
+  const counted = async function* (): AsyncGenerator<Buffer> {
+    for await (const chunk of input) {
+      fed += chunk.length;
+      yield chunk;
+    }
+  };
+  const source = Readable.from(counted(), { highWaterMark: 2 });
+  // An error of either side destroys the other and reaches the consumer through `engine`.
+  pipeline(source, engine, () => undefined);
+  try {
+    yield* engine as AsyncIterable<Buffer>;
+  } catch (error) {
+    throw systemErrorCode(error)?.startsWith('Z_') === true ? broken(error) : error;
+  }
+  if (engine.bytesWritten !== fed) throw invalidLayer('there is something after the end of the gzip stream');
+}
+
+const broken = (cause: unknown): Error =>
+  invalidLayer(`not a whole gzip stream: ${cause instanceof Error ? cause.message : ''}`, cause);

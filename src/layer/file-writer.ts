@@ -1,0 +1,147 @@
+/** The content of a new file of a layer, written by the shortest way its size allows. */
+import {
+  closeSync,
+  constants,
+  copyFileSync,
+  fchmodSync,
+  fchownSync,
+  ftruncateSync,
+  futimesSync,
+  openSync,
+  readSync,
+  writeSync,
+} from 'node:fs';
+import { copyFile } from 'node:fs/promises';
+import {
+  applyAttributes,
+  setModificationTime,
+  wholeSeconds,
+  writeXattrs,
+  type Attributes,
+} from './attributes.ts';
+import { requireSame, withSourceFile, type SourceFile } from './source-file.ts';
+
+/** Up to this size a read and a write are cheaper than asking the kernel to copy. */
+const SMALL = 1 << 20;
+/** From this size on the event loop must not wait for the copy. */
+const LARGE = 64 << 20;
+
+const buffer = Buffer.allocUnsafe(SMALL);
+
+/** Throws EEXIST as the system does when the name is taken. */
+export function createFile(host: Buffer): number {
+  return openSync(
+    host,
+    constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW,
+    0o600,
+  );
+}
+
+/** Writes, sets the attributes and closes. */
+export function fillFile(
+  fd: number,
+  host: Buffer,
+  content: { data: Uint8Array; attributes: Attributes },
+): void {
+  try {
+    writeAll(fd, content.data);
+    finish(fd, host, content.attributes);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** As `fillFile`, from another file; there is a promise only when the file is large. */
+export function fillFromSource(
+  fd: number,
+  host: Buffer,
+  { source, attributes }: { source: SourceFile; attributes: Attributes },
+): Promise<void> | undefined {
+  const { size } = source.stat;
+  if (size >= BigInt(LARGE)) {
+    closeSync(fd);
+    return copyLarge(host, source, attributes);
+  }
+  try {
+    withSourceFile(source, (from) => {
+      if (size <= BigInt(SMALL)) copySmall(from, fd);
+      else copyFileSync(throughDescriptor(from), host, constants.COPYFILE_FICLONE);
+    });
+    finish(fd, host, attributes);
+  } finally {
+    closeSync(fd);
+  }
+  return undefined;
+}
+
+/** As `fillFile`, from pieces. Long runs of zeros become holes: they read as zeros and take no space. */
+export async function fillFromStream(
+  fd: number,
+  host: Buffer,
+  { data, attributes }: { data: AsyncIterable<Buffer>; attributes: Attributes },
+): Promise<void> {
+  try {
+    let position = 0;
+    for await (const chunk of data) {
+      writeWithHoles(fd, chunk, position);
+      position += chunk.length;
+    }
+    ftruncateSync(fd, position);
+    finish(fd, host, attributes);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Through the open descriptor, so that what is copied is what was checked. */
+const throughDescriptor = (fd: number): string => `/proc/self/fd/${fd}`;
+
+async function copyLarge(host: Buffer, source: SourceFile, attributes: Attributes): Promise<void> {
+  const fd = openSync(source.host, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    requireSame(source, fd);
+    await copyFile(throughDescriptor(fd), host, constants.COPYFILE_FICLONE);
+    requireSame(source, fd);
+  } finally {
+    closeSync(fd);
+  }
+  applyAttributes(host, 'other', attributes);
+}
+
+function copySmall(from: number, to: number): void {
+  for (;;) {
+    const count = readSync(from, buffer, 0, buffer.length, null);
+    if (count === 0) return;
+    writeAll(to, buffer.subarray(0, count));
+    if (count < buffer.length) return; // the size is checked afterwards
+  }
+}
+
+function writeAll(fd: number, data: Uint8Array, position?: number): void {
+  for (let done = 0; done < data.length;) {
+    const at = position === undefined ? null : position + done;
+    done += writeSync(fd, data, done, data.length - done, at);
+  }
+}
+
+const HOLE = Buffer.alloc(64 << 10);
+
+function writeWithHoles(fd: number, chunk: Buffer, position: number): void {
+  let start = 0;
+  for (let at = 0; at < chunk.length; at += HOLE.length) {
+    const end = Math.min(at + HOLE.length, chunk.length);
+    if (chunk[at] !== 0 || !chunk.subarray(at, end).equals(HOLE.subarray(0, end - at))) continue;
+    writeAll(fd, chunk.subarray(start, at), position + start);
+    start = end;
+  }
+  writeAll(fd, chunk.subarray(start), position + start);
+}
+
+function finish(fd: number, host: Buffer, attributes: Attributes): void {
+  fchownSync(fd, attributes.uid, attributes.gid);
+  fchmodSync(fd, attributes.mode);
+  writeXattrs(host, attributes);
+  const seconds = wholeSeconds(attributes.mtimeNs);
+  if (seconds === undefined) setModificationTime(host, attributes.mtimeNs);
+  else futimesSync(fd, seconds, seconds);
+}

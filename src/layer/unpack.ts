@@ -1,0 +1,43 @@
+/** An image's layers to snapshots: those that are missing, base first. */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { ArchBuildError } from '../errors.ts';
+import { chainIdsOf, type ChainId, type DiffId } from '../oci/digest.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import type { Store } from '../store/store.ts';
+import { applyLayer } from './apply-layer.ts';
+import { decompress } from './decompress.ts';
+
+/** Throws DIGEST_MISMATCH when a layer's content is not what the config's diff_ids say, LAYER_INVALID, BLOB_MISSING. */
+export async function unpackLayers(
+  store: Store,
+  { layers, diffIds }: { readonly layers: readonly Descriptor[]; readonly diffIds: readonly DiffId[] },
+  signal: AbortSignal,
+): Promise<void> {
+  const chain = chainIdsOf(diffIds);
+  for (const [index, layer] of layers.entries()) {
+    const [chainId, diffId] = [chain[index], diffIds[index]];
+    if (chainId === undefined || diffId === undefined || store.snapshots.has(chainId)) continue;
+    signal.throwIfAborted();
+    await unpackLayer(store, layer, { parents: chain.slice(0, index), diffId });
+  }
+}
+
+async function unpackLayer(
+  store: Store,
+  layer: Descriptor,
+  { parents, diffId }: { readonly parents: readonly ChainId[]; readonly diffId: DiffId },
+): Promise<void> {
+  const staged = store.makeDirectory('unpack');
+  const target = join(staged, 'fs');
+  mkdirSync(target, { mode: 0o755 });
+  const { data } = await decompress(store.blobs.read(layer.digest));
+  const lowers = store.snapshots.trees(parents);
+  const applied = await applyLayer(data, target, { lowers, overlay: 'trusted' });
+  if (applied.diffId !== diffId) {
+    throw new ArchBuildError('DIGEST_MISMATCH', `layer ${layer.digest} unpacks to ${applied.diffId}, its image says ${diffId}`);
+  }
+  const parent = parents.at(-1);
+  const record = { diffId, size: applied.size, includeRoot: false, ...(parent === undefined ? {} : { parent }) };
+  store.snapshots.commit(staged, record, { regenerable: false });
+}

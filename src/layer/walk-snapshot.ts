@@ -1,0 +1,137 @@
+/**
+ * The entries of a snapshot in the one order its layer has: parents before children, and inside a directory first
+ * the opaque mark, then the whiteouts, then the rest, each sorted bytewise. Never follows a symlink.
+ */
+import { lstatSync, readdirSync, type BigIntStats, type Dirent } from 'node:fs';
+import { listXattrs, readXattr } from '../sys/xattr.ts';
+import { formatBytePath, joinBytePath, ROOT, type BytePath } from './byte-path.ts';
+import { invalidLayer } from './tar-format.ts';
+import {
+  isLayerXattr,
+  opaqueXattr,
+  whiteoutXattr,
+  WHITEOUT_PREFIX,
+  type OverlayNamespace,
+} from './whiteout.ts';
+
+export type SnapshotNode =
+  | {
+      readonly kind: 'entry';
+      readonly path: BytePath;
+      readonly host: Buffer;
+      readonly stats: BigIntStats;
+      /** Those that belong into a layer. */
+      readonly xattrs: ReadonlyMap<string, Buffer>;
+    }
+  /** `path` is what is deleted. */
+  | { readonly kind: 'whiteout'; readonly path: BytePath }
+  /** `path` is the directory whose lower content is hidden. */
+  | { readonly kind: 'opaque'; readonly path: BytePath };
+
+/** Throws LAYER_INVALID for a name that a layer cannot carry: it would delete its siblings. */
+export function* walkSnapshot(directory: string): Generator<SnapshotNode> {
+  const top = Buffer.from(directory, 'utf8').toString('latin1');
+  const root = nodeAt(top, ROOT);
+  yield root.node;
+  const stack = [childrenOf(top, root)];
+  for (;;) {
+    const current = stack.at(-1);
+    if (current === undefined) return;
+    const child = current.next();
+    if (child.done === true) {
+      stack.pop();
+      continue;
+    }
+    if ('marks' in child.value) {
+      yield child.value.node;
+      if (child.value.node.stats.isDirectory()) stack.push(childrenOf(top, child.value));
+    } else {
+      yield child.value;
+    }
+  }
+}
+
+interface Visited {
+  readonly node: Extract<SnapshotNode, { kind: 'entry' }>;
+  readonly marks: Marks;
+}
+
+/** What overlay's own attributes say about a path. */
+interface Marks {
+  readonly opaque: boolean;
+  /** A directory that may hold whiteouts in the xattr form. */
+  readonly holdsXattrWhiteouts: boolean;
+  readonly whiteout: boolean;
+}
+
+function* childrenOf(top: string, directory: Visited): Generator<SnapshotNode | Visited> {
+  const { path, host } = directory.node;
+  if (directory.marks.opaque) yield { kind: 'opaque', path };
+  const entries = readdirSync(host, { encoding: 'latin1', withFileTypes: true }).sort(byName);
+  const { whiteouts, others } = partition(top, directory, entries);
+  for (const whiteout of whiteouts) yield { kind: 'whiteout', path: whiteout };
+  for (const other of others) {
+    const visited = typeof other === 'string' ? nodeAt(top, other) : other;
+    if (!visited.node.stats.isSocket()) yield visited;
+  }
+}
+
+const byName = (a: Dirent, b: Dirent): number => (a.name < b.name ? -1 : 1);
+
+/** Whiteouts come first, so they are found before anything is told; only what can be one is looked at for that. */
+function partition(
+  top: string,
+  directory: Visited,
+  entries: readonly Dirent[],
+): { whiteouts: BytePath[]; others: (BytePath | Visited)[] } {
+  const whiteouts: BytePath[] = [];
+  const others: (BytePath | Visited)[] = [];
+  for (const entry of entries) {
+    const path = joinBytePath(directory.node.path, entry.name);
+    if (entry.name.startsWith(WHITEOUT_PREFIX)) throw unstorable(path);
+    const suspect = entry.isCharacterDevice() || (directory.marks.holdsXattrWhiteouts && entry.isFile());
+    const visited = suspect ? nodeAt(top, path) : undefined;
+    if (visited !== undefined && isWhiteout(visited)) whiteouts.push(path);
+    else others.push(visited ?? path);
+  }
+  return { whiteouts, others };
+}
+
+const isWhiteout = ({ node: { stats }, marks }: Visited): boolean =>
+  (stats.isCharacterDevice() && stats.rdev === 0n) || (stats.isFile() && stats.size === 0n && marks.whiteout);
+
+const unstorable = (path: BytePath): Error =>
+  invalidLayer(
+    `${formatBytePath(path)} cannot be stored in a layer: names that begin with ${WHITEOUT_PREFIX} mean deletion`,
+  );
+
+const NO_XATTRS: ReadonlyMap<string, Buffer> = new Map();
+const NO_MARKS: Marks = { opaque: false, holdsXattrWhiteouts: false, whiteout: false };
+const NAMESPACES: readonly OverlayNamespace[] = ['trusted', 'user'];
+const OPAQUE_NAMES = NAMESPACES.map(opaqueXattr);
+const WHITEOUT_NAMES = NAMESPACES.map(whiteoutXattr);
+
+function nodeAt(top: string, path: BytePath): Visited {
+  const host = Buffer.from(path === '' ? top : `${top}/${path}`, 'latin1');
+  const stats = lstatSync(host, { bigint: true });
+  const names = stats.isFile() || stats.isDirectory() ? listXattrs(host) : [];
+  if (names.length === 0)
+    return { node: { kind: 'entry', path, host, stats, xattrs: NO_XATTRS }, marks: NO_MARKS };
+  const xattrs = new Map<string, Buffer>();
+  for (const name of names) {
+    const value = isLayerXattr(name) ? readXattr(host, name) : undefined;
+    if (value !== undefined) xattrs.set(name, value);
+  }
+  return { node: { kind: 'entry', path, host, stats, xattrs }, marks: marksOf(host, names) };
+}
+
+function marksOf(host: Buffer, names: readonly string[]): Marks {
+  const opaque = OPAQUE_NAMES.filter((name) => names.includes(name)).map((name) =>
+    readXattr(host, name)?.toString(),
+  );
+  return {
+    opaque: opaque.includes('y'),
+    holdsXattrWhiteouts: opaque.includes('x'),
+    whiteout: WHITEOUT_NAMES.some((name) => names.includes(name)),
+  };
+}

@@ -1,0 +1,173 @@
+/**
+ * A snapshot to its layer tar: a pure function of the directory, so that the bytes need not be kept.
+ *
+ * Small files are read synchronously, straight into the block that is handed out: a promise for each would cost
+ * more than the file. Large ones are read ahead while the consumer works on the last chunk.
+ */
+import { createHash } from 'node:crypto';
+import { closeSync, constants, openSync, read, readlinkSync, readSync } from 'node:fs';
+import { promisify } from 'node:util';
+import { ArchBuildError } from '../errors.ts';
+import type { DiffId } from '../oci/digest.ts';
+import { decodeDevice } from '../sys/special-file.ts';
+import { formatBytePath, joinBytePath, parentOf, baseNameOf, type BytePath } from './byte-path.ts';
+import { BlockBuffer } from './block-buffer.ts';
+import { eventLoopTurns } from './event-loop.ts';
+import { BLOCK, paddingOf } from './tar-format.ts';
+import { encodeEntry, type EntryHeader } from './tar-writer.ts';
+import { walkSnapshot, type SnapshotNode } from './walk-snapshot.ts';
+import { OPAQUE_NAME, WHITEOUT_PREFIX } from './whiteout.ts';
+
+export interface LayerOptions {
+  /** The root directory's own mode, owner and times are part of the layer (an entry `./`). */
+  readonly includeRoot?: boolean;
+}
+
+export interface HashedLayer {
+  readonly diffId: DiffId;
+  /** Of the tar, bytes. */
+  readonly size: number;
+  readonly entries: number;
+}
+
+/** The tar in blocks of at most 1 MiB, which belong to the consumer; returns the number of entries. Throws LAYER_INVALID, IO. */
+export async function* readLayer(
+  directory: string,
+  { includeRoot = false }: LayerOptions = {},
+): AsyncGenerator<Buffer, number> {
+  const output = new BlockBuffer(CHUNK);
+  const firstNames = new Map<bigint, BytePath>();
+  let entries = 0;
+  const turn = eventLoopTurns();
+  for (const node of walkSnapshot(directory)) {
+    if (node.path === '' && node.kind === 'entry' && !includeRoot) continue;
+    const header = headerOf(node, firstNames);
+    entries++;
+    output.append(encodeEntry(header));
+    if (header.size > 0 && node.kind === 'entry') {
+      if (header.size <= SMALL) appendSmallFile(output, node, header.size);
+      else {
+        yield* output.drain();
+        yield* largeFile(node, header.size);
+      }
+      output.appendZeros(paddingOf(header.size));
+    }
+    yield* output.full();
+    const due = turn();
+    if (due !== undefined) await due;
+  }
+  output.appendZeros(2 * BLOCK);
+  yield* output.drain();
+  return entries;
+}
+
+/** What `readLayer` yields, hashed in one pass. */
+export async function hashLayer(directory: string, options: LayerOptions = {}): Promise<HashedLayer> {
+  const hash = createHash('sha256');
+  const blocks = readLayer(directory, options);
+  let size = 0;
+  for (;;) {
+    const next = await blocks.next();
+    if (next.done === true) {
+      return { diffId: `sha256:${hash.digest('hex')}` as DiffId, size, entries: next.value };
+    }
+    hash.update(next.value);
+    size += next.value.length;
+  }
+}
+
+const CHUNK = 1 << 20;
+/** Files up to this size are read without leaving the thread. */
+const SMALL = CHUNK;
+
+type Entry = Extract<SnapshotNode, { kind: 'entry' }>;
+
+function headerOf(node: SnapshotNode, firstNames: Map<bigint, BytePath>): EntryHeader {
+  if (node.kind === 'whiteout')
+    return markHeader(parentOf(node.path), WHITEOUT_PREFIX + baseNameOf(node.path));
+  if (node.kind === 'opaque') return markHeader(node.path, OPAQUE_NAME);
+  const { path, host, stats, xattrs } = node;
+  const common = {
+    mode: Number(stats.mode & 0o7777n),
+    uid: Number(stats.uid),
+    gid: Number(stats.gid),
+    size: 0,
+    mtime: secondsOf(stats.mtimeNs),
+  };
+  if (stats.isDirectory())
+    return { ...common, path: path === '' ? './' : `${path}/`, type: 'directory', xattrs };
+  if (stats.nlink > 1n) {
+    const first = firstNames.get(stats.ino);
+    if (first !== undefined) return { ...common, path, type: 'hardlink', linkPath: first };
+    firstNames.set(stats.ino, path);
+  }
+  if (stats.isFile()) return { ...common, path, type: 'file', size: Number(stats.size), xattrs };
+  if (stats.isSymbolicLink()) {
+    return { ...common, path, type: 'symlink', linkPath: readlinkSync(host, { encoding: 'latin1' }) };
+  }
+  if (stats.isFIFO()) return { ...common, path, type: 'fifo' };
+  return {
+    ...common,
+    path,
+    type: stats.isBlockDevice() ? 'block' : 'char',
+    device: decodeDevice(stats.rdev),
+  };
+}
+
+const markHeader = (directory: BytePath, name: string): EntryHeader => ({
+  path: joinBytePath(directory, name),
+  type: 'file',
+  mode: 0,
+  uid: 0,
+  gid: 0,
+  size: 0,
+  mtime: 0,
+});
+
+/** Rounded down, before 1970 too. */
+function secondsOf(nanoseconds: bigint): number {
+  const seconds = nanoseconds / 1_000_000_000n;
+  return Number(nanoseconds < 0n && nanoseconds % 1_000_000_000n !== 0n ? seconds - 1n : seconds);
+}
+
+const openFile = (host: Buffer): number => openSync(host, constants.O_RDONLY | constants.O_NOFOLLOW);
+
+function appendSmallFile(output: BlockBuffer, { host, path }: Entry, size: number): void {
+  const descriptor = openFile(host);
+  try {
+    output.fill(size, (piece) => {
+      if (readSync(descriptor, piece) !== piece.length) throw changed(path);
+    });
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+const readAsync = promisify(read);
+
+async function* largeFile({ host, path }: Entry, size: number): AsyncGenerator<Buffer> {
+  const descriptor = openFile(host);
+  const readAt = async (position: number): Promise<Buffer> => {
+    const length = Math.min(CHUNK, size - position);
+    const buffer = Buffer.allocUnsafeSlow(length);
+    const { bytesRead } = await readAsync(descriptor, buffer, 0, length, position);
+    if (bytesRead !== length) throw changed(path);
+    return buffer;
+  };
+  let ahead: Promise<Buffer> | undefined;
+  try {
+    ahead = readAt(0);
+    for (let position = CHUNK; ahead !== undefined; position += CHUNK) {
+      const chunk: Buffer = await ahead;
+      ahead = position < size ? readAt(position) : undefined;
+      ahead?.catch(() => undefined); // reported when it is awaited; a consumer that stops must not crash the process
+      yield chunk;
+    }
+  } finally {
+    await ahead?.catch(() => undefined);
+    closeSync(descriptor);
+  }
+}
+
+const changed = (path: BytePath): ArchBuildError =>
+  new ArchBuildError('IO', `${formatBytePath(path)} changed while its layer was written`);

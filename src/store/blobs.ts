@@ -1,0 +1,135 @@
+/** Content by digest. A blob is written beside, verified, then renamed: it is there whole or not at all. */
+import { createHash } from 'node:crypto';
+import {
+  createReadStream,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
+import { open } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { ArchBuildError, systemErrorCode } from '../errors.ts';
+import { algorithmOf, digestOf, encodedOf, parseDigest, type Digest } from '../oci/digest.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import { writeFileAtomic } from '../sys/atomic-file.ts';
+import type { StoreLayout } from './layout.ts';
+
+/** Manifests, indexes and configs: nothing of the kind is larger. */
+const DOCUMENT_LIMIT = 8 << 20;
+
+export class Blobs {
+  readonly #layout: StoreLayout;
+  /** A directory of the session for half-written blobs. */
+  readonly #staging: () => string;
+
+  constructor(layout: StoreLayout, staging: () => string) {
+    this.#layout = layout;
+    this.#staging = staging;
+  }
+
+  has(digest: Digest): boolean {
+    return existsSync(this.#layout.blob(digest));
+  }
+
+  /** A whole document. Throws BLOB_MISSING; DIGEST_MISMATCH when the file was damaged. */
+  readDocument(digest: Digest): Buffer {
+    const path = this.#layout.blob(digest);
+    try {
+      if (statSync(path).size > DOCUMENT_LIMIT)
+        throw new ArchBuildError('DOCUMENT_INVALID', `${digest} is too large`);
+      const bytes = readFileSync(path);
+      if (algorithmOf(digest) === 'sha256' && digestOf(bytes) !== digest) throw damaged(digest);
+      return bytes;
+    } catch (error) {
+      if (systemErrorCode(error) === 'ENOENT') throw missing(digest);
+      throw error;
+    }
+  }
+
+  read(digest: Digest): AsyncIterable<Uint8Array> {
+    if (!this.has(digest)) throw missing(digest);
+    return createReadStream(this.#layout.blob(digest), {
+      highWaterMark: 1 << 20,
+    }) as AsyncIterable<Uint8Array>;
+  }
+
+  writeDocument(bytes: Uint8Array): Digest {
+    const digest = digestOf(bytes);
+    if (!this.has(digest)) writeFileAtomic(this.#layout.blob(digest), bytes);
+    return digest;
+  }
+
+  /** Streams into the store; digest and size are checked before the blob becomes visible. */
+  async write(descriptor: Descriptor, data: AsyncIterable<Uint8Array>): Promise<void> {
+    const { digest, size } = descriptor;
+    const temporary = join(this.#staging(), encodedOf(digest).slice(0, 32));
+    try {
+      const written = await writeHashed(temporary, data, { algorithm: algorithmOf(digest), limit: size });
+      if (written.size !== size) {
+        throw new ArchBuildError(
+          'SIZE_MISMATCH',
+          `${digest} has ${written.size} bytes, its descriptor says ${size}`,
+        );
+      }
+      if (written.digest !== digest)
+        throw new ArchBuildError('DIGEST_MISMATCH', `${digest} arrived as ${written.digest}`);
+      mkdirSync(dirname(this.#layout.blob(digest)), { recursive: true });
+      renameSync(temporary, this.#layout.blob(digest));
+    } finally {
+      rmSync(temporary, { force: true });
+    }
+  }
+
+  list(): Digest[] {
+    if (!existsSync(this.#layout.blobs)) return [];
+    return readdirSync(this.#layout.blobs).flatMap((algorithm) =>
+      readdirSync(join(this.#layout.blobs, algorithm))
+        .filter((name) => /^[0-9a-f]+$/.test(name))
+        .map((name) => parseDigest(`${algorithm}:${name}`)),
+    );
+  }
+
+  sizeOf(digest: Digest): number {
+    return statSync(this.#layout.blob(digest)).size;
+  }
+
+  remove(digest: Digest): void {
+    rmSync(this.#layout.blob(digest), { force: true });
+  }
+}
+
+async function writeHashed(
+  path: string,
+  data: AsyncIterable<Uint8Array>,
+  { algorithm, limit }: { algorithm: string; limit: number },
+): Promise<{ digest: string; size: number }> {
+  const hash = createHash(algorithm);
+  let size = 0;
+  const file = await open(path, 'wx');
+  try {
+    for await (const chunk of data) {
+      size += chunk.length;
+      if (size > limit)
+        throw new ArchBuildError('SIZE_MISMATCH', `more than the ${limit} bytes its descriptor promises`);
+      hash.update(chunk);
+      await file.writeFile(chunk); // appends: the position moves on
+    }
+  } finally {
+    await file.close();
+  }
+  return { digest: `${algorithm}:${hash.digest('hex')}`, size };
+}
+
+const missing = (digest: Digest): ArchBuildError =>
+  new ArchBuildError('BLOB_MISSING', `the store does not have ${digest}`, {
+    hint: 'pull or load the image again',
+  });
+
+const damaged = (digest: Digest): ArchBuildError =>
+  new ArchBuildError('DIGEST_MISMATCH', `${digest} was damaged in the store`, {
+    hint: 'remove the image with `arch-build rmi` and pull or load it again',
+  });

@@ -1,0 +1,48 @@
+/** What a step once made, by cache key. A record whose snapshot is gone counts as absent. */
+import { existsSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { systemErrorCode } from '../errors.ts';
+import type { CacheKey, ChainId } from '../oci/digest.ts';
+import { writeFileAtomic } from '../sys/atomic-file.ts';
+import type { StoreLayout } from './layout.ts';
+
+export interface CacheRecord {
+  /** RFC 3339; goes into the history, so that a cached rebuild gives the same image. */
+  readonly created: string;
+  /** The snapshot the step added; undefined when it changed nothing. */
+  readonly layer?: ChainId;
+}
+
+export class CacheRecords {
+  readonly #layout: StoreLayout;
+
+  constructor(layout: StoreLayout) {
+    this.#layout = layout;
+  }
+
+  get(key: CacheKey): CacheRecord | undefined {
+    try {
+      const record = JSON.parse(readFileSync(this.#layout.cacheRecord(key), 'utf8')) as CacheRecord;
+      const usable = record.layer === undefined || existsSync(this.#layout.snapshotTree(record.layer));
+      return usable ? record : undefined;
+    } catch (error) {
+      if (systemErrorCode(error) === 'ENOENT' || error instanceof SyntaxError) return undefined;
+      throw error;
+    }
+  }
+
+  put(key: CacheKey, record: CacheRecord): void {
+    writeFileAtomic(this.#layout.cacheRecord(key), JSON.stringify(record));
+  }
+
+  /** Removes records that point to snapshots that are gone; returns how many. */
+  sweep(): number {
+    if (!existsSync(this.#layout.cache)) return 0;
+    const dead = readdirSync(this.#layout.cache).filter((name) => {
+      const key = `sha256:${name.replace(/\.json$/, '')}` as CacheKey;
+      return name.endsWith('.json') && this.get(key) === undefined;
+    });
+    for (const name of dead) rmSync(join(this.#layout.cache, name), { force: true });
+    return dead.length;
+  }
+}

@@ -1,0 +1,124 @@
+/**
+ * Which names stand for which image: the layout's index.json. One entry a name; an image without a name keeps one
+ * entry without. Changes happen under a lock and by rename: a reader sees the old or the new list.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { ArchBuildError } from '../errors.ts';
+import { encodedOf } from '../oci/digest.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import { parseIndex } from '../oci/manifest.ts';
+import { MEDIA_TYPES } from '../oci/media-types.ts';
+import { formatReference, parseReference, withDefaultTag } from '../oci/reference.ts';
+import { writeFileAtomic } from '../sys/atomic-file.ts';
+import { acquireLock } from '../sys/lock.ts';
+import type { StoreLayout } from './layout.ts';
+
+const REF_NAME = 'org.opencontainers.image.ref.name';
+const LOCK_WAIT_MS = 30_000;
+
+export interface StoredImage {
+  /** Full form (`docker.io/library/hello:v1`), undefined for an image without a name. */
+  readonly name: string | undefined;
+  readonly root: Descriptor;
+}
+
+export class Images {
+  readonly #layout: StoreLayout;
+
+  constructor(layout: StoreLayout) {
+    this.#layout = layout;
+  }
+
+  list(): StoredImage[] {
+    if (!existsSync(this.#layout.index)) return [];
+    const index = parseIndex(readFileSync(this.#layout.index), { limitBytes: Infinity });
+    return index.manifests.map((descriptor) => {
+      const { annotations, ...root } = descriptor;
+      const { [REF_NAME]: name, ...others } = annotations ?? {};
+      return { name, root: Object.keys(others).length === 0 ? root : { ...root, annotations: others } };
+    });
+  }
+
+  /** By name, by digest, or by the first digits (at least 4) of a digest. Undefined when there is none. */
+  find(text: string): StoredImage | undefined {
+    const images = this.list();
+    const byDigest = findByDigest(images, text);
+    if (byDigest !== undefined) return byDigest;
+    const reference = parseReference(text);
+    if (reference.digest !== undefined) return images.find(({ root }) => root.digest === reference.digest);
+    const name = formatReference(withDefaultTag(reference));
+    return images.find((image) => image.name === name);
+  }
+
+  /** Throws IMAGE_NOT_FOUND. */
+  get(text: string): StoredImage {
+    const found = this.find(text);
+    if (found !== undefined) return found;
+    throw new ArchBuildError('IMAGE_NOT_FOUND', `no image ${JSON.stringify(text)} in the store`, {
+      hint: 'see `arch-build images`; get it with `arch-build pull`, `load` or `import`',
+    });
+  }
+
+  /** Points every name at the image, all in one change. Without names the image is kept without one. */
+  async put(root: Descriptor, names: readonly string[]): Promise<void> {
+    await this.#change((images) => {
+      const others = images.filter(({ name, root: old }) =>
+        name === undefined ? old.digest !== root.digest : !names.includes(name),
+      );
+      const orphans = displaced(images, others, root);
+      const named = names.length === 0 ? [{ name: undefined, root }] : names.map((name) => ({ name, root }));
+      return [...others, ...orphans, ...named];
+    });
+  }
+
+  /** Removes the entries the predicate picks; returns them. */
+  async remove(picked: (image: StoredImage) => boolean): Promise<StoredImage[]> {
+    const removed: StoredImage[] = [];
+    await this.#change((images) =>
+      images.filter((image) => {
+        if (picked(image)) removed.push(image);
+        return !picked(image);
+      }),
+    );
+    return removed;
+  }
+
+  async #change(edit: (images: StoredImage[]) => StoredImage[]): Promise<void> {
+    using _lock = await acquireLock(this.#layout.indexLock, 'exclusive', { waitMs: LOCK_WAIT_MS });
+    const manifests = edit(this.list()).map(({ name, root }) =>
+      name === undefined ? root : { ...root, annotations: { ...root.annotations, [REF_NAME]: name } },
+    );
+    const document = { schemaVersion: 2, mediaType: MEDIA_TYPES.ociIndex, manifests };
+    writeFileAtomic(this.#layout.index, `${JSON.stringify(document)}\n`);
+  }
+}
+
+/** An image that loses its last name to a new one stays, without a name, until it is pruned. */
+function displaced(
+  before: readonly StoredImage[],
+  kept: readonly StoredImage[],
+  root: Descriptor,
+): StoredImage[] {
+  const still = new Set([root.digest, ...kept.map((image) => image.root.digest)]);
+  const lost = before.filter((image) => !still.has(image.root.digest));
+  return [
+    ...new Map(lost.map((image) => [image.root.digest, { name: undefined, root: image.root }])).values(),
+  ];
+}
+
+function findByDigest(images: readonly StoredImage[], text: string): StoredImage | undefined {
+  const digits = /^(?:sha256:)?([0-9a-f]{4,64})$/.exec(text)?.[1];
+  if (digits === undefined) return undefined;
+  const found = images.filter(({ root }) => encodedOf(root.digest).startsWith(digits));
+  const different = new Set(found.map(({ root }) => root.digest));
+  if (different.size > 1) {
+    throw new ArchBuildError(
+      'IMAGE_NOT_FOUND',
+      `${text} is the beginning of ${different.size} images' digests`,
+      {
+        hint: 'write more digits',
+      },
+    );
+  }
+  return found[0];
+}

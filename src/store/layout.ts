@@ -1,0 +1,66 @@
+/**
+ * The directory map of a store: an OCI image layout (oci-layout, index.json, blobs/) with what a builder needs
+ * beside it.
+ *
+ *   snapshots/<chainID>/fs             a layer as a directory, in overlay form
+ *   snapshots/<chainID>/snapshot.json  what it is
+ *   layers/<diffID>.json               a layer whose tar is not kept: the snapshot it is made from again
+ *   cache/<key>.json                   a step's result
+ *   builds/<time>-<id>.json            a record of each build
+ *   emulators/<version>/qemu-<arch>
+ *   tmp/                               sessions
+ *   lock, index.lock                   flock files
+ */
+import { join } from 'node:path';
+import {
+  encodedOf,
+  algorithmOf,
+  type CacheKey,
+  type ChainId,
+  type Digest,
+  type DiffId,
+} from '../oci/digest.ts';
+
+export interface StoreLayout {
+  readonly root: string;
+  readonly ociLayout: string;
+  readonly index: string;
+  readonly lock: string;
+  readonly indexLock: string;
+  readonly blobs: string;
+  readonly snapshots: string;
+  readonly layers: string;
+  readonly cache: string;
+  readonly builds: string;
+  readonly emulators: string;
+  readonly temporary: string;
+  blob(digest: Digest): string;
+  snapshot(chainId: ChainId): string;
+  /** The directory that is a lowerdir of overlays. */
+  snapshotTree(chainId: ChainId): string;
+  layer(diffId: DiffId): string;
+  cacheRecord(key: CacheKey): string;
+}
+
+export function storeLayout(root: string): StoreLayout {
+  const at = (...parts: string[]): string => join(root, ...parts);
+  return {
+    root,
+    ociLayout: at('oci-layout'),
+    index: at('index.json'),
+    lock: at('lock'),
+    indexLock: at('index.lock'),
+    blobs: at('blobs'),
+    snapshots: at('snapshots'),
+    layers: at('layers'),
+    cache: at('cache'),
+    builds: at('builds'),
+    emulators: at('emulators'),
+    temporary: at('tmp'),
+    blob: (digest) => at('blobs', algorithmOf(digest), encodedOf(digest)),
+    snapshot: (chainId) => at('snapshots', encodedOf(chainId)),
+    snapshotTree: (chainId) => at('snapshots', encodedOf(chainId), 'fs'),
+    layer: (diffId) => at('layers', `${encodedOf(diffId)}.json`),
+    cacheRecord: (key) => at('cache', `${encodedOf(key)}.json`),
+  };
+}

@@ -1,0 +1,72 @@
+/** The store: everything kept on disk between runs, opened for one command. */
+import { existsSync, mkdirSync } from 'node:fs';
+import { ArchBuildError, systemErrorCode } from '../errors.ts';
+import { writeFileAtomic } from '../sys/atomic-file.ts';
+import { acquireLock, type Lock } from '../sys/lock.ts';
+import { openSession, type Session } from '../sys/scratch.ts';
+import { Blobs } from './blobs.ts';
+import { CacheRecords } from './cache-records.ts';
+import { Images } from './images.ts';
+import { storeLayout, type StoreLayout } from './layout.ts';
+import { Snapshots } from './snapshots.ts';
+
+export interface Store extends AsyncDisposable {
+  readonly layout: StoreLayout;
+  readonly blobs: Blobs;
+  readonly images: Images;
+  readonly snapshots: Snapshots;
+  readonly cache: CacheRecords;
+  /** A new empty directory on the store's file system, gone at the end of the command at the latest. */
+  makeDirectory(prefix: string): string;
+}
+
+const LOCK_WAIT_MS = 60_000;
+
+/**
+ * Opens the store at `root`, making it when it is not there. `shared` is for everything that reads or adds;
+ * `exclusive` (prune, rmi) keeps others out, so that nothing is removed under a build.
+ * The caller disposes it. Throws STORE, STORE_BUSY.
+ */
+export async function openStore(root: string, mode: 'shared' | 'exclusive' = 'shared'): Promise<Store> {
+  const layout = storeLayout(root);
+  initialise(layout);
+  const lock = await acquireLock(layout.lock, mode, { waitMs: LOCK_WAIT_MS });
+  return openWith(layout, lock);
+}
+
+function openWith(layout: StoreLayout, lock: Lock): Store {
+  let session: Session | undefined;
+  const makeDirectory = (prefix: string): string => {
+    session ??= openSession(layout.temporary); // commands that only read never need one
+    return session.makeDirectory(prefix);
+  };
+  let staging: string | undefined;
+  return {
+    layout,
+    blobs: new Blobs(layout, () => (staging ??= makeDirectory('blobs'))),
+    images: new Images(layout),
+    snapshots: new Snapshots(layout),
+    cache: new CacheRecords(layout),
+    makeDirectory,
+    [Symbol.asyncDispose]: async () => {
+      await session?.[Symbol.asyncDispose]();
+      lock[Symbol.dispose]();
+    },
+  };
+}
+
+function initialise(layout: StoreLayout): void {
+  try {
+    mkdirSync(layout.root, { recursive: true, mode: 0o700 });
+    if (!existsSync(layout.ociLayout)) writeFileAtomic(layout.ociLayout, '{"imageLayoutVersion":"1.0.0"}\n');
+  } catch (cause) {
+    const code = systemErrorCode(cause) ?? '';
+    throw new ArchBuildError('STORE', `cannot use the store ${layout.root}: ${code}`, {
+      hint:
+        code === 'EACCES'
+          ? 'run as root, or name a directory of yours with --root'
+          : 'name another directory with --root',
+      cause,
+    });
+  }
+}

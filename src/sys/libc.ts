@@ -1,0 +1,72 @@
+/** The libc calls Node has no function for, bound once through koffi and loaded on first use. */
+import { createRequire } from 'node:module';
+
+type Koffi = typeof import('koffi');
+
+export interface Libc {
+  lgetxattr(path: Uint8Array, name: string, value: Uint8Array | null, size: number): number;
+  lsetxattr(path: Uint8Array, name: string, value: Uint8Array, size: number, flags: number): number;
+  lremovexattr(path: Uint8Array, name: string): number;
+  llistxattr(path: Uint8Array, list: Uint8Array | null, size: number): number;
+  mknod(path: Uint8Array, mode: number, device: number | bigint): number;
+  utimensat(directory: number, path: Uint8Array, times: BigInt64Array, flags: number): number;
+  flock(fileDescriptor: number, operation: number): number;
+  tcgetattr(fileDescriptor: number, termios: Uint8Array): number;
+  tcsetattr(fileDescriptor: number, when: number, termios: Uint8Array): number;
+  errno(): number;
+}
+
+let bound: Libc | undefined;
+
+/** Binds on first use (14 ms). Paths are NUL-terminated byte strings: see `cPath`. */
+export function libc(): Libc {
+  bound ??= bind();
+  return bound;
+}
+
+function bind(): Libc {
+  const koffi = createRequire(import.meta.url)('koffi') as Koffi;
+  const library = koffi.load(null);
+  const call = (signature: string): unknown => library.func(signature);
+  return {
+    lgetxattr: call('int64_t lgetxattr(const uint8_t *path, const char *name, uint8_t *value, size_t size)'),
+    lsetxattr: call(
+      'int lsetxattr(const uint8_t *path, const char *name, const uint8_t *value, size_t size, int flags)',
+    ),
+    lremovexattr: call('int lremovexattr(const uint8_t *path, const char *name)'),
+    llistxattr: call('int64_t llistxattr(const uint8_t *path, uint8_t *list, size_t size)'),
+    mknod: call('int mknod(const uint8_t *path, uint32_t mode, uint64_t device)'),
+    utimensat: call('int utimensat(int directory, const uint8_t *path, const int64_t *times, int flags)'),
+    flock: call('int flock(int fd, int operation)'),
+    tcgetattr: call('int tcgetattr(int fd, uint8_t *termios)'),
+    tcsetattr: call('int tcsetattr(int fd, int when, const uint8_t *termios)'),
+    errno: () => koffi.errno(),
+  } as Libc;
+}
+
+/** A path as C wants it. Strings are UTF-8; raw names come as bytes. */
+export function cPath(path: string | Uint8Array): Uint8Array {
+  const bytes = typeof path === 'string' ? Buffer.from(path, 'utf8') : path;
+  const terminated = new Uint8Array(bytes.length + 1);
+  terminated.set(bytes);
+  return terminated;
+}
+
+/** A Node-like system error from the errno of the last failed call. */
+export function systemError(syscall: string, path: string | Uint8Array): NodeJS.ErrnoException {
+  const errno = libc().errno();
+  const name = errnoName(errno);
+  const shown = typeof path === 'string' ? path : Buffer.from(path).toString('utf8');
+  const error: NodeJS.ErrnoException = new Error(`${name}: ${syscall} '${shown}'`);
+  error.code = name;
+  error.errno = -errno;
+  error.syscall = syscall;
+  error.path = shown;
+  return error;
+}
+
+function errnoName(errno: number): string {
+  const constants = (createRequire(import.meta.url)('node:os') as typeof import('node:os')).constants.errno;
+  const found = Object.entries(constants).find(([, value]) => value === errno);
+  return found?.[0] ?? `errno ${errno}`;
+}

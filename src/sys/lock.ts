@@ -1,0 +1,48 @@
+/** Advisory locks that the kernel frees when their holder dies: flock(2). */
+import { closeSync, openSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ArchBuildError } from '../errors.ts';
+import { libc } from './libc.ts';
+
+const LOCK = { shared: 1, exclusive: 2, nonBlocking: 4 } as const;
+const POLL_MS = 25;
+
+export interface Lock extends Disposable {
+  readonly path: string;
+}
+
+/** The lock, or undefined when somebody else holds it in a way that excludes us. */
+export function tryLock(path: string, mode: 'shared' | 'exclusive'): Lock | undefined {
+  const fd = openSync(path, 'a');
+  if (libc().flock(fd, LOCK[mode] | LOCK.nonBlocking) < 0) {
+    closeSync(fd);
+    return undefined;
+  }
+  let held = true;
+  return {
+    path,
+    [Symbol.dispose]: () => {
+      if (held) closeSync(fd);
+      held = false;
+    },
+  };
+}
+
+/** Waits up to `waitMs`, then throws STORE_BUSY. Polls: a blocking flock would stop the event loop. */
+export async function acquireLock(
+  path: string,
+  mode: 'shared' | 'exclusive',
+  options: { waitMs: number },
+): Promise<Lock> {
+  const deadline = performance.now() + options.waitMs;
+  for (;;) {
+    const lock = tryLock(path, mode);
+    if (lock !== undefined) return lock;
+    if (performance.now() > deadline) {
+      throw new ArchBuildError('STORE_BUSY', `another arch-build holds ${path}`, {
+        hint: 'wait until it has finished, or use another --root',
+      });
+    }
+    await sleep(POLL_MS);
+  }
+}

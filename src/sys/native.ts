@@ -1,0 +1,18 @@
+/** Where our own small C programs are: built from `emulators/native` into `dist/native`. */
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { ArchBuildError } from '../errors.ts';
+
+/** Beside the bundle (dist/), or in dist/ when running from source. */
+const DIRECTORIES = ['native', '../native', '../../dist/native'];
+
+/** Throws SANDBOX when it was never built: a host without a C compiler and not the packed release. */
+export function nativeProgram(name: 'sandbox'): string {
+  for (const directory of DIRECTORIES) {
+    const path = fileURLToPath(new URL(`${directory}/${name}`, import.meta.url));
+    if (existsSync(path)) return path;
+  }
+  throw new ArchBuildError('SANDBOX', `the helper program ${name} is not there`, {
+    hint: 'install a C compiler with static libc (Debian: gcc libc6-dev) and run `npm run build`, or use the packed release',
+  });
+}

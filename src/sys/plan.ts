@@ -1,0 +1,147 @@
+/**
+ * What a sandbox does, as a value: a list of operations that can be printed (`--plan`, `--debug`), tested, and
+ * carried out by the helper program `emulators/native/sandbox.c`, which knows the same operations by name.
+ */
+
+export const MS = {
+  RDONLY: 1,
+  NOSUID: 2,
+  NODEV: 4,
+  NOEXEC: 8,
+  REMOUNT: 32,
+  BIND: 4096,
+  REC: 16384,
+  PRIVATE: 1 << 18,
+} as const;
+
+export const CLONE = {
+  NEWNS: 0x00020000,
+  NEWUTS: 0x04000000,
+  NEWIPC: 0x08000000,
+  NEWUSER: 0x10000000,
+  NEWPID: 0x20000000,
+  NEWNET: 0x40000000,
+} as const;
+
+export type Operation =
+  | { readonly op: 'unshare'; readonly flags: number }
+  | {
+      readonly op: 'mount';
+      readonly source: string;
+      readonly target: string;
+      readonly type: string;
+      readonly flags: number;
+      readonly data: string;
+    }
+  | { readonly op: 'mkdir'; readonly path: string; readonly mode: number }
+  | { readonly op: 'touch'; readonly path: string }
+  | { readonly op: 'symlink'; readonly target: string; readonly path: string }
+  | { readonly op: 'write'; readonly path: string; readonly text: string }
+  | { readonly op: 'chdir'; readonly path: string }
+  /** Clones new namespaces; the maps are used with NEWUSER only. */
+  | { readonly op: 'enter'; readonly flags: number; readonly uidMap: string; readonly gidMap: string }
+  | { readonly op: 'pivot'; readonly root: string }
+  | { readonly op: 'hostname'; readonly name: string }
+  | { readonly op: 'loopback' }
+  /** Pid 1 stays behind as reaper; what follows runs in its child. */
+  | { readonly op: 'init' }
+  | { readonly op: 'umask'; readonly mask: number }
+  | { readonly op: 'terminal' }
+  | { readonly op: 'capabilities'; readonly keep: bigint }
+  | { readonly op: 'ids'; readonly uid: number; readonly gid: number; readonly groups: readonly number[] }
+  /** chdir inside the new root, refusing a directory that is not below it. */
+  | { readonly op: 'workdir'; readonly path: string }
+  | { readonly op: 'environment'; readonly variables: readonly string[] }
+  | { readonly op: 'exec'; readonly argv: readonly string[] };
+
+/** The NUL-terminated words the helper reads. A NUL inside an operand throws TypeError: callers validate input. */
+export function encodePlan(plan: readonly Operation[]): Buffer {
+  const words = plan.flatMap(encodeOperation);
+  for (const word of words) {
+    if (word.includes('\0')) throw new TypeError(`NUL byte in a sandbox operand: ${JSON.stringify(word)}`);
+  }
+  return Buffer.from(words.map((word) => `${word}\0`).join(''), 'utf8');
+}
+
+function encodeOperation(operation: Operation): string[] {
+  switch (operation.op) {
+    case 'unshare':
+      return ['unshare', String(operation.flags)];
+    case 'mount':
+      return [
+        'mount',
+        operation.source,
+        operation.target,
+        operation.type,
+        String(operation.flags),
+        operation.data,
+      ];
+    case 'mkdir':
+      return ['mkdir', operation.path, String(operation.mode)];
+    case 'touch':
+    case 'chdir':
+    case 'workdir':
+      return [operation.op, operation.path];
+    case 'symlink':
+      return ['symlink', operation.target, operation.path];
+    case 'write':
+      return ['write', operation.path, operation.text];
+    case 'enter':
+      return ['enter', String(operation.flags), operation.uidMap, operation.gidMap];
+    case 'pivot':
+      return ['pivot', operation.root];
+    case 'hostname':
+      return ['hostname', operation.name];
+    case 'umask':
+      return ['umask', String(operation.mask)];
+    case 'capabilities':
+      return ['capabilities', `0x${operation.keep.toString(16)}`];
+    case 'ids':
+      return ['ids', String(operation.uid), String(operation.gid), operation.groups.join(',')];
+    case 'environment':
+      return ['environment', String(operation.variables.length), ...operation.variables];
+    case 'exec':
+      return ['exec', String(operation.argv.length), ...operation.argv];
+    case 'loopback':
+    case 'init':
+    case 'terminal':
+      return [operation.op];
+  }
+}
+
+const MOUNT_FLAG_NAMES: readonly (readonly [number, string])[] = [
+  [MS.RDONLY, 'ro'],
+  [MS.NOSUID, 'nosuid'],
+  [MS.NODEV, 'nodev'],
+  [MS.NOEXEC, 'noexec'],
+  [MS.REMOUNT, 'remount'],
+  [MS.BIND, 'bind'],
+  [MS.REC, 'rec'],
+  [MS.PRIVATE, 'private'],
+];
+
+/** One line for people: close to the command that would do the same. */
+export function describeOperation(operation: Operation): string {
+  switch (operation.op) {
+    case 'mount': {
+      const flags = MOUNT_FLAG_NAMES.filter(([bit]) => (operation.flags & bit) !== 0).map(([, name]) => name);
+      const options = [...flags, ...(operation.data === '' ? [] : [operation.data])].join(',');
+      return ['mount', operation.type, operation.source, operation.target, options]
+        .filter((w) => w !== '')
+        .join(' ');
+    }
+    case 'unshare':
+    case 'enter': {
+      const names = Object.entries(CLONE).filter(([, bit]) => (operation.flags & bit) !== 0);
+      return `${operation.op} ${names.map(([name]) => name.slice(3).toLowerCase()).join(',')}`;
+    }
+    case 'mkdir':
+      return `mkdir ${operation.path} ${operation.mode.toString(8)}`;
+    case 'environment':
+      return `environment (${operation.variables.length} variables)`;
+    case 'exec':
+      return `exec ${operation.argv.map((word) => JSON.stringify(word)).join(' ')}`;
+    default:
+      return encodeOperation(operation).join(' ');
+  }
+}

@@ -1,0 +1,110 @@
+/**
+ * Starts one sandbox: hands a plan to the helper program and waits for the command at its end.
+ *
+ * Everything the plan makes (mounts, namespaces, processes) belongs to the helper and vanishes with it: when the
+ * command ends, when the signal aborts, and when this process is killed.
+ */
+import { spawn, type StdioOptions } from 'node:child_process';
+import { constants } from 'node:os';
+import { finished } from 'node:stream/promises';
+import type { Readable, Writable } from 'node:stream';
+import { ArchBuildError } from '../errors.ts';
+import { describeOperation, encodePlan, type Operation } from './plan.ts';
+import { nativeProgram } from './native.ts';
+
+export type Outcome =
+  | { readonly kind: 'exited'; readonly status: number }
+  | { readonly kind: 'signaled'; readonly signal: string };
+
+export interface SandboxOptions {
+  /** Kills the whole sandbox at once; the call then throws INTERRUPTED. */
+  readonly signal?: AbortSignal;
+  /** Where the command's output goes; without it the command inherits our own streams. */
+  readonly onOutput?: (stream: 'stdout' | 'stderr', data: Buffer) => void;
+  /** `null` (the default) is /dev/null; a number is an open descriptor, such as a terminal's. */
+  readonly stdin?: 'inherit' | number | null;
+  /** Descriptors for the command's stdout and stderr instead of `onOutput`. */
+  readonly terminal?: number;
+  /** Told how to pass a signal on to the command. */
+  readonly onStart?: (forward: (signal: NodeJS.Signals) => void) => void;
+}
+
+/** A command that could not be started: which operation the kernel refused, and why. */
+export class SandboxRefusal extends ArchBuildError {
+  readonly operation: Operation | undefined;
+  readonly errno: string;
+
+  constructor(operation: Operation | undefined, errno: string) {
+    super('SANDBOX', `the kernel refused "${describeRefused(operation)}": ${errno}`);
+    this.operation = operation;
+    this.errno = errno;
+  }
+}
+
+/** Runs the plan to its end. Throws SandboxRefusal when an operation fails, INTERRUPTED when aborted. */
+export async function runSandbox(plan: readonly Operation[], options: SandboxOptions = {}): Promise<Outcome> {
+  options.signal?.throwIfAborted();
+  const encoded = encodePlan(plan);
+  const child = spawn(nativeProgram('sandbox'), [String(process.pid)], {
+    stdio: stdioOf(options),
+    detached: true, // its own session: Ctrl-C reaches us alone, and we decide
+    env: {},
+  });
+  const kill = (): void => void child.kill('SIGKILL');
+  options.signal?.addEventListener('abort', kill, { once: true });
+  try {
+    forwardOutput(child.stdout, 'stdout', options);
+    forwardOutput(child.stderr, 'stderr', options);
+    options.onStart?.((signal) => void child.kill(signal));
+    const [, planPipe, statusPipe] = [child.stdin, child.stdio[3] as Writable, child.stdio[4] as Readable];
+    planPipe.on('error', () => undefined); // a helper that dies early says so on its status pipe
+    planPipe.end(encoded);
+    const closed = new Promise<void>((resolve, reject) => {
+      child.once('error', reject);
+      child.once('close', () => resolve());
+    });
+    const [report] = await Promise.all([readAll(statusPipe), closed]);
+    if (options.signal?.aborted === true) throw new ArchBuildError('INTERRUPTED', 'interrupted');
+    return parseReport(report, plan);
+  } finally {
+    options.signal?.removeEventListener('abort', kill);
+  }
+}
+
+function stdioOf(options: SandboxOptions): StdioOptions {
+  const stdin = options.stdin === null || options.stdin === undefined ? 'ignore' : options.stdin;
+  const output = options.terminal ?? (options.onOutput === undefined ? 'inherit' : 'pipe');
+  return [stdin, output, output, 'pipe', 'pipe'];
+}
+
+function forwardOutput(stream: Readable | null, name: 'stdout' | 'stderr', options: SandboxOptions): void {
+  stream?.on('data', (data: Buffer) => options.onOutput?.(name, data));
+}
+
+async function readAll(stream: Readable): Promise<string> {
+  let text = '';
+  stream.setEncoding('utf8').on('data', (data: string) => (text += data));
+  await finished(stream).catch(() => undefined);
+  return text;
+}
+
+/** Only the first line counts: a refusal is followed by the exit of the process that met it. */
+function parseReport(report: string, plan: readonly Operation[]): Outcome {
+  const [kind, first, , errno] = report.split('\n', 1)[0]?.split(' ') ?? [];
+  if (kind === 'exit') return { kind: 'exited', status: Number(first) };
+  if (kind === 'signal') return { kind: 'signaled', signal: signalName(Number(first)) };
+  if (kind === 'fail') throw new SandboxRefusal(plan[Number(first)], errnoName(Number(errno)));
+  throw new ArchBuildError('SANDBOX', 'the sandbox helper ended without a word', {
+    hint: 'it was killed from outside, or the machine is out of memory',
+  });
+}
+
+function describeRefused(operation: Operation | undefined): string {
+  return operation === undefined ? 'plan' : describeOperation(operation);
+}
+
+const nameOf = (table: Record<string, number>, value: number): string | undefined =>
+  Object.entries(table).find(([, number]) => number === value)?.[0];
+
+const errnoName = (errno: number): string => nameOf(constants.errno, errno) ?? `errno ${errno}`;
+const signalName = (signal: number): string => nameOf(constants.signals, signal) ?? `signal ${signal}`;

@@ -1,0 +1,57 @@
+/**
+ * Temporary directories that are gone after the process, whatever ended it.
+ *
+ * A session directory holds them all. It is removed at the end; when this process is killed, a reaper removes it; and when even that was killed, the next session does, because the
+ * flock on its `lock` file is free.
+ */
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { tryLock, type Lock } from './lock.ts';
+import { startReaper } from './reaper.ts';
+
+export interface Session extends AsyncDisposable {
+  readonly directory: string;
+  /** A new empty directory, mode 0700, that lives as long as the session unless removed before. */
+  makeDirectory(prefix: string): string;
+}
+
+/** The caller disposes the session; `parent` is made when missing. */
+export function openSession(parent: string): Session {
+  mkdirSync(parent, { recursive: true, mode: 0o700 });
+  sweep(parent);
+  const directory = mkdtempSync(join(parent, 'session-'));
+  const lock = tryLock(join(directory, 'lock'), 'exclusive');
+  const reaper = startReaper(REMOVE_SCRIPT, [directory]);
+  return {
+    directory,
+    makeDirectory: (prefix) => mkdtempSync(join(directory, `${prefix}-`)),
+    [Symbol.asyncDispose]: async () => {
+      rmSync(directory, { recursive: true, force: true, maxRetries: 3 });
+      lock?.[Symbol.dispose]();
+      await reaper[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** A step's processes may still be dying while the reaper works, hence the attempts. */
+const REMOVE_SCRIPT = 'for attempt in 1 2 3 4 5 6 7 8 9; do rm -rf -- "$1" && exit; sleep 0.2; done';
+
+/** Removes what dead sessions left. */
+function sweep(parent: string): void {
+  for (const name of readdirSync(parent)) {
+    const directory = join(parent, name);
+    const lock = existsSync(join(directory, 'lock')) ? tryOrIgnore(join(directory, 'lock')) : undefined;
+    if (lock === undefined) continue;
+    rmSync(directory, { recursive: true, force: true });
+    lock[Symbol.dispose]();
+  }
+}
+
+/** A session that ends at this moment takes its lock file away under us. */
+function tryOrIgnore(path: string): Lock | undefined {
+  try {
+    return tryLock(path, 'exclusive');
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,226 @@
+/**
+ * The plan of one RUN (or `run`): overlay rootfs, /dev, /proc, /sys, namespaces, emulator entries, credentials.
+ * Pure: the same facts give the same list of operations.
+ *
+ * Two levels. Outside, as the host's root in a private mount namespace: the overlay (so that it can use trusted.*
+ * attributes) and everything bound from the host. Inside the new namespaces: what belongs to them (/proc, mqueue,
+ * binfmt_misc). Mounts made outside are locked for the step.
+ */
+import { CLONE, MS, type Operation } from './plan.ts';
+
+/** The fourteen capabilities of a default container: no SYS_ADMIN, no SYS_PTRACE, no SYS_MODULE. */
+export const DEFAULT_CAPABILITIES = 0xa80425fbn;
+
+export interface Bind {
+  /** Absolute host path. */
+  readonly source: string;
+  /** Absolute path in the image, free of symlinks; it exists in the rootfs or in the stub layer. */
+  readonly target: string;
+  readonly readOnly: boolean;
+}
+
+/** How foreign programs get to run inside. */
+export type Isolation =
+  /** Own user namespace with its own binfmt_misc; `entries` are registration lines. */
+  | { readonly kind: 'private'; readonly entries: readonly string[] }
+  /** The host's own table (or nothing foreign at all): no user namespace. */
+  | { readonly kind: 'host' };
+
+export interface StepPlanOptions {
+  /** Holds `upper`, `work`, `merged` and `l/0 … l/N-1`, links to the lower directories, topmost first. */
+  readonly scratch: string;
+  readonly lowerCount: number;
+  readonly isolation: Isolation;
+  readonly network: 'host' | 'none';
+  readonly hostname: string;
+  readonly binds: readonly Bind[];
+  /** Host files that stand at `/dev/pipes/<name>`, read-only. */
+  readonly pipes: readonly { readonly source: string; readonly name: string }[];
+  /** Paths of /proc and /sys that exist on this kernel and must not be seen: files and directories. */
+  readonly masked: { readonly files: readonly string[]; readonly directories: readonly string[] };
+  readonly readOnlyProc: readonly string[];
+  /** Overlay without fsync (Linux 5.10): a step that did not finish is thrown away anyway. */
+  readonly volatile: boolean;
+  readonly terminal: boolean;
+  readonly user: { readonly uid: number; readonly gid: number; readonly groups: readonly number[] };
+  readonly workdir: string;
+  /** `NAME=value` */
+  readonly environment: readonly string[];
+  readonly argv: readonly string[];
+}
+
+/** Every id as itself: ownership inside is ownership outside. */
+export const IDENTITY_MAP = '0 0 4294967295';
+const BINFMT = 'merged/proc/sys/fs/binfmt_misc';
+
+export function stepPlan(options: StepPlanOptions): Operation[] {
+  return [
+    { op: 'unshare', flags: CLONE.NEWNS },
+    mount({ target: '/', flags: MS.REC | MS.PRIVATE }),
+    { op: 'chdir', path: options.scratch },
+    overlay(options),
+    ...devices(),
+    ...(options.terminal ? consoleDevice() : []),
+    ...pipes(options.pipes),
+    ...sysfs(options.masked.directories, options.masked.files),
+    ...options.binds.flatMap(bind),
+    enter(options),
+    mount({ source: 'proc', target: 'merged/proc', type: 'proc', flags: HARMLESS }),
+    ...emulators(options.isolation),
+    ...readOnlyProc(options.readOnlyProc),
+    ...masks('/proc', options.masked),
+    mount({ source: 'mqueue', target: 'merged/dev/mqueue', type: 'mqueue', flags: HARMLESS }),
+    mount({ source: 'merged', target: 'merged', flags: MS.BIND | MS.REC }),
+    { op: 'pivot', root: 'merged' },
+    { op: 'hostname', name: options.hostname },
+    ...(options.network === 'none' ? [{ op: 'loopback' } as const] : []),
+    { op: 'umask', mask: 0o022 },
+    { op: 'init' },
+    ...(options.terminal ? [{ op: 'terminal' } as const] : []),
+    { op: 'capabilities', keep: DEFAULT_CAPABILITIES },
+    { op: 'ids', ...options.user },
+    { op: 'workdir', path: options.workdir },
+    { op: 'environment', variables: options.environment },
+    { op: 'exec', argv: options.argv },
+  ];
+}
+
+const HARMLESS = MS.NOSUID | MS.NODEV | MS.NOEXEC;
+
+interface MountOperands {
+  readonly source?: string;
+  readonly target: string;
+  readonly type?: string;
+  readonly flags: number;
+  readonly data?: string;
+}
+
+function mount({ source = '', target, type = '', flags, data = '' }: MountOperands): Operation {
+  return { op: 'mount', source, target, type, flags, data };
+}
+
+/**
+ * Short relative names keep 127 layers within the one page mount(2) takes. The features switched off would
+ * store a change in a form no other tool reads (redirects, metadata-only copies).
+ */
+function overlay(options: StepPlanOptions): Operation {
+  const lowers = Array.from({ length: options.lowerCount }, (_, index) => `l/${index}`).join(':');
+  const features = 'redirect_dir=off,metacopy=off,index=off';
+  const data = `lowerdir=${lowers},upperdir=upper,workdir=work,${features}${options.volatile ? ',volatile' : ''}`;
+  return mount({ source: 'overlay', target: 'merged', type: 'overlay', flags: 0, data });
+}
+
+const DEVICE_NODES = ['null', 'zero', 'full', 'random', 'urandom', 'tty'];
+const DEVICE_LINKS = [
+  ['pts/ptmx', 'ptmx'],
+  ['/proc/self/fd', 'fd'],
+  ['/proc/self/fd/0', 'stdin'],
+  ['/proc/self/fd/1', 'stdout'],
+  ['/proc/self/fd/2', 'stderr'],
+] as const;
+
+/** Mode 755: on a sticky world-writable directory the kernel refuses `> /dev/null` on a bound node. */
+function devices(): Operation[] {
+  const dev = 'merged/dev';
+  return [
+    mount({ source: 'tmpfs', target: dev, type: 'tmpfs', flags: MS.NOSUID, data: 'mode=755,size=65536k' }),
+    ...DEVICE_NODES.flatMap((name): Operation[] => [
+      { op: 'touch', path: `${dev}/${name}` },
+      mount({ source: `/dev/${name}`, target: `${dev}/${name}`, flags: MS.BIND }),
+    ]),
+    ...DEVICE_LINKS.map(([target, name]): Operation => ({ op: 'symlink', target, path: `${dev}/${name}` })),
+    ...['pts', 'shm', 'mqueue'].map((name): Operation => ({
+      op: 'mkdir',
+      path: `${dev}/${name}`,
+      mode: 0o755,
+    })),
+    mount({
+      source: 'devpts',
+      target: `${dev}/pts`,
+      type: 'devpts',
+      flags: MS.NOSUID | MS.NOEXEC,
+      data: 'newinstance,ptmxmode=0666,mode=0620,gid=5',
+    }),
+    mount({
+      source: 'shm',
+      target: `${dev}/shm`,
+      type: 'tmpfs',
+      flags: HARMLESS,
+      data: 'mode=1777,size=65536k',
+    }),
+  ];
+}
+
+/** The terminal is one of the host's: without a name in our own /dev, ttyname(3) would not find it. */
+function consoleDevice(): Operation[] {
+  const target = 'merged/dev/console';
+  return [{ op: 'touch', path: target }, mount({ source: '/proc/self/fd/0', target, flags: MS.BIND })];
+}
+
+function pipes(files: StepPlanOptions['pipes']): Operation[] {
+  if (files.length === 0) return [];
+  const made = files.flatMap(({ source, name }): Operation[] => {
+    const target = `merged/dev/pipes/${name}`;
+    return [
+      { op: 'touch', path: target },
+      mount({ source, target, flags: MS.BIND }),
+      mount({ target, flags: MS.BIND | MS.REMOUNT | MS.RDONLY }),
+    ];
+  });
+  return [{ op: 'mkdir', path: 'merged/dev/pipes', mode: 0o755 }, ...made];
+}
+
+function sysfs(maskedDirectories: readonly string[], maskedFiles: readonly string[]): Operation[] {
+  return [
+    mount({ source: '/sys', target: 'merged/sys', flags: MS.BIND }),
+    mount({ target: 'merged/sys', flags: MS.BIND | MS.REMOUNT | MS.RDONLY | HARMLESS }),
+    ...masks('/sys', { directories: maskedDirectories, files: maskedFiles }),
+  ];
+}
+
+function masks(below: '/proc' | '/sys', masked: StepPlanOptions['masked']): Operation[] {
+  const here = (path: string): boolean => path.startsWith(`${below}/`);
+  return [
+    ...masked.files
+      .filter(here)
+      .map((path) => mount({ source: '/dev/null', target: `merged${path}`, flags: MS.BIND })),
+    ...masked.directories.filter(here).map((path) => emptyDirectory(`merged${path}`)),
+  ];
+}
+
+const emptyDirectory = (target: string): Operation =>
+  mount({ source: 'tmpfs', target, type: 'tmpfs', flags: MS.RDONLY | HARMLESS, data: 'size=0,nr_inodes=1' });
+
+function bind({ source, target, readOnly }: Bind): Operation[] {
+  const at = `merged${target}`;
+  const made = mount({ source, target: at, flags: MS.BIND | MS.REC });
+  return readOnly ? [made, mount({ target: at, flags: MS.BIND | MS.REMOUNT | MS.RDONLY })] : [made];
+}
+
+function enter({ isolation, network }: StepPlanOptions): Operation {
+  const user = isolation.kind === 'private' ? CLONE.NEWUSER : 0;
+  const net = network === 'none' ? CLONE.NEWNET : 0;
+  const flags = user | CLONE.NEWNS | CLONE.NEWPID | CLONE.NEWIPC | CLONE.NEWUTS | net;
+  return { op: 'enter', flags, uidMap: IDENTITY_MAP, gidMap: IDENTITY_MAP };
+}
+
+/**
+ * The step's own table. Its mount must live as long as the step (the table goes with the last mount), but the step
+ * must not reach `register`: an empty read-only directory is mounted over it, and nothing in there may unmount.
+ */
+function emulators(isolation: Isolation): Operation[] {
+  if (isolation.kind !== 'private' || isolation.entries.length === 0) return [];
+  return [
+    mount({ source: 'binfmt_misc', target: BINFMT, type: 'binfmt_misc', flags: HARMLESS }),
+    ...isolation.entries.map((text): Operation => ({ op: 'write', path: `${BINFMT}/register`, text })),
+    emptyDirectory(BINFMT),
+  ];
+}
+
+/** User 0 of an identity map still passes the permission bits of /proc/sys: only a read-only mount stops it. */
+function readOnlyProc(paths: readonly string[]): Operation[] {
+  return paths.flatMap((path): Operation[] => [
+    mount({ source: `merged${path}`, target: `merged${path}`, flags: MS.BIND | MS.REC }),
+    mount({ target: `merged${path}`, flags: MS.BIND | MS.REMOUNT | MS.RDONLY | HARMLESS }),
+  ]);
+}

@@ -1,0 +1,82 @@
+/**
+ * Every movement of an image is this one function. Blobs first, then manifests, then indexes: whoever sees a document
+ * in the sink finds all it names there too (but for children of an index that were not selected).
+ */
+import { ArchBuildError } from '../errors.ts';
+import type { Reporter } from '../events.ts';
+import type { ContentSink, ContentSource } from '../oci/content.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import { mapConcurrently } from './concurrency.ts';
+import { loadGraph, type ChildSelection } from './content-graph.ts';
+import { once } from './once.ts';
+import { retrying } from './registry-retry.ts';
+import { verified } from './verified-stream.ts';
+
+export interface CopyOptions {
+  readonly report?: Reporter;
+  /** Ends the copy with INTERRUPTED at the next chunk. */
+  readonly signal?: AbortSignal;
+  /** Which children of each index to copy; all by default. */
+  readonly select?: ChildSelection;
+  /** Blobs at once; 3 by default. */
+  readonly concurrency?: number;
+}
+
+const DEFAULT_CONCURRENCY = 3;
+/** Progress is reported about this often. Bytes. */
+const REPORT_EVERY = 1 << 20;
+
+/**
+ * Copies what is below `root` and the sink does not have. Everything is verified on the way; when this throws, the
+ * sink may have more blobs than before, but no document whose content is missing.
+ */
+export async function copyGraph(
+  root: Descriptor,
+  { from, to }: { readonly from: ContentSource; readonly to: ContentSink },
+  options: CopyOptions = {},
+): Promise<void> {
+  throwIfAborted(options.signal);
+  const graph = await loadGraph(from, [root], options.select);
+  await mapConcurrently(
+    graph.blobs,
+    options.concurrency ?? DEFAULT_CONCURRENCY,
+    async (descriptor, stopped) => {
+      throwIfAborted(options.signal);
+      if (await to.has(descriptor)) return;
+      await retrying(options, async () => {
+        const data = verified(descriptor, from.read(descriptor));
+        await to.write(descriptor, observed(descriptor, data, { ...options, stopped }));
+      });
+    },
+  );
+  for (const { descriptor, bytes } of graph.documents) {
+    throwIfAborted(options.signal);
+    if (!(await to.has(descriptor))) await to.write(descriptor, once(bytes));
+  }
+}
+
+async function* observed(
+  { mediaType, digest, size }: Descriptor,
+  data: AsyncIterable<Uint8Array>,
+  { report, signal, stopped }: CopyOptions & { readonly stopped: () => boolean },
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const progress = (bytes: number): void =>
+    report?.({ type: 'transfer', what: mediaType, digest, bytes, total: size });
+  let bytes = 0;
+  let reported = 0;
+  progress(0);
+  for await (const chunk of data) {
+    throwIfAborted(signal);
+    if (stopped())
+      throw new ArchBuildError('INTERRUPTED', 'the transfer was given up because of another error');
+    yield chunk;
+    bytes += chunk.length;
+    if (bytes - reported >= REPORT_EVERY && bytes < size) progress((reported = bytes));
+  }
+  progress(size);
+}
+
+function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted === true)
+    throw new ArchBuildError('INTERRUPTED', 'the transfer was interrupted', { cause: signal.reason });
+}

@@ -1,0 +1,32 @@
+/** Sends an image to a registry: content first, children before parents, the tag last. */
+import { ArchBuildError } from '../errors.ts';
+import type { ContentSource } from '../oci/content.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import { parseReference, withDefaultTag } from '../oci/reference.ts';
+import { copyGraph, type CopyOptions } from './copy.ts';
+import { RegistryClient } from './registry-client.ts';
+import type { RegistryOptions } from './registry-options.ts';
+import { RegistrySink } from './registry-sink.ts';
+import { readDocument } from './verified-stream.ts';
+
+/** `select`: a registry refuses an index whose children it does not have, so leave none out of one. */
+export type PushOptions = RegistryOptions & CopyOptions;
+
+/**
+ * Throws REFERENCE_INVALID, REGISTRY, REGISTRY_AUTH, NETWORK; DIGEST_MISMATCH when the name has another digest than
+ * the image; and what the source throws.
+ */
+export async function pushImage(
+  source: ContentSource,
+  { root, name }: { readonly root: Descriptor; readonly name: string },
+  options: PushOptions = {},
+): Promise<void> {
+  const reference = withDefaultTag(parseReference(name));
+  if (reference.digest !== undefined && reference.digest !== root.digest) {
+    throw new ArchBuildError('DIGEST_MISMATCH', `${root.digest} cannot be pushed as ${name}`);
+  }
+  await using client = new RegistryClient(options);
+  const sink = new RegistrySink(client, reference);
+  await copyGraph(root, { from: source, to: sink }, options);
+  if (reference.tag !== undefined) await sink.tag(reference.tag, root, await readDocument(source, root));
+}

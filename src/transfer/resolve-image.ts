@@ -1,0 +1,75 @@
+/** From what a name means to the one manifest a platform needs; nothing else of an index is read. */
+import { ArchBuildError } from '../errors.ts';
+import type { ContentSource } from '../oci/content.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import { CONFIG_LIMIT_BYTES, parseImageConfig } from '../oci/image-config.ts';
+import { parseDocument, platformsOf, selectPlatform } from '../oci/manifest.ts';
+import { isConfigType, isIndexType } from '../oci/media-types.ts';
+import { formatPlatform, matchesPlatform, platformOfConfig, type Platform } from '../oci/platform.ts';
+import type { ChildSelection } from './content-graph.ts';
+import { readDocument } from './verified-stream.ts';
+
+export interface ResolvedImage {
+  readonly manifest: Descriptor;
+  /** The index the manifest was chosen from, when there is one. */
+  readonly index?: Descriptor;
+}
+
+const INDEX_DEPTH = 4;
+
+/**
+ * The manifest whose platform is exactly the wanted one, after normalisation; its config must say so too.
+ * Throws PLATFORM_NOT_FOUND naming what exists, DOCUMENT_INVALID, and what the source throws.
+ */
+export async function resolveForPlatform(
+  source: ContentSource,
+  root: Descriptor,
+  platform: Platform,
+): Promise<ResolvedImage> {
+  let descriptor = root;
+  for (let depth = 0; isIndexType(descriptor.mediaType); depth++) {
+    if (depth === INDEX_DEPTH)
+      throw new ArchBuildError('DOCUMENT_INVALID', `${root.digest} nests indexes too deep`);
+    const document = parseDocument(await readDocument(source, descriptor), descriptor.mediaType);
+    if (document.kind !== 'index') break;
+    const found = selectPlatform(document.index, platform);
+    if (found === undefined) throw notFound(root, platform, platformsOf(document.index));
+    descriptor = found;
+  }
+  const actual = await platformOfManifest(source, descriptor);
+  if (!matchesPlatform(platform, actual)) throw notFound(root, platform, [formatPlatform(actual)]);
+  return descriptor === root ? { manifest: root } : { manifest: descriptor, index: root };
+}
+
+/** Keeps of every index the entries for these platforms: what copyGraph takes to bring some platforms only. */
+export function selectPlatforms(platforms: readonly Platform[]): ChildSelection {
+  return (children) =>
+    children.filter((child) => {
+      const index = { schemaVersion: 2, manifests: [child] } as const;
+      return platforms.some((platform) => selectPlatform(index, platform) !== undefined);
+    });
+}
+
+async function platformOfManifest(source: ContentSource, descriptor: Descriptor): Promise<Platform> {
+  const document = parseDocument(await readDocument(source, descriptor), descriptor.mediaType);
+  if (document.kind !== 'manifest')
+    throw new ArchBuildError('DOCUMENT_INVALID', `${descriptor.digest} is not a manifest`);
+  const { config } = document.manifest;
+  if (!isConfigType(config.mediaType)) {
+    throw new ArchBuildError(
+      'DOCUMENT_INVALID',
+      `${descriptor.digest} is not an image: its config is ${config.mediaType}`,
+    );
+  }
+  return platformOfConfig(parseImageConfig(await readDocument(source, config, CONFIG_LIMIT_BYTES)));
+}
+
+function notFound(root: Descriptor, platform: Platform, exists: readonly string[]): ArchBuildError {
+  return new ArchBuildError(
+    'PLATFORM_NOT_FOUND',
+    `${root.digest} is not available for ${formatPlatform(platform)}`,
+    {
+      hint: `it exists for ${exists.join(', ') || 'no platform'}`,
+    },
+  );
+}

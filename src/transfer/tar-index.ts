@@ -1,0 +1,153 @@
+/**
+ * Where everything is in a tar file: headers are read, data is skipped. Extended headers (PAX, GNU long names) are
+ * honoured; sparse files count as `other`, because their data is not what it seems.
+ */
+import { posix } from 'node:path';
+import type { FileHandle } from 'node:fs/promises';
+import { Header } from 'tar/header';
+import { Pax } from 'tar/pax';
+import { ArchBuildError } from '../errors.ts';
+
+export type TarMember =
+  | { readonly type: 'file'; readonly offset: number; readonly size: number }
+  | { readonly type: 'directory' }
+  /** `target` is a path in the archive, already resolved against the link's directory. */
+  | { readonly type: 'link'; readonly target: string }
+  | { readonly type: 'other' };
+
+const BLOCK = 512;
+const LIMITS = { members: 200_000, extendedHeader: 1 << 20 } as const;
+
+/**
+ * The members by normalised path (no `./`, no trailing `/`). Throws ARCHIVE_INVALID for what is not a tar, is cut
+ * off, names a path outside of itself, or names one twice.
+ */
+export async function indexTar(file: FileHandle): Promise<ReadonlyMap<string, TarMember>> {
+  const { size: end } = await file.stat();
+  const members = new Map<string, TarMember>();
+  let extension: Extension = {};
+  let position = 0;
+  while (position < end) {
+    const header = decode(await readAt(file, position, BLOCK), extension);
+    if (header === undefined) break; // the first null block ends the archive
+    const offset = position + BLOCK;
+    const { size, type } = header;
+    if (offset + size > end) throw invalid('it is cut off');
+    const extend = EXTENSIONS.get(type);
+    if (extend === undefined) {
+      addMember(members, memberOf(header, { offset, size }));
+      extension = {};
+    } else {
+      if (size > LIMITS.extendedHeader) throw invalid(`an extended header has ${size} bytes`);
+      extension = { ...extension, ...extend((await readAt(file, offset, size)).toString('utf8')) };
+    }
+    position = offset + Math.ceil(size / BLOCK) * BLOCK;
+  }
+  return members;
+}
+
+interface Extension {
+  readonly path?: string;
+  readonly linkpath?: string;
+  readonly size?: number;
+}
+
+type Decoded = Extension & { readonly path: string; readonly size: number; readonly type: string };
+
+function decode(block: Buffer, extension: Extension): Decoded | undefined {
+  let header: Header;
+  try {
+    header = new Header(block, 0, extension);
+  } catch (cause) {
+    throw invalid('a header has a number out of range', cause); // base-256 beyond 2^53
+  }
+  if (header.nullBlock) return undefined;
+  if (!header.cksumValid) throw invalid('a header is damaged');
+  const isMember = !EXTENSIONS.has(header.type);
+  const path = (isMember ? extension.path : undefined) ?? header.path ?? '';
+  const linkpath = extension.linkpath ?? header.linkpath ?? '';
+  return { path, linkpath, size: header.size ?? 0, type: header.type };
+}
+
+/** How the text of an extended header is read. A global header has nothing to say about one file. */
+const EXTENSIONS: ReadonlyMap<string, (text: string) => Extension> = new Map([
+  ['ExtendedHeader', parsePax],
+  ['OldExtendedHeader', parsePax],
+  ['GlobalExtendedHeader', () => ({})],
+  ['NextFileHasLongPath', (text: string) => ({ path: untilNul(text) })],
+  ['OldGnuLongPath', (text: string) => ({ path: untilNul(text) })],
+  ['NextFileHasLongLinkpath', (text: string) => ({ linkpath: untilNul(text) })],
+]);
+
+function parsePax(text: string): Extension {
+  const { path, linkpath, size } = Pax.parse(text);
+  return {
+    ...(path === undefined ? {} : { path }),
+    ...(linkpath === undefined ? {} : { linkpath }),
+    ...(size === undefined ? {} : { size }),
+  };
+}
+
+const untilNul = (text: string): string => text.replace(/\0.*$/s, '');
+
+function addMember(
+  members: Map<string, TarMember>,
+  { path, member }: { path: string; member: TarMember },
+): void {
+  if (path === '' && member.type === 'directory') return; // `./`
+  const known = members.get(path);
+  if (known !== undefined && !(known.type === 'directory' && member.type === 'directory')) {
+    throw invalid(`${quote(path)} is there twice`);
+  }
+  members.set(path, member);
+  if (members.size > LIMITS.members) throw invalid(`more than ${LIMITS.members} files`);
+}
+
+function memberOf(
+  header: Decoded,
+  data: { offset: number; size: number },
+): { path: string; member: TarMember } {
+  const path = insidePath(header.path, '');
+  switch (header.type) {
+    case 'File':
+    case 'OldFile':
+    case 'ContiguousFile':
+      return { path, member: { type: 'file', ...data } };
+    case 'Directory':
+      return { path, member: { type: 'directory' } };
+    case 'SymbolicLink':
+      return {
+        path,
+        member: { type: 'link', target: insidePath(header.linkpath ?? '', posix.dirname(path)) },
+      };
+    case 'Link':
+      return { path, member: { type: 'link', target: insidePath(header.linkpath ?? '', '') } };
+    default:
+      return { path, member: { type: 'other' } };
+  }
+}
+
+/** The path without `.` and `..`, seen from the top of the archive. Throws for one that leads out of it. */
+function insidePath(path: string, directory: string): string {
+  const joined = posix.normalize(posix.join(directory, path)).replace(/\/$/, '');
+  const leadsOut = path.startsWith('/') || joined === '..' || joined.startsWith('../');
+  if (path === '' || leadsOut || path.includes('\0'))
+    throw invalid(`${quote(path)} is not a path in the archive`);
+  return joined === '.' ? '' : joined;
+}
+
+async function readAt(file: FileHandle, position: number, length: number): Promise<Buffer> {
+  const buffer = Buffer.alloc(length);
+  const { bytesRead } = await file.read(buffer, 0, length, position);
+  if (bytesRead !== length) throw invalid('it is cut off');
+  return buffer;
+}
+
+const quote = (path: string): string => JSON.stringify(path.slice(0, 200));
+
+const invalid = (what: string, cause?: unknown): ArchBuildError =>
+  new ArchBuildError(
+    'ARCHIVE_INVALID',
+    `not a good tar archive: ${what}`,
+    cause === undefined ? {} : { cause },
+  );

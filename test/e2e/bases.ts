@@ -1,0 +1,53 @@
+/**
+ * The root file systems the end-to-end tests build on: made once, kept under .cache/ between runs.
+ *
+ * Emulators come from $ARCH_BUILD_EMULATORS, which vitest.config.ts points to the store that scripts/test.sh fetches
+ * them into.
+ */
+import { existsSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { callProgram, openCli, type Cli } from '../support/cli.ts';
+import { runTool } from '../support/foreign-tools.ts';
+
+const REPOSITORY = join(import.meta.dirname, '../..');
+const CACHE = join(REPOSITORY, '.cache');
+
+/** A busybox of a few megabytes: `sh`, `tty`, `stty`, `stat`… and nothing else. `arch` as scripts/busybox-rootfs.sh says it. */
+export function busyboxRootfs(arch = 'arm64'): Promise<string> {
+  return cached(`e2e/busybox-${arch}.tar`, (path) => runScript('busybox-rootfs.sh', [arch, path]));
+}
+
+/** Unpacked packages only: the second stage of debootstrap is for a build. */
+export function debianFirstStage(): Promise<string> {
+  return cached('debian-arm64-stage1.tar', (path) => runScript('debian-rootfs.sh', ['arm64', path]));
+}
+
+/** Where a finished Debian root file system is kept, which the benchmark reads too. */
+export const DEBIAN_ROOTFS = join(CACHE, 'debian-arm64.tar');
+
+/** A store of its own with the arm64 image `busybox:latest`. The caller disposes it. */
+export async function openBusyboxCli(): Promise<Cli> {
+  const rootfs = await busyboxRootfs();
+  const cli = await openCli();
+  await cli.run(['import', rootfs, 'busybox', '--platform', 'linux/arm64']);
+  return cli;
+}
+
+/** Makes sure that emulators of these machines are among those the tests find. */
+export async function fetchEmulators(archs: readonly string[]): Promise<void> {
+  const root = join(CACHE, 'test-store');
+  const { status, stderr } = await callProgram(['--root', root, 'emulators', 'fetch', ...archs]);
+  if (status !== 0) throw new Error(`emulators fetch: ${stderr}`);
+}
+
+async function cached(name: string, make: (path: string) => Promise<unknown>): Promise<string> {
+  const path = join(CACHE, name);
+  if (existsSync(path)) return path;
+  await mkdir(join(path, '..'), { recursive: true });
+  await make(path); // the scripts rename the finished file into its place
+  return path;
+}
+
+const runScript = (name: string, args: readonly string[]): Promise<string> =>
+  runTool('sh', [join(REPOSITORY, 'scripts', name), ...args]);

@@ -1,0 +1,74 @@
+/** The facts of a host on which everything is in order, for tests that change one of them. */
+import { architectureByName } from '../../src/emulation/architecture.ts';
+import type { BinfmtEntry } from '../../src/emulation/binfmt-entry.ts';
+import type { HostFacts } from '../../src/emulation/facts/host-facts.ts';
+import type { PlatformFacts } from '../../src/emulation/facts/platform-facts.ts';
+
+export const arm64: PlatformFacts = {
+  platform: 'linux/arm64',
+  architecture: architectureByName('aarch64'),
+  asked: true,
+  native: false,
+  emulators: {
+    usable: [
+      {
+        arch: 'aarch64',
+        path: '/q/qemu-aarch64',
+        version: '7.2.22',
+        sha256: 'ab',
+        sizeBytes: 1,
+        source: 'store',
+      },
+    ],
+    rejected: [],
+  },
+  trial: { works: true, words: '', milliseconds: 12, positionIndependent: true },
+};
+
+const works = { works: true, words: '' };
+
+export const healthy: HostFacts = {
+  host: architectureByName('x86_64'),
+  machine: 'x86_64',
+  kernel: '6.12.1',
+  user: { uid: 0, name: 'root', subordinateIds: 0 },
+  container: undefined,
+  fileSystems: new Set(['nodev', 'binfmt_misc', 'overlay', 'ext4']),
+  sysctls: new Map([['vm.mmap_min_addr', '65536']]),
+  addressSpace: undefined,
+  trials: { userNamespace: works, privateBinfmt: works, overlay: works },
+  binfmt: {
+    directory: '/proc/sys/fs/binfmt_misc',
+    mounted: true,
+    enabled: true,
+    entries: [],
+    unreadable: [],
+  },
+  binfmtMount: { directory: '/proc/sys/fs/binfmt_misc', type: 'binfmt_misc', options: ['rw'] },
+  interpreterObjections: new Map(),
+  store: {
+    directory: '/var/lib/store',
+    existing: '/var/lib/store',
+    writable: true,
+    mount: { directory: '/', type: 'ext4', options: ['rw', 'relatime'] },
+    freeBytes: 50 * 2 ** 30,
+    freeInodes: 1_000_000,
+  },
+  platforms: [arm64],
+  emulatorVariables: [],
+  sandboxHelper: '/x/sandbox',
+  tools: new Set(['apt-get', 'dpkg-deb', 'tar', 'newuidmap', 'newgidmap']),
+  persistence: [],
+};
+
+export function entryFor(arch: string, change: Partial<BinfmtEntry> = {}): BinfmtEntry {
+  const { magic, mask } = architectureByName(arch)!;
+  return {
+    name: `qemu-${arch}`,
+    enabled: true,
+    interpreter: `/usr/bin/qemu-${arch}`,
+    flags: 'POCF',
+    match: { kind: 'magic', offset: 0, magic: Buffer.from(magic, 'hex'), mask: Buffer.from(mask, 'hex') },
+    ...change,
+  };
+}
