@@ -19,6 +19,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <linux/magic.h>
 #include <net/if.h>
 #include <sched.h>
 #include <signal.h>
@@ -30,6 +31,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -286,7 +288,10 @@ static int op_loopback(void) {
 
 static int op_umask(void) { umask((mode_t)number()); return 0; }
 
+static int has_terminal;
+
 static int op_terminal(void) {
+	has_terminal = 1;
 	if (setsid() < 0) return -1;
 	return ioctl(0, TIOCSCTTY, 0);
 }
@@ -313,6 +318,19 @@ static int op_capabilities(void) {
 	return (int)syscall(SYS_capset, &header, data);
 }
 
+/*
+ * Streams that were made for the command belong to its user, who may open them by name (/dev/stderr). Files are
+ * left alone: they are the host's.
+ */
+static void give_streams(uid_t uid) {
+	for (int fd = 0; fd <= 2; fd++) {
+		struct statfs where;
+		if (fstatfs(fd, &where) < 0) continue;
+		if (where.f_type != PIPEFS_MAGIC && !(has_terminal && where.f_type == DEVPTS_SUPER_MAGIC)) continue;
+		if (fchown(fd, uid, (gid_t)-1) < 0) return; /* the command can still write to what it has */
+	}
+}
+
 /* Groups are written as "1,2,3" or "". */
 static int op_ids(void) {
 	uid_t uid = (uid_t)number();
@@ -323,6 +341,7 @@ static int op_ids(void) {
 	for (char *next = strtok(list, ","); next && count < 1024; next = strtok(NULL, ",")) {
 		groups[count++] = (gid_t)strtoul(next, NULL, 10);
 	}
+	give_streams(uid);
 	if (setgroups(count, groups) < 0 || setresgid(gid, gid, gid) < 0) return -1;
 	return setresuid(uid, uid, uid);
 }

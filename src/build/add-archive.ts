@@ -2,7 +2,7 @@
  * ADD of a local archive: found out by its content, unpacked into the destination. Nothing is written outside the
  * destination: names are cleaned, and a symlink that leaves it is not followed but an error.
  */
-import { createReadStream } from 'node:fs';
+import { closeSync, createReadStream } from 'node:fs';
 import { ArchBuildError, systemErrorCode } from '../errors.ts';
 import type { Attributes } from '../layer/attributes.ts';
 import { ByteQueue } from '../layer/byte-queue.ts';
@@ -17,7 +17,7 @@ import {
 } from '../layer/byte-path.ts';
 import { decompress } from '../layer/decompress.ts';
 import type { LayerWriter } from '../layer/layer-writer.ts';
-import { requireUnchanged, type SourceFile } from '../layer/source-file.ts';
+import { openSource, requireSame, type SourceFile } from '../layer/source-file.ts';
 import { BLOCK, decodeHeader, isZeroBlock } from '../layer/tar-format.ts';
 import { readTar, type TarEntry } from '../layer/tar-reader.ts';
 import { isLayerXattr } from '../layer/whiteout.ts';
@@ -40,19 +40,31 @@ export async function extractArchive(
   source: SourceFile,
   options: ArchiveOptions,
 ): Promise<boolean> {
-  requireUnchanged(source);
-  const archive = await openArchive(source.host);
-  if (archive === undefined) return false;
+  const fd = openSource(source);
+  try {
+    const archive = await openArchive(fd);
+    if (archive === undefined) return false;
+    await unpack(writer, archive, { ...options, name: source.host.toString('utf8') });
+    requireSame(source, fd);
+    return true;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+async function unpack(
+  writer: LayerWriter,
+  archive: OpenArchive,
+  options: ArchiveOptions & { readonly name: string },
+): Promise<void> {
   try {
     const extraction = new Extraction(writer, options);
     await writer.batch(() => extraction.run(replay(archive)));
   } catch (error) {
-    throw explained(error, source.host);
+    throw explained(error, options.name);
   } finally {
     await archive.queue.close();
   }
-  requireUnchanged(source);
-  return true;
 }
 
 interface OpenArchive {
@@ -61,8 +73,10 @@ interface OpenArchive {
 }
 
 /** The tar stream, or undefined when the first block is no tar header. */
-async function openArchive(host: Buffer): Promise<OpenArchive | undefined> {
-  const { data } = await decompress(createReadStream(host, { highWaterMark: 1 << 20 }));
+async function openArchive(fd: number): Promise<OpenArchive | undefined> {
+  const { data } = await decompress(
+    createReadStream('', { fd, autoClose: false, start: 0, highWaterMark: 1 << 20 }),
+  );
   const queue = new ByteQueue(data);
   try {
     const head = await queue.take(BLOCK);
@@ -204,13 +218,13 @@ function attributesOf({ type, mode, uid, gid, mtimeNs, xattrs }: TarEntry): Attr
 const shown = (path: string): string => JSON.stringify(Buffer.from(path, 'latin1').toString('utf8'));
 
 /** Which archive it is about; what the system refuses because of its names is the archive's fault. */
-function explained(error: unknown, host: Buffer): unknown {
+function explained(error: unknown, name: string): unknown {
   const message = error instanceof Error ? error.message : String(error);
   const isArchiveError =
     error instanceof ArchBuildError && ['LAYER_INVALID', 'COPY', 'ADD'].includes(error.code);
   if (!isArchiveError && systemErrorCode(error) === undefined) return error;
   const hint = error instanceof ArchBuildError && error.hint !== undefined ? { hint: error.hint } : {};
-  return new ArchBuildError('ADD', `cannot unpack ${host.toString('utf8')}: ${message}`, {
+  return new ArchBuildError('ADD', `cannot unpack ${name}: ${message}`, {
     ...hint,
     cause: error,
   });

@@ -3,7 +3,7 @@
  * destination, a file goes inside an existing directory, directories below keep the source's attributes.
  */
 import { ArchBuildError } from '../errors.ts';
-import { cleanBytePath, formatBytePath, joinBytePath, type BytePath } from '../layer/byte-path.ts';
+import { cleanBytePath, formatBytePath, joinBytePath, parentOf, type BytePath } from '../layer/byte-path.ts';
 import type { Attributes } from '../layer/attributes.ts';
 import type { LayerWriter } from '../layer/layer-writer.ts';
 import { readLink } from '../layer/merged-tree.ts';
@@ -80,6 +80,8 @@ function destinationOf({ tree }: LayerWriter, request: CopyRequest): Destination
 class Copier {
   readonly #writer: LayerWriter;
   readonly #request: CopyRequest;
+  /** Directories that this copy made, where nothing was before. */
+  readonly #own = new Set<BytePath>();
   readonly #turn: () => Promise<void> | undefined;
 
   constructor(writer: LayerWriter, request: CopyRequest) {
@@ -93,6 +95,7 @@ class Copier {
     const top = goesInside && name !== '' ? joinBytePath(path, name) : path;
     // The directory that is spread is not copied itself: an existing one stays as it is, a new one is 0755.
     const isSpread = node.type === 'directory' && top === path;
+    if (isSpread && this.#writer.tree.lookup(top) === undefined) this.#own.add(top);
     if (isSpread) this.#writer.ensureDirectory(top, this.#request.owner);
     else this.#writer.ensureParents(top, this.#request.owner);
     const links = new Map<string, BytePath>();
@@ -104,22 +107,29 @@ class Copier {
   }
 
   #place(path: BytePath, { node }: SelectedFile, links: Map<string, BytePath>): Promise<void> | undefined {
-    const existing = this.#writer.tree.lookup(path);
-    if (existing !== undefined && (existing.type === 'directory') !== (node.type === 'directory')) {
-      throw new ArchBuildError(
-        'COPY',
-        `cannot replace ${formatBytePath(path)}, a ${existing.type} of the image, by a ${node.type}`,
-        {
-          hint: 'remove it in a RUN before',
-        },
-      );
-    }
+    this.#refuseConflict(path, node);
     if (node.type !== 'file' || node.stat.nlink === 1n) return this.#create(path, node);
     const inode = `${node.stat.dev}:${node.stat.ino}`;
     const first = links.get(inode);
     if (first !== undefined) return this.#writer.makeHardLink(path, first);
     links.set(inode, path);
     return this.#create(path, node);
+  }
+
+  #refuseConflict(path: BytePath, node: TreeNode): void {
+    const isDirectory = node.type === 'directory';
+    // Only what was copied before can be in a directory of our own, and of that only a directory can be in the way.
+    if (!isDirectory && this.#own.has(parentOf(path)) && !this.#own.has(path)) return;
+    const existing = this.#writer.tree.lookup(path);
+    if (existing === undefined) {
+      if (isDirectory) this.#own.add(path);
+    } else if ((existing.type === 'directory') !== isDirectory) {
+      throw new ArchBuildError(
+        'COPY',
+        `cannot replace ${formatBytePath(path)}, a ${existing.type} of the image, by a ${node.type}`,
+        { hint: 'remove it in a RUN before' },
+      );
+    }
   }
 
   #create(path: BytePath, node: TreeNode): Promise<void> | undefined {

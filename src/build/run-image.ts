@@ -1,5 +1,5 @@
 /** `run`: a program of an image over a throw-away overlay, emulated where it is foreign. */
-import { statSync } from 'node:fs';
+import { readlinkSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Emulation } from '../emulation/ladder.ts';
 import { ArchBuildError, systemErrorCode } from '../errors.ts';
@@ -91,12 +91,15 @@ export async function runImage(
     network: options.network,
     hostname: STEP_HOSTNAME,
     volatile: hasVolatileOverlay(),
-    terminal: options.terminal,
+    terminal: options.terminal ? terminalPath(options.streams) : undefined,
     workdir: options.workdir ?? (image.config.config?.WorkingDir || '/'),
     argv,
   });
   return runToEnd(job, plan, { argv, options });
 }
+
+const terminalPath = ({ terminal }: RunOptions['streams']): string | undefined =>
+  terminal === undefined ? undefined : readlinkSync(`/proc/self/fd/${terminal}`);
 
 function commandOf({ config = {} }: ImageConfig, { entrypoint, command }: RunOptions): string[] {
   const first = entrypoint ?? config.Entrypoint ?? [];

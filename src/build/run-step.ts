@@ -126,7 +126,7 @@ async function makeLayer(
     network: operands.network,
     hostname: STEP_HOSTNAME,
     volatile: hasVolatileOverlay(),
-    terminal: false,
+    terminal: undefined,
     workdir: containerConfigOf(state).WorkingDir ?? '/',
     argv: operands.command.argv,
   });

@@ -68,6 +68,16 @@ export interface PullFlags extends PlatformFlags {
   readonly insecure: readonly string[];
 }
 
+export interface PushFlags extends PlatformFlags {
+  readonly insecure: readonly string[];
+}
+
+export interface LoginFlags {
+  readonly username?: string;
+  readonly passwordStdin?: boolean;
+  readonly insecure: readonly string[];
+}
+
 export interface DoctorFlags {
   readonly platform: readonly string[];
   readonly emulator?: string;

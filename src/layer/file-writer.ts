@@ -19,7 +19,8 @@ import {
   writeXattrs,
   type Attributes,
 } from './attributes.ts';
-import { requireSame, withSourceFile, type SourceFile } from './source-file.ts';
+import { throughDescriptor } from './live-directory.ts';
+import { openSource, requireSame, withSourceFile, type SourceFile } from './source-file.ts';
 
 /** Up to this size a read and a write are cheaper than asking the kernel to copy. */
 const SMALL = 1 << 20;
@@ -63,10 +64,8 @@ export function fillFromSource(
     return copyLarge(host, source, attributes);
   }
   try {
-    withSourceFile(source, (from) => {
-      if (size <= BigInt(SMALL)) copySmall(from, fd);
-      else copyFileSync(throughDescriptor(from), host, constants.COPYFILE_FICLONE);
-    });
+    if (size <= BigInt(SMALL)) withSourceFile(source, (from) => copySmall(from, fd, Number(size)));
+    else copyMedium(source, host);
     finish(fd, host, attributes);
   } finally {
     closeSync(fd);
@@ -93,13 +92,9 @@ export async function fillFromStream(
   }
 }
 
-/** Through the open descriptor, so that what is copied is what was checked. */
-const throughDescriptor = (fd: number): string => `/proc/self/fd/${fd}`;
-
 async function copyLarge(host: Buffer, source: SourceFile, attributes: Attributes): Promise<void> {
-  const fd = openSync(source.host, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  const fd = openSource(source);
   try {
-    requireSame(source, fd);
     await copyFile(throughDescriptor(fd), host, constants.COPYFILE_FICLONE);
     requireSame(source, fd);
   } finally {
@@ -108,12 +103,22 @@ async function copyLarge(host: Buffer, source: SourceFile, attributes: Attribute
   applyAttributes(host, 'other', attributes);
 }
 
-function copySmall(from: number, to: number): void {
-  for (;;) {
-    const count = readSync(from, buffer, 0, buffer.length, null);
-    if (count === 0) return;
+function copyMedium(source: SourceFile, host: Buffer): void {
+  const fd = openSource(source);
+  try {
+    copyFileSync(throughDescriptor(fd), host, constants.COPYFILE_FICLONE);
+    requireSame(source, fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function copySmall(from: number, to: number, size: number): void {
+  for (let left = size; left > 0;) {
+    const count = readSync(from, buffer, 0, left, null);
+    if (count === 0) return; // shorter than it was: noticed afterwards
     writeAll(to, buffer.subarray(0, count));
-    if (count < buffer.length) return; // the size is checked afterwards
+    left -= count;
   }
 }
 

@@ -12,6 +12,7 @@ import { listXattrs, readXattr, writeXattr } from '../sys/xattr.ts';
 import { applyAttributes, setModificationTime, type Attributes } from './attributes.ts';
 import { baseNameOf, formatBytePath, joinBytePath, parentOf, ROOT, type BytePath } from './byte-path.ts';
 import { MergedTree, readLink } from './merged-tree.ts';
+import type { TreeDirectory } from './tree-directory.ts';
 import { invalidLayer } from './tar-format.ts';
 import { permissionsOf, type TreeNode } from './tree-node.ts';
 import { isLayerXattr, opaqueXattr, type OverlayNamespace } from './whiteout.ts';
@@ -19,14 +20,33 @@ import { isLayerXattr, opaqueXattr, type OverlayNamespace } from './whiteout.ts'
 /** What is at a path of the target itself. */
 export type Occupant = 'nothing' | 'whiteout' | 'directory' | 'other';
 
-const MAX_SYMLINKS = 255;
+/** As the kernel. */
+const MAX_SYMLINKS = 40;
+
+/** Where a walk along a path is. */
+interface Place {
+  readonly at: BytePath;
+  /** The directory of the layers below that shows there. */
+  readonly below: TreeDirectory | undefined;
+  /** The target has it already, as a directory. */
+  readonly isHere: boolean;
+}
+
+interface KnownDirectory {
+  /** What it gets when everything is in. */
+  mtimeNs: bigint;
+  /** The same directory of the layers below, as far as it shows. */
+  below: TreeDirectory | undefined;
+  /** How many directories were opaque when that was looked at. */
+  opaqueThen: number;
+}
 
 export class LayerTarget {
   readonly #top: string;
   readonly #lowers: MergedTree;
   readonly #overlay: OverlayNamespace;
-  /** Directories of the target and the time each gets when everything is in. */
-  readonly #directories = new Map<BytePath, bigint>();
+  /** The directories of the target. */
+  readonly #directories = new Map<BytePath, KnownDirectory>();
   /** Directories that hide what the layers below have there. */
   readonly #opaque = new Set<BytePath>();
 
@@ -75,13 +95,9 @@ export class LayerTarget {
     return lstatSync(this.host(path), { bigint: true, throwIfNoEntry: false });
   }
 
-  /** What the layers below show at a path, unless this layer hides it. */
+  /** What the layers below show at a path, unless this layer hides it. The parent need not be a directory here. */
   lower(path: BytePath): TreeNode | undefined {
-    for (let at = path; at !== ROOT;) {
-      at = parentOf(at);
-      if (this.#opaque.has(at)) return undefined;
-    }
-    return this.#lowers.lookup(path);
+    return this.#below(parentOf(path))?.lookup(baseNameOf(path));
   }
 
   /** The directory at a path, which has a directory as parent. A whiteout there means: without what is below. */
@@ -97,7 +113,12 @@ export class LayerTarget {
   setDirectory(path: BytePath, attributes: Attributes): void {
     const host = this.host(path);
     applyAttributes(host, 'directory', attributes);
-    this.#directories.set(path, attributes.mtimeNs);
+    const known = this.#directories.get(path);
+    if (known !== undefined) known.mtimeNs = attributes.mtimeNs;
+    else {
+      const below = this.#below(path);
+      this.#directories.set(path, { mtimeNs: attributes.mtimeNs, below, opaqueThen: this.#opaque.size });
+    }
   }
 
   /** Deletes `path` of the layers below; what this layer has there stays. */
@@ -124,7 +145,7 @@ export class LayerTarget {
   /** The last thing: directories' own times. */
   finish(): void {
     if (this.#opaque.has(ROOT)) this.#hideLowerRoot();
-    for (const [path, mtimeNs] of this.#directories) setModificationTime(this.host(path), mtimeNs);
+    for (const [path, { mtimeNs }] of this.#directories) setModificationTime(this.host(path), mtimeNs);
   }
 
   /** Overlayfs merges the roots whatever their marks say, so an opaque root is spelt out name by name. */
@@ -139,42 +160,63 @@ export class LayerTarget {
     }
   }
 
+  /** The directory of the layers below that shows at a path. */
+  #below(path: BytePath): TreeDirectory | undefined {
+    const known = this.#directories.get(path);
+    if (known === undefined) {
+      if (path === ROOT) return this.#lowers.root;
+      return this.#opaque.has(path) ? undefined : this.#below(parentOf(path))?.open(baseNameOf(path));
+    }
+    if (known.opaqueThen !== this.#opaque.size) {
+      if (this.#isHidden(path)) known.below = undefined;
+      known.opaqueThen = this.#opaque.size;
+    }
+    return known.below;
+  }
+
+  #isHidden(path: BytePath): boolean {
+    for (let at = path; ; at = parentOf(at)) {
+      if (this.#opaque.has(at)) return true;
+      if (at === ROOT) return false;
+    }
+  }
+
   /** A directory's path with its symlinks followed; what does not exist is kept as written. */
   #resolve(path: BytePath): BytePath {
     const pending = path.split('/').reverse();
-    let at = ROOT;
+    let place = this.#placeAt(ROOT);
     for (let links = 0; pending.length > 0;) {
       const name = pending.pop();
       if (name === undefined || name === '' || name === '.') continue;
-      if (name === '..') {
-        at = parentOf(at);
-        continue;
-      }
-      const next = joinBytePath(at, name);
-      const target = this.#directories.has(next) ? undefined : this.#linkAt(next);
-      if (target === undefined) {
-        at = next;
+      const next = name === '..' ? this.#placeAt(parentOf(place.at)) : this.#step(place, name);
+      if (typeof next !== 'string') {
+        place = next;
         continue;
       }
       if (++links > MAX_SYMLINKS) throw invalidLayer(`too many symlinks in ${formatBytePath(path)}`);
-      if (target.startsWith('/')) at = ROOT;
-      pending.push(...target.split('/').reverse());
+      if (next.startsWith('/')) place = this.#placeAt(ROOT);
+      pending.push(...next.split('/').reverse());
     }
-    return at;
+    return place.at;
   }
 
-  /** The target of the symlink at a path, or undefined when there is none. */
-  #linkAt(path: BytePath): string | undefined {
-    const stats = this.stat(path);
+  #placeAt(at: BytePath): Place {
+    return { at, below: this.#below(at), isHere: this.occupant(at) === 'directory' };
+  }
+
+  /** One name further, or the target of the symlink that is there. */
+  #step({ at, below, isHere }: Place, name: string): Place | string {
+    const next = joinBytePath(at, name);
+    if (this.#directories.has(next)) return { at: next, below: this.#below(next), isHere: true };
+    const stats = isHere ? this.stat(next) : undefined;
     if (stats === undefined) {
-      const node = this.lower(path);
-      return node?.type === 'symlink' ? readLink(node) : undefined;
+      const node = below?.lookup(name);
+      if (node?.type === 'symlink') return readLink(node);
+      return { at: next, below: below?.open(name), isHere: false };
     }
-    if (stats.isSymbolicLink()) return readlinkSync(this.host(path), { encoding: 'latin1' });
-    if (!stats.isDirectory() && !isWhiteout(stats)) {
-      throw invalidLayer(`${formatBytePath(path)} is a parent of another entry but not a directory`);
-    }
-    return undefined;
+    if (stats.isSymbolicLink()) return readlinkSync(this.host(next), { encoding: 'latin1' });
+    if (isWhiteout(stats)) return { at: next, below: undefined, isHere: false };
+    throw invalidLayer(`${formatBytePath(next)} is a parent of another entry but not a directory`);
   }
 
   /** Directories the archive does not name look as they do below, else 0755 and root's. */

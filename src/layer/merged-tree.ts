@@ -4,7 +4,7 @@
  * Layers must not change while they are read, except through a LayerWriter. Nothing here follows a symlink out of
  * the tree: paths are resolved as openat2's RESOLVE_IN_ROOT does.
  */
-import { closeSync, constants, fstatSync, openSync, readlinkSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readlinkSync, readSync, realpathSync } from 'node:fs';
 import { ArchBuildError } from '../errors.ts';
 import { baseNameOf, formatBytePath, joinBytePath, parentOf, ROOT, type BytePath } from './byte-path.ts';
 import { TreeDirectory, readMark, type TreeFilter, type TreeReading } from './tree-directory.ts';
@@ -128,22 +128,37 @@ export function readLink(node: TreeNode): string {
   }
 }
 
-/** Overlayfs always merges the roots, whatever their marks say. */
+/**
+ * Overlayfs always merges the roots, whatever their marks say. Plain directories are known by their real path, which
+ * is what the kernel says of their open files.
+ */
 function openRoot(layers: readonly string[], reading: TreeReading): TreeDirectory {
-  const hosts = layers.map((layer) => Buffer.from(layer, 'utf8'));
+  const isPlain = reading.overlay === undefined;
+  const hosts = layers.map((layer) => (isPlain ? realPath(layer) : Buffer.from(layer, 'utf8')));
+  for (const host of hosts) {
+    if (statPath(host) === undefined)
+      throw new ArchBuildError('IO', `${host.toString('utf8')} does not exist`);
+  }
   const parts = hosts.map((host) => ({
     host: host.toString('latin1'),
     xattrWhiteouts: readMark(host, reading.overlay) === 'x',
   }));
   const [host] = hosts;
   const stat = host === undefined ? undefined : statPath(host);
-  if (host !== undefined && stat === undefined)
-    throw new ArchBuildError('IO', `${layers[0] ?? ''} does not exist`);
   const node: TreeNode =
     host === undefined || stat === undefined
       ? EMPTY_ROOT
       : { path: ROOT, host, stat, type: nodeType(stat.mode) };
   return new TreeDirectory(node, parts, reading);
+}
+
+function realPath(directory: string): Buffer {
+  const host = Buffer.from(directory, 'utf8');
+  try {
+    return realpathSync.native(host, 'buffer');
+  } catch (cause) {
+    throw hostError('find', host, cause);
+  }
 }
 
 function tooManySymlinks(path: string): ArchBuildError {

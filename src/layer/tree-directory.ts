@@ -5,6 +5,7 @@
 import { readdirSync, type Dirent } from 'node:fs';
 import { listXattrs, readXattr } from '../sys/xattr.ts';
 import { joinBytePath, type BytePath } from './byte-path.ts';
+import { readLiveDirectory } from './live-directory.ts';
 import { hostError, nodeType, statPath, type NodeStat, type TreeNode } from './tree-node.ts';
 import { opaqueXattr, whiteoutXattr, type OverlayNamespace } from './whiteout.ts';
 
@@ -43,6 +44,8 @@ export class TreeDirectory {
   /** Name to index in `parts`, once all were read. */
   #winners: Map<string, number> | undefined;
   #names: readonly string[] | undefined;
+  /** Of plain directories, once read. */
+  readonly #seen = new Map<string, NodeStat>();
 
   constructor(node: TreeNode, parts: readonly TreePart[], reading: TreeReading) {
     this.path = node.path;
@@ -78,7 +81,16 @@ export class TreeDirectory {
 
   /** Reads all contributing directories at once: worth it before many lookups. */
   load(): void {
-    this.#winners ??= this.#findWinners();
+    if (this.#winners !== undefined) return;
+    this.#winners = new Map();
+    const deleted = new Set<string>();
+    for (const [index, part] of this.parts.entries()) {
+      for (const { name, isDeleted } of this.#namesIn(part)) {
+        if (this.#winners.has(name) || deleted.has(name)) continue;
+        if (isDeleted) deleted.add(name);
+        else this.#winners.set(name, index);
+      }
+    }
   }
 
   #listNames(): string[] {
@@ -88,39 +100,31 @@ export class TreeDirectory {
     return names.filter((name) => this.lookup(name) !== undefined);
   }
 
-  #findWinners(): Map<string, number> {
-    const winners = new Map<string, number>();
-    const deleted = new Set<string>();
-    for (const [index, part] of this.parts.entries()) {
-      for (const entry of readEntries(part)) {
-        const { name } = entry;
-        if (winners.has(name) || deleted.has(name)) continue;
-        if (!this.#mayBeWhiteout(entry, part) || this.#statIn(part, name) !== 'whiteout')
-          winners.set(name, index);
-        else deleted.add(name);
-      }
+  #namesIn(part: TreePart): { name: string; isDeleted: boolean }[] {
+    if (this.#reading.overlay === undefined) {
+      const found = readLiveDirectory(Buffer.from(part.host, 'latin1'));
+      for (const [name, stat] of found) if (!this.#seen.has(name)) this.#seen.set(name, stat);
+      return Array.from(found.keys(), (name) => ({ name, isDeleted: false }));
     }
-    return winners;
-  }
-
-  #mayBeWhiteout(entry: Dirent, part: TreePart): boolean {
-    if (this.#reading.overlay === undefined) return false;
-    return entry.isCharacterDevice() || (part.xattrWhiteouts && entry.isFile());
+    return readEntries(part).map((entry) => {
+      const maybe = entry.isCharacterDevice() || (part.xattrWhiteouts && entry.isFile());
+      return { name: entry.name, isDeleted: maybe && this.#statIn(part, entry.name) === 'whiteout' };
+    });
   }
 
   #find(name: string): { node: TreeNode; index: number } | undefined {
     if (name.length > MAX_NAME || name.includes('\0')) return undefined;
     const winner = this.#winners?.get(name);
     if (this.#winners !== undefined && winner === undefined) return undefined;
+    const seen = this.#seen.get(name);
+    const isLive = this.#reading.overlay === undefined && seen === undefined;
     for (let index = winner ?? 0; index < this.parts.length; index++) {
       const part = this.parts[index];
-      const stat = part === undefined ? undefined : this.#statIn(part, name);
+      const stat = part === undefined ? undefined : (seen ?? this.#statIn(part, name));
       if (part === undefined || stat === undefined) continue;
       if (stat === 'whiteout') return undefined;
-      const host = childHost(part, name);
       const path = joinBytePath(this.path, name);
-      const isLive = this.#reading.overlay === undefined;
-      return { node: { path, host, stat, type: nodeType(stat.mode), isLive }, index };
+      return { node: { path, host: childHost(part, name), stat, type: nodeType(stat.mode), isLive }, index };
     }
     return undefined;
   }

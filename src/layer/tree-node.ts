@@ -16,7 +16,7 @@ export interface TreeNode {
   readonly host: Buffer;
   readonly stat: NodeStat;
   readonly type: NodeType;
-  /** In a plain directory, that others may change while we read it: a path may be swapped for a symlink. */
+  /** Seen by its path in a directory that others may change: whoever opens it has to check where it really is. */
   readonly isLive?: boolean;
 }
 

@@ -1,5 +1,5 @@
 /** Content by digest. A blob is written beside, verified, then renamed: it is there whole or not at all. */
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import {
   createReadStream,
   existsSync,
@@ -13,7 +13,7 @@ import {
 import { open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ArchBuildError, systemErrorCode } from '../errors.ts';
-import { algorithmOf, digestOf, encodedOf, parseDigest, type Digest } from '../oci/digest.ts';
+import { algorithmOf, digestOf, parseDigest, type Digest } from '../oci/digest.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { writeFileAtomic } from '../sys/atomic-file.ts';
 import type { StoreLayout } from './layout.ts';
@@ -42,7 +42,7 @@ export class Blobs {
       if (statSync(path).size > DOCUMENT_LIMIT)
         throw new ArchBuildError('DOCUMENT_INVALID', `${digest} is too large`);
       const bytes = readFileSync(path);
-      if (algorithmOf(digest) === 'sha256' && digestOf(bytes) !== digest) throw damaged(digest);
+      if (digestOf(bytes, algorithmOf(digest)) !== digest) throw damaged(digest);
       return bytes;
     } catch (error) {
       if (systemErrorCode(error) === 'ENOENT') throw missing(digest);
@@ -66,7 +66,7 @@ export class Blobs {
   /** Streams into the store; digest and size are checked before the blob becomes visible. */
   async write(descriptor: Descriptor, data: AsyncIterable<Uint8Array>): Promise<void> {
     const { digest, size } = descriptor;
-    const temporary = join(this.#staging(), encodedOf(digest).slice(0, 32));
+    const temporary = join(this.#staging(), randomBytes(16).toString('hex'));
     try {
       const written = await writeHashed(temporary, data, { algorithm: algorithmOf(digest), limit: size });
       if (written.size !== size) {
@@ -85,11 +85,8 @@ export class Blobs {
   }
 
   list(): Digest[] {
-    if (!existsSync(this.#layout.blobs)) return [];
-    return readdirSync(this.#layout.blobs).flatMap((algorithm) =>
-      readdirSync(join(this.#layout.blobs, algorithm))
-        .filter((name) => /^[0-9a-f]+$/.test(name))
-        .map((name) => parseDigest(`${algorithm}:${name}`)),
+    return namesIn(this.#layout.blobs).flatMap((algorithm) =>
+      namesIn(join(this.#layout.blobs, algorithm)).flatMap((name) => digestNamed(algorithm, name) ?? []),
     );
   }
 
@@ -99,6 +96,17 @@ export class Blobs {
 
   remove(digest: Digest): void {
     rmSync(this.#layout.blob(digest), { force: true });
+  }
+}
+
+const namesIn = (directory: string): string[] => (existsSync(directory) ? readdirSync(directory) : []);
+
+/** Undefined for a file that is no blob, such as one whose writer was killed. */
+function digestNamed(algorithm: string, name: string): Digest | undefined {
+  try {
+    return parseDigest(`${algorithm}:${name}`);
+  } catch {
+    return undefined;
   }
 }
 

@@ -42,12 +42,10 @@ export class Images {
   /** By name, by digest, or by the first digits (at least 4) of a digest. Undefined when there is none. */
   find(text: string): StoredImage | undefined {
     const images = this.list();
-    const byDigest = findByDigest(images, text);
-    if (byDigest !== undefined) return byDigest;
-    const reference = parseReference(text);
-    if (reference.digest !== undefined) return images.find(({ root }) => root.digest === reference.digest);
-    const name = formatReference(withDefaultTag(reference));
-    return images.find((image) => image.name === name);
+    const digits = /^(sha256:)?([0-9a-f]{4,64})$/.exec(text);
+    const isName = digits === null || (digits[1] === undefined && text.length < 64);
+    const named = isName ? findByName(images, text) : undefined;
+    return named ?? findByDigits(images, digits?.[2]);
   }
 
   /** Throws IMAGE_NOT_FOUND. */
@@ -59,14 +57,16 @@ export class Images {
     });
   }
 
-  /** Points every name at the image, all in one change. Without names the image is kept without one. */
+  /** Points every name at the image, all in one change. Without names the image is kept under those it has, or none. */
   async put(root: Descriptor, names: readonly string[]): Promise<void> {
     await this.#change((images) => {
       const others = images.filter(({ name, root: old }) =>
         name === undefined ? old.digest !== root.digest : !names.includes(name),
       );
       const orphans = displaced(images, others, root);
-      const named = names.length === 0 ? [{ name: undefined, root }] : names.map((name) => ({ name, root }));
+      const isKept = others.some(({ root: old }) => old.digest === root.digest);
+      const nameless = names.length === 0 && !isKept ? [{ name: undefined, root }] : [];
+      const named = [...nameless, ...[...new Set(names)].map((name) => ({ name, root }))];
       return [...others, ...orphans, ...named];
     });
   }
@@ -106,18 +106,22 @@ function displaced(
   ];
 }
 
-function findByDigest(images: readonly StoredImage[], text: string): StoredImage | undefined {
-  const digits = /^(?:sha256:)?([0-9a-f]{4,64})$/.exec(text)?.[1];
+function findByName(images: readonly StoredImage[], text: string): StoredImage | undefined {
+  const reference = parseReference(text);
+  if (reference.digest !== undefined) return images.find(({ root }) => root.digest === reference.digest);
+  const full = formatReference(withDefaultTag(reference));
+  return images.find(({ name }) => name === full);
+}
+
+function findByDigits(images: readonly StoredImage[], digits: string | undefined): StoredImage | undefined {
   if (digits === undefined) return undefined;
   const found = images.filter(({ root }) => encodedOf(root.digest).startsWith(digits));
   const different = new Set(found.map(({ root }) => root.digest));
   if (different.size > 1) {
     throw new ArchBuildError(
       'IMAGE_NOT_FOUND',
-      `${text} is the beginning of ${different.size} images' digests`,
-      {
-        hint: 'write more digits',
-      },
+      `${digits} is the beginning of ${different.size} images' digests`,
+      { hint: 'write more digits' },
     );
   }
   return found[0];

@@ -47,6 +47,7 @@ export async function prune(store: Store, options: PruneOptions): Promise<PruneR
   if (unnamed.length > 0) await store.images.remove(({ name }) => name === undefined);
   for (const digest of blobs) store.blobs.remove(digest);
   for (const snapshot of leavesFirst(snapshots)) store.snapshots.remove(snapshot);
+  store.snapshots.sweep();
   return { ...counts, cacheRecords: store.cache.sweep() };
 }
 

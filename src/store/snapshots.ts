@@ -3,7 +3,7 @@
  * the session's directory and renamed into place, so it is whole or absent; two builds that make the same one agree.
  */
 import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { ArchBuildError, systemErrorCode } from '../errors.ts';
 import { chainIdOf, type ChainId, type DiffId } from '../oci/digest.ts';
 import { writeFileAtomic } from '../sys/atomic-file.ts';
@@ -27,9 +27,12 @@ export interface LayerRecord {
 
 export class Snapshots {
   readonly #layout: StoreLayout;
+  /** A new directory of the session, for what is being removed. */
+  readonly #discarded: () => string;
 
-  constructor(layout: StoreLayout) {
+  constructor(layout: StoreLayout, discarded: () => string) {
     this.#layout = layout;
+    this.#discarded = discarded;
   }
 
   has(chainId: ChainId): boolean {
@@ -80,21 +83,46 @@ export class Snapshots {
       const record = JSON.parse(readFileSync(this.#layout.layer(diffId), 'utf8')) as LayerRecord;
       return this.has(record.chainId) ? record : undefined;
     } catch (error) {
-      if (systemErrorCode(error) === 'ENOENT') return undefined;
+      if (systemErrorCode(error) === 'ENOENT' || error instanceof SyntaxError) return undefined;
       throw error;
     }
   }
 
+  /** Without the damaged ones. */
   list(): Snapshot[] {
-    if (!existsSync(this.#layout.snapshots)) return [];
-    return readdirSync(this.#layout.snapshots).map((hex) => this.get(`sha256:${hex}` as ChainId));
+    return this.#names().flatMap((hex) => this.#readable(hex) ?? []);
+  }
+
+  /** Removes what is damaged, so that it can be made again; returns how many. */
+  sweep(): number {
+    const damaged = this.#names().filter((hex) => this.#readable(hex) === undefined);
+    for (const hex of damaged) this.#discard(join(this.#layout.snapshots, hex));
+    return damaged.length;
   }
 
   remove(snapshot: Snapshot): void {
     const record = this.layerRecord(snapshot.diffId);
     if (record?.chainId === snapshot.chainId) rmSync(this.#layout.layer(snapshot.diffId), { force: true });
-    const directory = this.#layout.snapshot(snapshot.chainId);
-    rmSync(join(directory, 'snapshot.json'), { force: true }); // first: a half-removed snapshot must not look whole
-    rmSync(directory, { recursive: true, force: true });
+    this.#discard(this.#layout.snapshot(snapshot.chainId));
+  }
+
+  #names(): string[] {
+    return existsSync(this.#layout.snapshots) ? readdirSync(this.#layout.snapshots) : [];
+  }
+
+  #readable(hex: string): Snapshot | undefined {
+    try {
+      return this.get(`sha256:${hex}` as ChainId);
+    } catch (error) {
+      if (error instanceof ArchBuildError) return undefined;
+      throw error;
+    }
+  }
+
+  /** Out of the way at once: a removal that is cut short leaves no half of a snapshot behind. */
+  #discard(directory: string): void {
+    const aside = this.#discarded();
+    if (existsSync(directory)) renameSync(directory, join(aside, basename(directory)));
+    rmSync(aside, { recursive: true, force: true });
   }
 }

@@ -45,12 +45,15 @@ function openWith(layout: StoreLayout, lock: Lock): Store {
     layout,
     blobs: new Blobs(layout, () => (staging ??= makeDirectory('blobs'))),
     images: new Images(layout),
-    snapshots: new Snapshots(layout),
+    snapshots: new Snapshots(layout, () => makeDirectory('removed')),
     cache: new CacheRecords(layout),
     makeDirectory,
     [Symbol.asyncDispose]: async () => {
-      await session?.[Symbol.asyncDispose]();
-      lock[Symbol.dispose]();
+      try {
+        await session?.[Symbol.asyncDispose]();
+      } finally {
+        lock[Symbol.dispose]();
+      }
     },
   };
 }

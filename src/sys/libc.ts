@@ -11,6 +11,7 @@ export interface Libc {
   mknod(path: Uint8Array, mode: number, device: number | bigint): number;
   utimensat(directory: number, path: Uint8Array, times: BigInt64Array, flags: number): number;
   flock(fileDescriptor: number, operation: number): number;
+  pipe2(ends: Int32Array, flags: number): number;
   tcgetattr(fileDescriptor: number, termios: Uint8Array): number;
   tcsetattr(fileDescriptor: number, when: number, termios: Uint8Array): number;
   errno(): number;
@@ -38,6 +39,7 @@ function bind(): Libc {
     mknod: call('int mknod(const uint8_t *path, uint32_t mode, uint64_t device)'),
     utimensat: call('int utimensat(int directory, const uint8_t *path, const int64_t *times, int flags)'),
     flock: call('int flock(int fd, int operation)'),
+    pipe2: call('int pipe2(_Out_ int *ends, int flags)'),
     tcgetattr: call('int tcgetattr(int fd, uint8_t *termios)'),
     tcsetattr: call('int tcsetattr(int fd, int when, const uint8_t *termios)'),
     errno: () => koffi.errno(),

@@ -2,7 +2,7 @@
 import { closeSync, openSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ArchBuildError } from '../errors.ts';
-import { libc } from './libc.ts';
+import { libc, systemError } from './libc.ts';
 
 const LOCK = { shared: 1, exclusive: 2, nonBlocking: 4 } as const;
 const POLL_MS = 25;
@@ -15,8 +15,10 @@ export interface Lock extends Disposable {
 export function tryLock(path: string, mode: 'shared' | 'exclusive'): Lock | undefined {
   const fd = openSync(path, 'a');
   if (libc().flock(fd, LOCK[mode] | LOCK.nonBlocking) < 0) {
+    const error = systemError('flock', path);
     closeSync(fd);
-    return undefined;
+    if (error.code === 'EAGAIN') return undefined;
+    throw error; // a file system without locks is not a busy one
   }
   let held = true;
   return {

@@ -63,7 +63,7 @@ const OPOST = 1;
  * Our own terminal as a pipe: keys are not interpreted, output is passed on as it is (Node's raw mode alone goes on
  * making CR LF of LF, which the program's own terminal has done already). Nothing where `stream` is no terminal.
  */
-export function openRawMode(stream: NodeJS.ReadStream): Disposable {
+export function openRawMode(stream: NodeJS.ReadStream & { readonly fd: 0 }): Disposable {
   if (!stream.isTTY) return { [Symbol.dispose]: () => undefined };
   stream.setRawMode(true);
   const termios = Buffer.alloc(TERMIOS_SIZE);

@@ -5,12 +5,14 @@
  * command ends, when the signal aborts, and when this process is killed.
  */
 import { spawn, type StdioOptions } from 'node:child_process';
+import { closeSync } from 'node:fs';
 import { constants } from 'node:os';
 import { finished } from 'node:stream/promises';
 import type { Readable, Writable } from 'node:stream';
 import { ArchBuildError } from '../errors.ts';
 import { describeOperation, encodePlan, type Operation } from './plan.ts';
 import { nativeProgram } from './native.ts';
+import { openPipe, type Pipe } from './pipe.ts';
 
 export type Outcome =
   | { readonly kind: 'exited'; readonly status: number }
@@ -45,16 +47,16 @@ export class SandboxRefusal extends ArchBuildError {
 export async function runSandbox(plan: readonly Operation[], options: SandboxOptions = {}): Promise<Outcome> {
   options.signal?.throwIfAborted();
   const encoded = encodePlan(plan);
+  const output = options.onOutput === undefined ? undefined : { stdout: openPipe(), stderr: openPipe() };
   const child = spawn(nativeProgram('sandbox'), [String(process.pid)], {
-    stdio: stdioOf(options),
+    stdio: stdioOf(options, output),
     detached: true, // its own session: Ctrl-C reaches us alone, and we decide
     env: {},
   });
   const kill = (): void => void child.kill('SIGKILL');
   options.signal?.addEventListener('abort', kill, { once: true });
   try {
-    forwardOutput(child.stdout, 'stdout', options);
-    forwardOutput(child.stderr, 'stderr', options);
+    const forwarded = output === undefined ? [] : forwardOutput(output, options);
     options.onStart?.((signal) => void child.kill(signal));
     const [, planPipe, statusPipe] = [child.stdin, child.stdio[3] as Writable, child.stdio[4] as Readable];
     planPipe.on('error', () => undefined); // a helper that dies early says so on its status pipe
@@ -63,7 +65,7 @@ export async function runSandbox(plan: readonly Operation[], options: SandboxOpt
       child.once('error', reject);
       child.once('close', () => resolve());
     });
-    const [report] = await Promise.all([readAll(statusPipe), closed]);
+    const [report] = await Promise.all([readAll(statusPipe), closed, ...forwarded]);
     if (options.signal?.aborted === true) throw new ArchBuildError('INTERRUPTED', 'interrupted');
     return parseReport(report, plan);
   } finally {
@@ -71,14 +73,25 @@ export async function runSandbox(plan: readonly Operation[], options: SandboxOpt
   }
 }
 
-function stdioOf(options: SandboxOptions): StdioOptions {
-  const stdin = options.stdin === null || options.stdin === undefined ? 'ignore' : options.stdin;
-  const output = options.terminal ?? (options.onOutput === undefined ? 'inherit' : 'pipe');
-  return [stdin, output, output, 'pipe', 'pipe'];
+interface Output {
+  readonly stdout: Pipe;
+  readonly stderr: Pipe;
 }
 
-function forwardOutput(stream: Readable | null, name: 'stdout' | 'stderr', options: SandboxOptions): void {
-  stream?.on('data', (data: Buffer) => options.onOutput?.(name, data));
+function stdioOf(options: SandboxOptions, output: Output | undefined): StdioOptions {
+  const stdin = options.stdin === null || options.stdin === undefined ? 'ignore' : options.stdin;
+  const other = options.terminal ?? 'inherit';
+  return [stdin, output?.stdout.writeEnd ?? other, output?.stderr.writeEnd ?? other, 'pipe', 'pipe'];
+}
+
+/** Until nobody can write any more. Our own copies of the write ends are closed: the child has its own. */
+function forwardOutput(output: Output, { onOutput }: SandboxOptions): Promise<void>[] {
+  return (['stdout', 'stderr'] as const).map((name) => {
+    const { reader, writeEnd } = output[name];
+    closeSync(writeEnd);
+    reader.on('data', (data: Buffer) => onOutput?.(name, data));
+    return finished(reader, { writable: false });
+  });
 }
 
 async function readAll(stream: Readable): Promise<string> {

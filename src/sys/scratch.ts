@@ -1,11 +1,11 @@
 /**
  * Temporary directories that are gone after the process, whatever ended it.
  *
- * A session directory holds them all. It is removed at the end; when this process is killed, a reaper removes it; and when even that was killed, the next session does, because the
- * flock on its `lock` file is free.
+ * A session directory holds them all. It is removed at the end; when this process is killed, a reaper removes it; and
+ * when even that was killed, the next session does, because the flock on its `lock` file is free.
  */
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { tryLock, type Lock } from './lock.ts';
 import { startReaper } from './reaper.ts';
 
@@ -19,8 +19,11 @@ export interface Session extends AsyncDisposable {
 export function openSession(parent: string): Session {
   mkdirSync(parent, { recursive: true, mode: 0o700 });
   sweep(parent);
-  const directory = mkdtempSync(join(parent, 'session-'));
-  const lock = tryLock(join(directory, 'lock'), 'exclusive');
+  // Under its name only once it is locked: another session's sweep must not take it for a dead one.
+  const opening = mkdtempSync(join(parent, OPENING));
+  const lock = tryLock(join(opening, 'lock'), 'exclusive');
+  const directory = join(parent, `session-${basename(opening).slice(OPENING.length)}`);
+  renameSync(opening, directory);
   const reaper = startReaper(REMOVE_SCRIPT, [directory]);
   return {
     directory,
@@ -33,6 +36,9 @@ export function openSession(parent: string): Session {
   };
 }
 
+const OPENING = 'opening-';
+const HOUR_MS = 3_600_000;
+
 /** A step's processes may still be dying while the reaper works, hence the attempts. */
 const REMOVE_SCRIPT = 'for attempt in 1 2 3 4 5 6 7 8 9; do rm -rf -- "$1" && exit; sleep 0.2; done';
 
@@ -40,11 +46,17 @@ const REMOVE_SCRIPT = 'for attempt in 1 2 3 4 5 6 7 8 9; do rm -rf -- "$1" && ex
 function sweep(parent: string): void {
   for (const name of readdirSync(parent)) {
     const directory = join(parent, name);
+    if (name.startsWith(OPENING) && !isOld(directory)) continue;
     const lock = existsSync(join(directory, 'lock')) ? tryOrIgnore(join(directory, 'lock')) : undefined;
     if (lock === undefined) continue;
     rmSync(directory, { recursive: true, force: true });
     lock[Symbol.dispose]();
   }
+}
+
+function isOld(directory: string): boolean {
+  const time = statSync(directory, { throwIfNoEntry: false })?.mtimeMs;
+  return time !== undefined && time < Date.now() - HOUR_MS;
 }
 
 /** A session that ends at this moment takes its lock file away under us. */

@@ -41,7 +41,8 @@ export interface StepPlanOptions {
   readonly readOnlyProc: readonly string[];
   /** Overlay without fsync (Linux 5.10): a step that did not finish is thrown away anyway. */
   readonly volatile: boolean;
-  readonly terminal: boolean;
+  /** Path on the host of the terminal the command gets. */
+  readonly terminal: string | undefined;
   readonly user: { readonly uid: number; readonly gid: number; readonly groups: readonly number[] };
   readonly workdir: string;
   /** `NAME=value` */
@@ -60,7 +61,7 @@ export function stepPlan(options: StepPlanOptions): Operation[] {
     { op: 'chdir', path: options.scratch },
     overlay(options),
     ...devices(),
-    ...(options.terminal ? consoleDevice() : []),
+    ...consoleDevice(options.terminal),
     ...pipes(options.pipes),
     ...sysfs(options.masked.directories, options.masked.files),
     ...options.binds.flatMap(bind),
@@ -76,7 +77,7 @@ export function stepPlan(options: StepPlanOptions): Operation[] {
     ...(options.network === 'none' ? [{ op: 'loopback' } as const] : []),
     { op: 'umask', mask: 0o022 },
     { op: 'init' },
-    ...(options.terminal ? [{ op: 'terminal' } as const] : []),
+    ...(options.terminal === undefined ? [] : [{ op: 'terminal' } as const]),
     { op: 'capabilities', keep: DEFAULT_CAPABILITIES },
     { op: 'ids', ...options.user },
     { op: 'workdir', path: options.workdir },
@@ -152,9 +153,10 @@ function devices(): Operation[] {
 }
 
 /** The terminal is one of the host's: without a name in our own /dev, ttyname(3) would not find it. */
-function consoleDevice(): Operation[] {
+function consoleDevice(source: string | undefined): Operation[] {
+  if (source === undefined) return [];
   const target = 'merged/dev/console';
-  return [{ op: 'touch', path: target }, mount({ source: '/proc/self/fd/0', target, flags: MS.BIND })];
+  return [{ op: 'touch', path: target }, mount({ source, target, flags: MS.BIND })];
 }
 
 function pipes(files: StepPlanOptions['pipes']): Operation[] {

@@ -9,7 +9,7 @@ import { join, resolve } from 'node:path';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const CLI = join(ROOT, 'dist/main.js');
-const ROOTFS = join(ROOT, '.cache/debian-arm64.tar');
+const ROOTFS = process.env.BENCH_ROOTFS ?? join(ROOT, '.cache/debian-arm64.tar');
 const ROUNDS = Number(process.argv[2] ?? 5);
 const ONLY = process.argv.slice(3);
 const WORK = mkdtempSync('/var/tmp/arch-build-bench-');

@@ -26,7 +26,15 @@ describe('a cache key', () => {
     ['another name', { context: [['B', '1']] }],
     ['nothing else', { context: [] }],
     ['name and value cut elsewhere', { context: [['A1', '']] }],
-    ['two of a name', { context: [['A', '1'], ['A', '1']] }],
+    [
+      'two of a name',
+      {
+        context: [
+          ['A', '1'],
+          ['A', '1'],
+        ],
+      },
+    ],
   ])('depends on %s', (_what, change) => {
     expect(cacheKeyOf({ ...inputs, ...change })).not.toBe(cacheKeyOf(inputs));
   });

@@ -1,10 +1,11 @@
 import { createServer } from 'node:net';
 import { once } from 'node:events';
-import { lstatSync, mkdirSync, truncateSync, writeFileSync } from 'node:fs';
+import { lstatSync, mkdirSync, renameSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { copyFiles, type CopyRequest } from '../../src/build/copy-files.ts';
 import { selectSources, type SelectOptions } from '../../src/build/copy-sources.ts';
+import { ROOT, toBytePath } from '../../src/layer/byte-path.ts';
 import { commitUpper } from '../../src/layer/commit.ts';
 import { LayerWriter } from '../../src/layer/layer-writer.ts';
 import { MergedTree } from '../../src/layer/merged-tree.ts';
@@ -375,6 +376,13 @@ describeWithRoot('COPY refuses', () => {
     await expect(copying({ context: CONTEXT, ...copy })).rejects.toMatchObject({ code: 'COPY' });
   });
 
+  it.each<[string, Items, string[]]>([
+    ['a directory', { 'a/n/x': file(), 'b/n': file() }, ['a', 'b']],
+    ['a file', { 'b/n/x': file(), 'a/n': file() }, ['a', 'b']],
+  ])('to replace %s it has just copied by something else', async (_, context, words) => {
+    await expect(copying({ context, words, to: '/new/' })).rejects.toMatchObject({ code: 'COPY' });
+  });
+
   it('a file that changed after it was selected', async () => {
     await using scratch = await openScratch('changing');
     const context = makeTree(scratch.path('context'), { f: file('abc') });
@@ -393,6 +401,49 @@ describeWithRoot('COPY refuses', () => {
     await expect(copyFiles(new LayerWriter(target, new MergedTree([])), request)).rejects.toMatchObject({
       code: 'CONTEXT',
     });
+  });
+
+  it('a file below a directory that became a symlink', async () => {
+    await using scratch = await openScratch('changing');
+    const root = makeTree(scratch.directory, { 'c/d/f': file('public'), 'secret/f': file('secret') });
+    const context = new MergedTree([join(root, 'c')], { plain: true });
+    renameSync(join(root, 'c/d'), join(root, 'was'));
+    symlinkSync('../secret', join(root, 'c/d'));
+    const target = scratch.path('target');
+    mkdirSync(target);
+    const node = new MergedTree([root], { plain: true }).lookup(toBytePath('secret/f'));
+    const host = Buffer.from(join(root, 'c/d/f'));
+    const source = { name: 'f', node: node!, files: [{ path: ROOT, node: { ...node!, host } }] };
+    const request: CopyRequest = {
+      sources: [source],
+      destination: '/',
+      workdir: '/',
+      wordCount: 1,
+      keepsOwner: false,
+      placement: 'docker',
+    };
+    await expect(copyFiles(new LayerWriter(target, new MergedTree([])), request)).rejects.toMatchObject({
+      code: 'CONTEXT',
+    });
+    expect(context.lookup(toBytePath('d'))?.type).toBe('symlink');
+  });
+
+  it('no file because its context is reached through a symlink', async () => {
+    await using scratch = await openScratch('linked');
+    const root = makeTree(scratch.directory, { 'real/f': file('F'), link: symlink('real') });
+    const target = scratch.path('target');
+    mkdirSync(target);
+    const sources = await selectSources(new MergedTree([join(root, 'link')], { plain: true }), ['f']);
+    const request: CopyRequest = {
+      sources,
+      destination: '/',
+      workdir: '/',
+      wordCount: 1,
+      keepsOwner: false,
+      placement: 'docker',
+    };
+    await copyFiles(new LayerWriter(target, new MergedTree([])), request);
+    expect(describeTree(target)).toEqual({ f: 'file 0644 F' });
   });
 
   it('to go on when interrupted', async () => {

@@ -6,7 +6,9 @@ const textOf = (path: string): string => (existsSync(path) ? readFileSync(path, 
 
 describe('the name resolution of a step', () => {
   it.each(['host', 'none'] as const)('knows localhost and its own name with --network=%s', (network) => {
-    const names = hostFiles(network).hosts.split('\n').flatMap((line) => line.split(/\s+/).slice(1));
+    const names = hostFiles(network)
+      .hosts.split('\n')
+      .flatMap((line) => line.split(/\s+/).slice(1));
     expect(names).toContain('localhost');
     expect(names).toContain(STEP_HOSTNAME);
   });

@@ -13,7 +13,10 @@ describe('-v', () => {
     expect(parseVolume(text)).toEqual(volume);
   });
 
-  it.each(['', 'a', '/a:', ':/b', '/a:b', '/a:/b:', '/a:/b:z', '/a:/b:ro:x', '/a:/b:RO'])('refuses %j', (text) => {
-    expect(() => parseVolume(text)).toThrow(expect.objectContaining({ code: 'USAGE' }));
-  });
+  it.each(['', 'a', '/a:', ':/b', '/a:b', '/a:/b:', '/a:/b:z', '/a:/b:ro:x', '/a:/b:RO'])(
+    'refuses %j',
+    (text) => {
+      expect(() => parseVolume(text)).toThrow(expect.objectContaining({ code: 'USAGE' }));
+    },
+  );
 });

@@ -1,6 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { scratchImage } from '../../src/build/base-image.ts';
-import { beginStage, configFingerprint, withContainerConfig, withStep, type StageState } from '../../src/build/stage-state.ts';
+import {
+  beginStage,
+  configFingerprint,
+  withContainerConfig,
+  withStep,
+  type StageState,
+} from '../../src/build/stage-state.ts';
 import { chainIdsOf, type ChainId, type DiffId } from '../../src/oci/digest.ts';
 import { parsePlatform } from '../../src/oci/platform.ts';
 import type { Snapshot } from '../../src/store/snapshots.ts';
@@ -43,7 +49,12 @@ describe('a stage', () => {
     state = withStep(state, { created, createdBy: 'RUN nothing' });
     state = withStep(state, { created, createdBy: 'COPY a b', snapshot: snapshot('2') });
     expectConsistent(state);
-    expect(state.config.history?.map((entry) => entry.empty_layer)).toEqual([true, undefined, true, undefined]);
+    expect(state.config.history?.map((entry) => entry.empty_layer)).toEqual([
+      true,
+      undefined,
+      true,
+      undefined,
+    ]);
     expect(state.config.history?.[1]).toEqual({ created, created_by: 'RUN a', comment: 'arch-build' });
     expect(state.layers.map(({ mediaType, size }) => [mediaType, size])).toEqual([
       ['application/vnd.oci.image.layer.v1.tar', 7],
@@ -54,7 +65,11 @@ describe('a stage', () => {
   it('is a value: a step leaves the state before it alone', () => {
     const before = beginStage(platform, scratchImage(platform));
     const copy = structuredClone(before);
-    withStep(withContainerConfig(before, { User: 'u' }), { created, createdBy: 'x', snapshot: snapshot('3') });
+    withStep(withContainerConfig(before, { User: 'u' }), {
+      created,
+      createdBy: 'x',
+      snapshot: snapshot('3'),
+    });
     expect(before).toEqual(copy);
   });
 

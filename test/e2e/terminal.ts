@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { spawn } from 'node-pty';
 import type { Cli } from '../support/cli.ts';
 
-const PROGRAM = join(import.meta.dirname, '../../dist/main.js');
+export const PROGRAM = join(import.meta.dirname, '../../dist/main.js');
 const PATIENCE_MS = 20_000;
 
 export interface Terminal extends AsyncDisposable {

@@ -1,6 +1,6 @@
 /**
- * Archives that try to get out of the directory they are unpacked into: the cases of containerd's TestBreakouts by
- * name. What counts is the merged view, layer over base, and that the host is untouched.
+ * Archives that try to get out of the directory they are unpacked into: the cases of containerd's TestBreakouts
+ * (and its TestApplyTar) by name. What counts is the merged view, layer over base, and that the host is untouched.
  */
 import {
   chmodSync,
@@ -30,6 +30,7 @@ interface Case {
   readonly same?: readonly [string, string];
   readonly different?: readonly [string, string];
   readonly links?: readonly string[];
+  readonly directories?: readonly string[];
   readonly error?: 'LAYER_INVALID';
 }
 
@@ -205,6 +206,23 @@ const CASES: Readonly<Record<string, Case>> = {
     tar: [fileEntry('dne/../.wh.etc')],
     content: { 'etc/passwd': undefined },
   },
+  DirectoryCreation: {
+    base: { etc: dir() },
+    tar: [
+      '/etc/subdir',
+      '/etc/subdir2',
+      '/etc/subdir2/more',
+      '/other/noparent-1/1',
+      '/other/noparent-2/2',
+    ].map((path) => dirEntry(path)),
+    directories: [
+      'etc/subdir',
+      'etc/subdir2',
+      'etc/subdir2/more',
+      'other/noparent-1/1',
+      'other/noparent-2/2',
+    ],
+  },
   HardlinkSymlinkBeforeCreateTarget: {
     tar: [
       dirEntry('etc', 0o770),
@@ -236,8 +254,10 @@ function found(tree: MergedTree, path: string): TreeNode | undefined {
 
 const contentOf = (node: TreeNode | undefined): string | undefined => node && readFileSync(node.host, 'utf8');
 
-function check(tree: MergedTree, { content = {}, same, different, links = [] }: Case): void {
-  for (const [path, expected] of Object.entries(content)) expect(contentOf(found(tree, path))).toBe(expected);
+function check(tree: MergedTree, expected: Case): void {
+  const { content = {}, same, different, links = [], directories = [] } = expected;
+  for (const path of directories) expect(found(tree, path)?.type).toBe('directory');
+  for (const [path, text] of Object.entries(content)) expect(contentOf(found(tree, path))).toBe(text);
   if (same !== undefined) {
     const [a, b] = same.map((path) => found(tree, path)?.stat.ino);
     expect(a).toBeDefined();

@@ -33,7 +33,7 @@ function prepare(directory: string): StepPlanOptions {
     pipes: [],
     ...kernelSurface(),
     volatile: true,
-    terminal: false,
+    terminal: undefined,
     user: { uid: 0, gid: 0, groups: [] },
     workdir: '/',
     environment: ['PATH=/bin'],

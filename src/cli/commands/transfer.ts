@@ -1,6 +1,6 @@
 /** The commands that move images: their tables of options. */
 import { Command } from 'commander';
-import type { ImportFlags, PullFlags, SaveFlags } from '../flags.ts';
+import type { ImportFlags, LoginFlags, PullFlags, PushFlags, SaveFlags } from '../flags.ts';
 import type { CommandContext } from '../globals.ts';
 import { choice, collect, jsonOption, platformOption } from '../options.ts';
 
@@ -39,6 +39,30 @@ export function transferCommands({ globals, exitWith }: CommandContext): Command
       .option('--insecure <host>', 'registry without TLS, repeatable', collect, [])
       .action(async (names: readonly string[], flags: PullFlags) => {
         await (await import('../actions/pull.ts')).pull(globals(), names, flags);
+      }),
+    new Command('push')
+      .description('send an image to a registry, all platforms the store has unless one is named')
+      .argument('<image>')
+      .argument('[name]', 'its name there; its own by default')
+      .addOption(platformOption())
+      .option('--insecure <host>', 'registry without TLS, repeatable', collect, [])
+      .action(async (image: string, name: string | undefined, flags: PushFlags) => {
+        await (await import('../actions/push.ts')).push(globals(), { image, name: name ?? image }, flags);
+      }),
+    new Command('login')
+      .description('check a password with a registry and keep it where docker and podman look for it too')
+      .argument('<registry>')
+      .requiredOption('-u, --username <name>', 'user name')
+      .option('--password-stdin', 'read the password from standard input (it is the only way)')
+      .option('--insecure <host>', 'registry without TLS, repeatable', collect, [])
+      .action(async (registry: string, flags: LoginFlags) => {
+        await (await import('../actions/login.ts')).login(globals(), registry, flags);
+      }),
+    new Command('logout')
+      .description('forget the password of a registry')
+      .argument('<registry>')
+      .action(async (registry: string) => {
+        await (await import('../actions/login.ts')).logout(registry);
       }),
     new Command('verify')
       .description('check every document and every byte of an image; exits 1 when something is wrong')
