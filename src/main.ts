@@ -8,7 +8,7 @@ const controller = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(name, () => {
     if (controller.signal.aborted) process.exit(INTERRUPTED);
-    controller.abort();
+    controller.abort(name);
   });
 }
 // A reader that has seen enough (`| head`) is no error of ours.

@@ -3,21 +3,28 @@ import { cleanBytePath } from '../layer/byte-path.ts';
 import type { LayerWriter } from '../layer/layer-writer.ts';
 import { extractArchive } from './add-archive.ts';
 import type { CopyRequest } from './copy-files.ts';
+import type { SelectedSource } from './copy-sources.ts';
 
-/** Unpacks the sources that are archives; returns the request for the others, which are copied as they are. */
-export async function addArchives(writer: LayerWriter, request: CopyRequest): Promise<CopyRequest> {
-  const { destination, workdir, owner } = request;
+/**
+ * Unpacks those of `candidates` that are archives; returns the request without them. Files that were downloaded or
+ * written inline are no candidates: they are copied whatever they contain.
+ */
+export async function addArchives(
+  writer: LayerWriter,
+  request: CopyRequest,
+  candidates: readonly SelectedSource[],
+): Promise<CopyRequest> {
+  const { destination, workdir, owner, signal } = request;
   const text = destination.startsWith('/') ? destination : `${workdir}/${destination}`;
-  const target = cleanBytePath(Buffer.from(text, 'utf8').toString('latin1'));
-  const rest = [];
-  for (const source of request.sources) {
-    const unpacked =
-      source.node.type === 'file' &&
-      (await extractArchive(writer, source.node, {
-        destination: target,
-        ...(owner === undefined ? {} : { owner }),
-      }));
-    if (!unpacked) rest.push(source);
+  const options = {
+    destination: cleanBytePath(Buffer.from(text, 'utf8').toString('latin1')),
+    ...(owner === undefined ? {} : { owner }),
+    ...(signal === undefined ? {} : { signal }),
+  };
+  const unpacked = new Set<SelectedSource>();
+  for (const source of candidates) {
+    if (source.node.type !== 'file') continue;
+    if (await extractArchive(writer, source.node, options)) unpacked.add(source);
   }
-  return { ...request, sources: rest };
+  return { ...request, sources: request.sources.filter((source) => !unpacked.has(source)) };
 }

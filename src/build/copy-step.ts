@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ArchBuildError } from '../errors.ts';
 import type { StepName } from '../events.ts';
-import type { CopyInstruction, Heredoc } from '../kubefile/instruction.ts';
+import type { CopyFlags, CopyInstruction, Heredoc } from '../kubefile/instruction.ts';
 import { expandText, expandWord } from '../kubefile/expand.ts';
 import { LayerWriter } from '../layer/layer-writer.ts';
 import { MergedTree } from '../layer/merged-tree.ts';
@@ -46,6 +46,7 @@ interface CopyOperands {
   readonly from: string | undefined;
   readonly chown: string | undefined;
   readonly chmod: string | undefined;
+  readonly exclude: readonly string[];
 }
 
 export async function planCopy(
@@ -56,7 +57,7 @@ export async function planCopy(
   const operands = expandOperands(context, state, instruction);
   refuseUnsupported(instruction);
   const from = operands.from === undefined ? undefined : await context.stageOrImage(operands.from);
-  const sources = await selectFrom(context, from, operands);
+  const sources = await selectFrom(context, from, { operands, flags: instruction.flags });
   const digest = await digestSources(sources, {
     keepsOwner: from !== undefined,
     signal: context.job.signal,
@@ -76,6 +77,7 @@ export async function planCopy(
       ['#heredocs', JSON.stringify(operands.heredocs)],
       ['#downloads', downloads.fingerprint],
       ['#dialect', context.dialect],
+      ['#selection', JSON.stringify([instruction.flags.parents, operands.exclude])],
     ],
   });
   const copy: Copy = { instruction, operands, sources, from, downloads };
@@ -118,6 +120,7 @@ function expandOperands(
     from: optional(flags.from),
     chown: optional(flags.chown),
     chmod: optional(flags.chmod),
+    exclude: flags.exclude.map(expand),
   };
 }
 
@@ -132,16 +135,14 @@ const bodyOf = ({ body, expand }: Heredoc, variables: Variables, escape: '\\' | 
   expand ? expandText(body, scopeOf(variables), { escape }) : body;
 
 function refuseUnsupported({ keyword, flags, sources }: CopyInstruction): void {
-  const used = [
-    [flags.parents, '--parents'],
-    [flags.exclude.length > 0, '--exclude'],
-    [flags.keepGitDir === true, '--keep-git-dir'],
-  ] as const;
-  const flag = used.find(([isUsed]) => isUsed);
-  if (flag !== undefined) {
-    throw new ArchBuildError('KUBEFILE_SEMANTICS', `${keyword} ${flag[1]} is not supported yet`, {
-      hint: 'copy the wanted paths one by one, or leave out the others with .dockerignore',
-    });
+  if (flags.keepGitDir === true) {
+    throw new ArchBuildError(
+      'KUBEFILE_SEMANTICS',
+      'ADD --keep-git-dir is not supported: git repositories are not cloned',
+      {
+        hint: 'clone it into the build context before the build',
+      },
+    );
   }
   const url = sources.find((source) => source.kind === 'word' && isUrl(source.word));
   if (keyword === 'COPY' && url !== undefined) {
@@ -152,16 +153,20 @@ function refuseUnsupported({ keyword, flags, sources }: CopyInstruction): void {
 async function selectFrom(
   context: CopyContext,
   from: StageState | undefined,
-  { words }: CopyOperands,
+  { operands, flags }: { readonly operands: CopyOperands; readonly flags: CopyFlags },
 ): Promise<SelectedSource[]> {
-  const { signal } = context.job;
+  const { words, exclude } = operands;
+  const options = { parents: flags.parents, exclude, signal: context.job.signal };
   if (words.length === 0) return [];
   if (from === undefined) {
     const buildContext = context.context();
-    return selectSources(buildContext.tree, words, { explainMissing: explainExcluded(buildContext), signal });
+    return selectSources(buildContext.tree, words, {
+      ...options,
+      explainMissing: explainExcluded(buildContext),
+    });
   }
   await context.ensureRootfs(from);
-  return selectSources(new MergedTree(context.job.store.snapshots.trees(from.chain)), words, { signal });
+  return selectSources(new MergedTree(context.job.store.snapshots.trees(from.chain)), words, options);
 }
 
 interface Copy {
@@ -180,7 +185,8 @@ async function makeLayer(context: CopyContext, state: StageState, copy: Copy): P
   mkdirSync(directory, { mode: 0o755 });
   const writer = new LayerWriter(directory, lower, { now: newFileTime(options) });
   const request = await requestOf(context, state, { copy, lower });
-  const rest = copy.instruction.keyword === 'ADD' ? await addArchives(writer, request) : request;
+  const rest =
+    copy.instruction.keyword === 'ADD' ? await addArchives(writer, request, copy.sources) : request;
   if (rest.sources.length > 0 || request.sources.length === 0) await copyFiles(writer, rest);
   return commitLayer(job, directory, { chain: state.chain, epochSeconds: options.sourceDateEpoch });
 }

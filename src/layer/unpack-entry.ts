@@ -32,6 +32,7 @@ export function unpackEntry(context: UnpackContext, entry: TarEntry): Promise<vo
     unpackRoot(context, entry);
     return undefined;
   }
+  if (path.length > MAX_PATH) throw invalidLayer(`a path has ${path.length} bytes: no program could open it`);
   if (isAufsMetadata(path)) return undefined;
   if (baseNameOf(path).startsWith(WHITEOUT_PREFIX)) {
     unpackWhiteout(context, path);
@@ -43,6 +44,9 @@ export function unpackEntry(context: UnpackContext, entry: TarEntry): Promise<vo
   }
   return unpackNode(context, entry, path);
 }
+
+/** The kernel's PATH_MAX without its NUL. */
+const MAX_PATH = 4095;
 
 function unpackRoot({ target }: UnpackContext, entry: TarEntry): void {
   if (entry.type !== 'directory') throw invalidLayer(`the root directory is a ${entry.type} in the layer`);

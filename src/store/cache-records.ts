@@ -22,7 +22,8 @@ export class CacheRecords {
 
   get(key: CacheKey): CacheRecord | undefined {
     try {
-      const record = JSON.parse(readFileSync(this.#layout.cacheRecord(key), 'utf8')) as CacheRecord;
+      const record = JSON.parse(readFileSync(this.#layout.cacheRecord(key), 'utf8')) as CacheRecord | null;
+      if (typeof record?.created !== 'string') return undefined;
       const usable = record.layer === undefined || existsSync(this.#layout.snapshotTree(record.layer));
       return usable ? record : undefined;
     } catch (error) {

@@ -37,7 +37,9 @@ export class SandboxRefusal extends ArchBuildError {
   readonly errno: string;
 
   constructor(operation: Operation | undefined, errno: string) {
-    super('SANDBOX', `the kernel refused "${describeRefused(operation)}": ${errno}`);
+    super('SANDBOX', `the kernel refused "${describeRefused(operation)}": ${errno}`, {
+      hint: hintFor(operation, errno),
+    });
     this.operation = operation;
     this.errno = errno;
   }
@@ -110,6 +112,30 @@ function parseReport(report: string, plan: readonly Operation[]): Outcome {
   throw new ArchBuildError('SANDBOX', 'the sandbox helper ended without a word', {
     hint: 'it was killed from outside, or the machine is out of memory',
   });
+}
+
+/** What usually is behind it, by operation (or type of mount) and error; empty for any error. */
+const REFUSED: readonly (readonly [what: string, errno: string, hint: string])[] = [
+  ['overlay', 'ENODEV', 'the kernel has no overlayfs: load it with `modprobe overlay`'],
+  [
+    'overlay',
+    'EINVAL',
+    'the file system of the store cannot hold an overlay: name another directory with --root',
+  ],
+  ['unshare', 'EPERM', 'run as root'],
+  ['enter', 'ENOSPC', 'raise the limit: sysctl user.max_user_namespaces=15000'],
+  [
+    'enter',
+    'EPERM',
+    'user namespaces are forbidden here: see `arch-build doctor`, or build with --isolation host',
+  ],
+  ['devpts', 'ENOSPC', 'all pseudo-terminals are in use (sysctl kernel.pty.max)'],
+];
+
+function hintFor(operation: Operation | undefined, errno: string): string {
+  const what = operation?.op === 'mount' && operation.type !== '' ? operation.type : operation?.op;
+  const known = REFUSED.find(([each, code]) => each === what && code === errno);
+  return known?.[2] ?? 'run `arch-build doctor`: it tells what this host lacks';
 }
 
 function describeRefused(operation: Operation | undefined): string {

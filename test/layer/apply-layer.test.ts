@@ -6,16 +6,7 @@ import type { OverlayNamespace } from '../../src/layer/whiteout.ts';
 import { readXattr } from '../../src/sys/xattr.ts';
 import { describeWithRoot } from '../support/requires.ts';
 import { openScratch, type Scratch } from '../support/scratch.ts';
-import {
-  describeTree,
-  dir,
-  file,
-  hardLink,
-  makeTree,
-  symlink,
-  whiteout,
-  type Item,
-} from '../support/tree-spec.ts';
+import { describeTree, dir, file, hardLink, makeTree, symlink, type Item } from '../support/tree-spec.ts';
 import {
   dirEntry,
   extension,
@@ -418,9 +409,9 @@ describeWithRoot('paths', () => {
     expect(Object.keys(fingerprint(scratch.path('layer')))).toEqual(['', '\n\\:\x80', '\n\\:\x80/\xff']);
   });
 
-  it('may be as deep as the kernel can go', async () => {
+  it('may be deep', async () => {
     await using scratch = await openScratch('paths');
-    const depth = 1900;
+    const depth = 500;
     const path = `${'d/'.repeat(depth)}f`;
     await apply(scratch, tarOf([fileEntry(path, 'x'), fileEntry(`${path}2`)]), { base: {} });
     expect(readFileSync(scratch.path('layer', path), 'utf8')).toBe('x');

@@ -29,6 +29,8 @@ export interface CallOptions {
   readonly cwd?: string;
   /** Sent once `when` occurs in what the program has printed so far on one of the streams. */
   readonly interrupt?: { readonly signal: NodeJS.Signals; readonly when: string | RegExp };
+  /** In front of the command line: a program that runs another, such as setpriv. */
+  readonly through?: readonly string[];
   /** Killed with SIGKILL after it; default five minutes. */
   readonly timeoutMs?: number;
 }
@@ -70,7 +72,8 @@ export async function openCli(): Promise<Cli> {
 
 /** Without a store of its own: for `--help`, `--version` and the like. */
 export async function callProgram(args: readonly string[], options: CallOptions = {}): Promise<Outcome> {
-  const child = spawn(process.execPath, [PROGRAM, ...args], {
+  const [file = '', ...words] = [...(options.through ?? []), process.execPath, PROGRAM, ...args];
+  const child = spawn(file, words, {
     env: environment(options.env),
     stdio: ['pipe', 'pipe', 'pipe'],
     timeout: options.timeoutMs ?? 300_000,

@@ -11,12 +11,14 @@ import { formatReference, parseReference, withDefaultTag } from '../../oci/refer
 import { writeFileAtomic } from '../../sys/atomic-file.ts';
 import type { BuildFlags } from '../flags.ts';
 import { reporterFor, storeFor, type Globals } from '../globals.ts';
+import { requireRoot } from '../require-root.ts';
 import { parseEpoch } from '../options.ts';
 
 const DEFAULT_FILES = ['Kubefile', 'Dockerfile', 'Containerfile'];
 
 export async function build(globals: Globals, contextArgument: string, flags: BuildFlags): Promise<void> {
   const options = optionsOf(contextArgument, flags);
+  requireRoot('building');
   const report = reporterFor(globals, flags.quiet === true ? 'quiet' : flags.progress);
   await using store = await storeFor(globals);
   const result = await buildImage({ store, report, signal: globals.signal }, options);

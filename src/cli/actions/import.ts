@@ -15,6 +15,7 @@ import type { Snapshot } from '../../store/snapshots.ts';
 import type { Store } from '../../store/store.ts';
 import type { ImportFlags } from '../flags.ts';
 import { storeFor, type Globals } from '../globals.ts';
+import { requireRoot } from '../require-root.ts';
 
 export async function importRootfs(
   globals: Globals,
@@ -23,6 +24,7 @@ export async function importRootfs(
 ): Promise<void> {
   const platform = platformOfMachine(flags.platform) ?? parsePlatform(flags.platform);
   const reference = formatReference(withDefaultTag(parseReference(name)));
+  requireRoot('importing a root file system');
   await using store = await storeFor(globals);
   const snapshot = await unpack(store, resolve(file));
   const created = new Date().toISOString();

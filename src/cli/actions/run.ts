@@ -13,6 +13,7 @@ import { SandboxRefusal, type Outcome } from '../../sys/sandbox.ts';
 import { printError } from '../explain.ts';
 import type { RunFlags } from '../flags.ts';
 import { reporterFor, storeFor, type Globals } from '../globals.ts';
+import { requireRoot } from '../require-root.ts';
 
 interface Wanted {
   readonly image: string;
@@ -21,6 +22,7 @@ interface Wanted {
 
 /** Returns the program's own status, 128 + n for one that died of signal n. */
 export async function run(globals: Globals, wanted: Wanted, flags: RunFlags): Promise<number> {
+  requireRoot('running an image');
   await using store = await storeFor(globals);
   const job = {
     store,
@@ -40,8 +42,10 @@ export async function run(globals: Globals, wanted: Wanted, flags: RunFlags): Pr
     report: job.report,
     signal: globals.signal,
   });
-  const start = (streams: RunOptions['streams']): Promise<Outcome> =>
-    runImage(job, image, { emulation, options: optionsOf(wanted, flags, streams) });
+  const start = (streams: RunOptions['streams']): Promise<Outcome> => {
+    const options = optionsOf(wanted, flags, { ...streams, onStart: (pass) => passSignals(globals, pass) });
+    return runImage({ ...job, signal: NEVER }, image, { emulation, options });
+  };
   const interactive = flags.interactive === true;
   try {
     const started =
@@ -53,6 +57,15 @@ export async function run(globals: Globals, wanted: Wanted, flags: RunFlags): Pr
     printError(error);
     return status;
   }
+}
+
+/** The program decides what a signal means to it; a second one ends us, and it with us. */
+const NEVER = new AbortController().signal;
+
+function passSignals({ signal }: Globals, pass: (name: NodeJS.Signals) => void): void {
+  const onAbort = (): void => pass(signal.reason as NodeJS.Signals);
+  if (signal.aborted) onAbort();
+  else signal.addEventListener('abort', onAbort, { once: true });
 }
 
 function optionsOf({ command }: Wanted, flags: RunFlags, streams: RunOptions['streams']): RunOptions {

@@ -4,7 +4,11 @@ import type { ImportFlags, LoginFlags, PullFlags, PushFlags, SaveFlags } from '.
 import type { CommandContext } from '../globals.ts';
 import { choice, collect, jsonOption, platformOption } from '../options.ts';
 
-export function transferCommands({ globals, exitWith }: CommandContext): Command[] {
+export function transferCommands(context: CommandContext): Command[] {
+  return [...archiveCommands(context), ...registryCommands(context), verifyCommand(context)];
+}
+
+function archiveCommands({ globals }: CommandContext): Command[] {
   return [
     new Command('save')
       .description('write images to an archive that docker, podman and skopeo read too')
@@ -32,6 +36,11 @@ export function transferCommands({ globals, exitWith }: CommandContext): Command
       .action(async (file: string, name: string, flags: ImportFlags) => {
         await (await import('../actions/import.ts')).importRootfs(globals(), { file, name }, flags);
       }),
+  ];
+}
+
+function registryCommands({ globals }: CommandContext): Command[] {
+  return [
     new Command('pull')
       .description('bring images of a registry into the store, all platforms unless one is named')
       .argument('<image...>')
@@ -64,12 +73,15 @@ export function transferCommands({ globals, exitWith }: CommandContext): Command
       .action(async (registry: string) => {
         await (await import('../actions/login.ts')).logout(registry);
       }),
-    new Command('verify')
-      .description('check every document and every byte of an image; exits 1 when something is wrong')
-      .argument('<image>', 'name or digest in the store, or the file of an archive or layout')
-      .addOption(jsonOption())
-      .action(async (image: string, flags: { json?: boolean }) => {
-        exitWith(await (await import('../actions/verify.ts')).verify(globals(), image, flags));
-      }),
   ];
+}
+
+function verifyCommand({ globals, exitWith }: CommandContext): Command {
+  return new Command('verify')
+    .description('check every document and every byte of an image; exits 1 when something is wrong')
+    .argument('<image>', 'name or digest in the store, or the file of an archive or layout')
+    .addOption(jsonOption())
+    .action(async (image: string, flags: { json?: boolean }) => {
+      exitWith(await (await import('../actions/verify.ts')).verify(globals(), image, flags));
+    });
 }

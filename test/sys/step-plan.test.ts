@@ -1,0 +1,157 @@
+/** The plan of a step: laws of its order, and that the largest one fits what mount(2) takes. */
+import { describe, expect, it } from 'vitest';
+import { CLONE, MS, type Operation } from '../../src/sys/plan.ts';
+import { DEFAULT_CAPABILITIES, stepPlan, type StepPlanOptions } from '../../src/sys/step-plan.ts';
+
+const OPTIONS: StepPlanOptions = {
+  scratch: '/store/tmp/session-x/run-y',
+  lowerCount: 2,
+  isolation: { kind: 'private', entries: [':arch-build-aarch64:M:0:x:y:/qemu:POCF'] },
+  network: 'host',
+  hostname: 'host',
+  binds: [
+    { source: '/tmp/hosts', target: '/etc/hosts', readOnly: true },
+    { source: '/data', target: '/data', readOnly: false },
+  ],
+  pipes: [{ source: '/tmp/script', name: 'EOF' }],
+  masked: { files: ['/proc/kcore'], directories: ['/proc/acpi', '/sys/firmware'] },
+  readOnlyProc: ['/proc/sys', '/proc/sysrq-trigger'],
+  volatile: true,
+  terminal: false,
+  user: { uid: 1000, gid: 1000, groups: [1000, 10] },
+  workdir: '/w',
+  environment: ['PATH=/bin'],
+  argv: ['/bin/sh', '-c', 'true'],
+};
+
+type Mount = Extract<Operation, { op: 'mount' }>;
+const planOf = (changes: Partial<StepPlanOptions> = {}): Operation[] => stepPlan({ ...OPTIONS, ...changes });
+const mountsOf = (plan: readonly Operation[]): Mount[] => plan.filter((operation) => operation.op === 'mount');
+const mountOn = (plan: readonly Operation[], target: string): Mount[] => mountsOf(plan).filter((mount) => mount.target === target);
+const indexOf = (plan: readonly Operation[], matches: (operation: Operation) => boolean): number => plan.findIndex(matches);
+const flagsOf = (plan: readonly Operation[]): number => plan.flatMap((each) => (each.op === 'enter' ? [each.flags] : []))[0]!;
+
+/** What mount(2) copies from us: one page, with its terminating NUL. */
+const PAGE = 4096;
+
+describe('the plan of a step', () => {
+  it.each([1, 2, 127])('has an overlay whose data fits a page with %d layers and the stubs', (layers) => {
+    const [overlay] = mountOn(planOf({ lowerCount: layers + 1 }), 'merged');
+    expect(overlay?.type).toBe('overlay');
+    expect(Buffer.byteLength(overlay!.data)).toBeLessThan(PAGE);
+    expect(overlay!.data.split(',')[0]?.split(/[=:]/).slice(1)).toEqual(Array.from({ length: layers + 1 }, (_, index) => `l/${index}`));
+  });
+
+  it.each([
+    [true, true],
+    [false, false],
+  ])('asks for a volatile overlay only where the kernel has it: %s', (volatile, expected) => {
+    expect(mountOn(planOf({ volatile }), 'merged')[0]?.data.endsWith(',volatile')).toBe(expected);
+  });
+
+  it('stores changes in the form every tool reads', () => {
+    expect(mountOn(planOf(), 'merged')[0]?.data).toContain('redirect_dir=off,metacopy=off,index=off');
+  });
+
+  it('touches no path of the host after it left its mount namespace, and leaves the root last', () => {
+    const plan = planOf();
+    expect(plan[0]).toEqual({ op: 'unshare', flags: CLONE.NEWNS });
+    expect(plan[1]).toMatchObject({ op: 'mount', target: '/', flags: MS.REC | MS.PRIVATE });
+    const pivot = indexOf(plan, ({ op }) => op === 'pivot');
+    expect(plan.slice(pivot).some(({ op }) => op === 'mount')).toBe(false);
+    for (const { target } of mountsOf(plan).slice(1)) expect(target === 'merged' || target.startsWith('merged/')).toBe(true);
+  });
+
+  it('drops capabilities and changes user after everything that needs them, and starts the command last', () => {
+    const plan = planOf({ network: 'none', terminal: true });
+    expect(plan.map(({ op }) => op).slice(-10)).toEqual([
+      'hostname',
+      'loopback',
+      'umask',
+      'init',
+      'terminal',
+      'capabilities',
+      'ids',
+      'workdir',
+      'environment',
+      'exec',
+    ]);
+    expect(plan).toContainEqual({ op: 'capabilities', keep: DEFAULT_CAPABILITIES });
+    expect(plan).toContainEqual({ op: 'ids', uid: 1000, gid: 1000, groups: [1000, 10] });
+  });
+
+  it('keeps fourteen capabilities, without SYS_ADMIN, SYS_PTRACE, SYS_MODULE, SYS_RAWIO and NET_ADMIN', () => {
+    expect(DEFAULT_CAPABILITIES.toString(2).replaceAll('0', '')).toHaveLength(14);
+    for (const bit of [21n, 19n, 16n, 17n, 12n]) expect((DEFAULT_CAPABILITIES >> bit) & 1n).toBe(0n);
+  });
+
+  it.each<[string, Partial<StepPlanOptions>, number]>([
+    ['private', {}, CLONE.NEWUSER],
+    ['private, no network', { network: 'none' }, CLONE.NEWUSER | CLONE.NEWNET],
+    ['host', { isolation: { kind: 'host' } }, 0],
+    ['host, no network', { isolation: { kind: 'host' }, network: 'none' }, CLONE.NEWNET],
+  ])('enters its namespaces: %s', (_name, changes, more) => {
+    const always = CLONE.NEWNS | CLONE.NEWPID | CLONE.NEWIPC | CLONE.NEWUTS;
+    expect(flagsOf(planOf(changes))).toBe(always | more);
+  });
+
+  it('registers emulators in its own table and hides it before anything of the image runs', () => {
+    const plan = planOf();
+    const table = 'merged/proc/sys/fs/binfmt_misc';
+    const [own, hidden] = mountOn(plan, table);
+    expect([own?.type, hidden?.type]).toEqual(['binfmt_misc', 'tmpfs']);
+    expect(hidden!.flags & MS.RDONLY).toBe(MS.RDONLY);
+    const register = indexOf(plan, (each) => each.op === 'write' && each.path === `${table}/register`);
+    expect(register).toBeGreaterThan(plan.indexOf(own!));
+    expect(plan.indexOf(hidden!)).toBeGreaterThan(register);
+    expect(register).toBeGreaterThan(indexOf(plan, ({ op }) => op === 'enter'));
+    expect(register).toBeLessThan(indexOf(plan, ({ op }) => op === 'init'));
+  });
+
+  it.each<[string, StepPlanOptions['isolation']]>([
+    ['on the host’s table', { kind: 'host' }],
+    ['natively', { kind: 'private', entries: [] }],
+  ])('has no table of its own %s', (_name, isolation) => {
+    expect(planOf({ isolation }).some((each) => each.op === 'write')).toBe(false);
+    expect(mountOn(planOf({ isolation }), 'merged/proc/sys/fs/binfmt_misc')).toEqual([]);
+  });
+
+  it('makes /proc/sys read-only after the table was mounted below it', () => {
+    const plan = planOf();
+    const [bind, remount] = mountOn(plan, 'merged/proc/sys');
+    expect(bind!.flags).toBe(MS.BIND | MS.REC);
+    expect(remount!.flags & (MS.REMOUNT | MS.RDONLY)).toBe(MS.REMOUNT | MS.RDONLY);
+    expect(plan.indexOf(bind!)).toBeGreaterThan(plan.indexOf(mountOn(plan, 'merged/proc/sys/fs/binfmt_misc')[1]!));
+  });
+
+  it('masks what it is told to, after /proc and /sys are there', () => {
+    const plan = planOf();
+    expect(mountOn(plan, 'merged/proc/kcore')).toMatchObject([{ source: '/dev/null', flags: MS.BIND }]);
+    for (const path of ['proc/acpi', 'sys/firmware']) {
+      const [mask] = mountOn(plan, `merged/${path}`);
+      expect(mask).toMatchObject({ type: 'tmpfs', data: 'size=0,nr_inodes=1' });
+      expect(plan.indexOf(mask!)).toBeGreaterThan(plan.indexOf(mountOn(plan, `merged/${path.slice(0, path.indexOf('/'))}`)[0]!));
+    }
+  });
+
+  it('binds read-only where asked, and scripts always', () => {
+    const plan = planOf();
+    const readOnly = MS.BIND | MS.REMOUNT | MS.RDONLY;
+    expect(mountOn(plan, 'merged/etc/hosts').map(({ flags }) => flags)).toEqual([MS.BIND | MS.REC, readOnly]);
+    expect(mountOn(plan, 'merged/data').map(({ flags }) => flags)).toEqual([MS.BIND | MS.REC]);
+    expect(mountOn(plan, 'merged/dev/pipes/EOF').map(({ flags }) => flags)).toEqual([MS.BIND, readOnly]);
+    expect(planOf({ pipes: [] }).some((each) => each.op === 'mkdir' && each.path.endsWith('pipes'))).toBe(false);
+  });
+
+  it('has a /dev that is not sticky and world-writable, with nodes bound from the host', () => {
+    const [dev] = mountOn(planOf(), 'merged/dev');
+    expect(dev?.data).toContain('mode=755');
+    for (const name of ['null', 'zero', 'full', 'random', 'urandom', 'tty']) {
+      expect(mountOn(planOf(), `merged/dev/${name}`)).toMatchObject([{ source: `/dev/${name}`, flags: MS.BIND }]);
+    }
+  });
+
+  it('is the same for the same facts', () => {
+    expect(planOf()).toEqual(planOf());
+  });
+});
