@@ -45,5 +45,8 @@ export function baseNameOf(path: BytePath): string {
 
 /** The host path of an image path below a directory, as bytes for `node:fs`. */
 export function hostPath(directory: string, path: BytePath): Buffer {
-  return Buffer.concat([Buffer.from(directory, 'utf8'), Buffer.from(path === '' ? '' : `/${path}`, 'latin1')]);
+  return Buffer.concat([
+    Buffer.from(directory, 'utf8'),
+    Buffer.from(path === '' ? '' : `/${path}`, 'latin1'),
+  ]);
 }

@@ -9,7 +9,6 @@ import {
   futimesSync,
   openSync,
   readSync,
-  writeSync,
 } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
 import {
@@ -21,6 +20,7 @@ import {
 } from './attributes.ts';
 import { throughDescriptor } from './live-directory.ts';
 import { openSource, requireSame, withSourceFile, type SourceFile } from './source-file.ts';
+import { writeAll, writeWithHoles } from './write-holes.ts';
 
 /** Up to this size a read and a write are cheaper than asking the kernel to copy. */
 const SMALL = 1 << 20;
@@ -120,26 +120,6 @@ function copySmall(from: number, to: number, size: number): void {
     writeAll(to, buffer.subarray(0, count));
     left -= count;
   }
-}
-
-function writeAll(fd: number, data: Uint8Array, position?: number): void {
-  for (let done = 0; done < data.length;) {
-    const at = position === undefined ? null : position + done;
-    done += writeSync(fd, data, done, data.length - done, at);
-  }
-}
-
-const HOLE = Buffer.alloc(64 << 10);
-
-function writeWithHoles(fd: number, chunk: Buffer, position: number): void {
-  let start = 0;
-  for (let at = 0; at < chunk.length; at += HOLE.length) {
-    const end = Math.min(at + HOLE.length, chunk.length);
-    if (chunk[at] !== 0 || !chunk.subarray(at, end).equals(HOLE.subarray(0, end - at))) continue;
-    writeAll(fd, chunk.subarray(start, at), position + start);
-    start = end;
-  }
-  writeAll(fd, chunk.subarray(start), position + start);
 }
 
 function finish(fd: number, host: Buffer, attributes: Attributes): void {

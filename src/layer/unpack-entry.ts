@@ -7,7 +7,6 @@ import {
   linkSync,
   symlinkSync,
   unlinkSync,
-  writeSync,
 } from 'node:fs';
 import { makeNode, S_IFBLK, S_IFCHR, S_IFIFO } from '../sys/special-file.ts';
 import { applyAttributes, setModificationTime, writeXattrs, type Attributes } from './attributes.ts';
@@ -18,6 +17,7 @@ import { readLink } from './merged-tree.ts';
 import { invalidLayer } from './tar-format.ts';
 import type { TarEntry } from './tar-reader.ts';
 import { isLayerXattr, OPAQUE_NAME, WHITEOUT_PREFIX } from './whiteout.ts';
+import { writeWithHoles } from './write-holes.ts';
 
 export interface UnpackContext {
   readonly target: LayerTarget;
@@ -200,25 +200,6 @@ async function unpackLargeFile(fd: number, host: Buffer, entry: TarEntry): Promi
   }
   writeXattrs(host, attributes);
   setModificationTime(host, attributes.mtimeNs);
-}
-
-const HOLE = Buffer.alloc(64 << 10);
-
-/** Long runs of zeros are left out: they read as zeros anyway and take no space. */
-function writeWithHoles(fd: number, chunk: Buffer, position: number): void {
-  let start = 0;
-  for (let at = 0; at < chunk.length; at += HOLE.length) {
-    const end = Math.min(at + HOLE.length, chunk.length);
-    if (chunk[at] !== 0 || !chunk.subarray(at, end).equals(HOLE.subarray(0, end - at))) continue;
-    writeAll(fd, chunk.subarray(start, at), position + start);
-    start = end;
-  }
-  writeAll(fd, chunk.subarray(start), position + start);
-}
-
-function writeAll(fd: number, data: Buffer, position: number): void {
-  for (let done = 0; done < data.length;)
-    done += writeSync(fd, data, done, data.length - done, position + done);
 }
 
 const MAX_ID = 0xfffffffe;

@@ -35,9 +35,17 @@ async function unpackLayer(
   const lowers = store.snapshots.trees(parents);
   const applied = await applyLayer(data, target, { lowers, overlay: 'trusted' });
   if (applied.diffId !== diffId) {
-    throw new ArchBuildError('DIGEST_MISMATCH', `layer ${layer.digest} unpacks to ${applied.diffId}, its image says ${diffId}`);
+    throw new ArchBuildError(
+      'DIGEST_MISMATCH',
+      `layer ${layer.digest} unpacks to ${applied.diffId}, its image says ${diffId}`,
+    );
   }
   const parent = parents.at(-1);
-  const record = { diffId, size: applied.size, includeRoot: false, ...(parent === undefined ? {} : { parent }) };
+  const record = {
+    diffId,
+    size: applied.size,
+    includeRoot: false,
+    ...(parent === undefined ? {} : { parent }),
+  };
   store.snapshots.commit(staged, record, { regenerable: false });
 }

@@ -13,7 +13,7 @@ const mount = (source: string, target: string, type: string, flags: number, data
 });
 
 const ROWS: readonly [string, Operation, string[], string][] = [
-  ['unshare', { op: 'unshare', flags: CLONE.NEWNS }, ['unshare', '131072'], 'unshare newns'],
+  ['unshare', { op: 'unshare', flags: CLONE.NEWNS }, ['unshare', '131072'], 'unshare ns'],
   [
     'mount',
     mount('proc', 'm/proc', 'proc', MS.NOSUID | MS.NODEV | MS.NOEXEC),
@@ -36,7 +36,7 @@ const ROWS: readonly [string, Operation, string[], string][] = [
     'enter',
     { op: 'enter', flags: CLONE.NEWUSER | CLONE.NEWPID, uidMap: '0 0 1', gidMap: '0 0 2' },
     ['enter', '805306368', '0 0 1', '0 0 2'],
-    'enter newuser,newpid',
+    'enter user,pid',
   ],
   ['pivot', { op: 'pivot', root: 'm' }, ['pivot', 'm'], 'pivot m'],
   ['hostname', { op: 'hostname', name: 'h' }, ['hostname', 'h'], 'hostname h'],

@@ -1,5 +1,5 @@
 /** `import`: the tar of a root file system as a base image of one layer. */
-import { createReadStream, mkdirSync } from 'node:fs';
+import { createReadStream, fstatSync, mkdirSync, openSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { platformOfMachine } from '../../emulation/architecture.ts';
 import { ArchBuildError, systemErrorCode } from '../../errors.ts';
@@ -44,15 +44,22 @@ async function unpack(store: Store, path: string): Promise<Snapshot> {
   const staged = store.makeDirectory('import');
   const target = join(staged, 'fs');
   mkdirSync(target, { mode: 0o755 });
-  const { data } = await decompress(
-    createReadStream(path, { highWaterMark: 1 << 20 }) as AsyncIterable<Uint8Array>,
-  );
-  try {
-    await applyLayer(data, target, { lowers: [], overlay: 'trusted' });
-  } catch (error) {
-    if (systemErrorCode(error) !== 'ENOENT') throw error;
-    throw new ArchBuildError('IO', `there is no file ${path}`, { cause: error });
-  }
+  const { data } = await decompress(openArchive(path));
+  await applyLayer(data, target, { lowers: [], overlay: 'trusted' });
   const { diffId, size } = await hashLayer(target, { includeRoot: false });
   return store.snapshots.commit(staged, { diffId, size, includeRoot: false }, { regenerable: true });
+}
+
+/** Opened and tried here, so that what is no readable file is said in words of ours. */
+function openArchive(path: string): AsyncIterable<Uint8Array> {
+  try {
+    const fd = openSync(path, 'r');
+    if (fstatSync(fd).isDirectory()) throw new ArchBuildError('IO', `${path} is a directory, not an archive`);
+    return createReadStream(path, { fd, highWaterMark: 1 << 20 });
+  } catch (cause) {
+    if (cause instanceof ArchBuildError) throw cause;
+    throw new ArchBuildError('IO', `cannot read ${path}: ${systemErrorCode(cause) ?? String(cause)}`, {
+      cause,
+    });
+  }
 }
