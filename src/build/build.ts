@@ -1,4 +1,5 @@
 /** A whole build: every platform, then all tags together or none. */
+import { DIALECTS } from '../kubefile/dialect.ts';
 import { parseKubefile } from '../kubefile/parse.ts';
 import { selectStages } from '../kubefile/select-stages.ts';
 import type { Kubefile } from '../kubefile/instruction.ts';
@@ -28,6 +29,7 @@ export async function build(job: Job, options: BuildOptions): Promise<BuildResul
   for (const { message, rule, position } of kubefile.warnings) {
     report({ type: 'warning', text: `${message} (${rule})`, location: { file: kubefile.file, ...position } });
   }
+  if (options.dialect === 'auto') report({ type: 'info', text: describeDialect(kubefile) });
   selectStages(kubefile, options.target); // refuses an unknown target before anything is fetched
   await using emulation = openEmulation(emulationRequest(job, options));
   for (const platform of options.emulate) await emulation.forPlatform(platform); // must work even if nothing needs it
@@ -47,6 +49,12 @@ export async function build(job: Job, options: BuildOptions): Promise<BuildResul
     emulation: emulation.describe(),
   });
   return { root, manifests, record };
+}
+
+function describeDialect({ file, dialect }: Kubefile): string {
+  const placement =
+    dialect === 'kubefile-v1' ? ': every COPY source lands in its destination under its own name' : '';
+  return `reading ${file} as ${DIALECTS[dialect].syntax}${placement}`;
 }
 
 function emulationRequest({ store, report, signal }: Job, options: BuildOptions): EmulationRequest {

@@ -24,13 +24,17 @@ const LOCK_WAIT_MS = 60_000;
 
 /**
  * Opens the store at `root`, making it when it is not there. `shared` is for everything that reads or adds;
- * `exclusive` (prune, rmi) keeps others out, so that nothing is removed under a build.
- * The caller disposes it. Throws STORE, STORE_BUSY.
+ * `exclusive` (prune) keeps others out, so that nothing is removed under a build.
+ * The caller disposes it. Throws STORE, STORE_BUSY after `waitMs`.
  */
-export async function openStore(root: string, mode: 'shared' | 'exclusive' = 'shared'): Promise<Store> {
+export async function openStore(
+  root: string,
+  mode: 'shared' | 'exclusive' = 'shared',
+  { waitMs = LOCK_WAIT_MS }: { readonly waitMs?: number } = {},
+): Promise<Store> {
   const layout = storeLayout(root);
   initialise(layout);
-  const lock = await acquireLock(layout.lock, mode, { waitMs: LOCK_WAIT_MS });
+  const lock = await acquireLock(layout.lock, mode, { waitMs });
   return openWith(layout, lock);
 }
 

@@ -8,7 +8,7 @@ import { familiarReference, formatReference, parseReference, withDefaultTag } fr
 import { describeImage, pickPlatform, type ImageDetails } from '../../store/image-details.ts';
 import type { StoredImage } from '../../store/images.ts';
 import { prune } from '../../store/prune.ts';
-import type { Store } from '../../store/store.ts';
+import { openStore, type Store } from '../../store/store.ts';
 import { wantsJson, type ListFlags, type PlatformFlags } from '../flags.ts';
 import { storeFor, type Globals } from '../globals.ts';
 import { formatBytes } from '../reporter.ts';
@@ -85,15 +85,27 @@ export async function remove(
   names: readonly string[],
   flags: PlatformFlags,
 ): Promise<void> {
-  const wanted = platformFlag(flags);
-  await using store = await storeFor(globals, 'exclusive');
+  await removeNames(globals, names, platformFlag(flags));
+  try {
+    await using store = await openStore(globals.root, 'exclusive', { waitMs: 0 });
+    await prune(store, { cache: false, unnamed: false, dryRun: false });
+  } catch (error) {
+    if (!(error instanceof ArchBuildError) || error.code !== 'STORE_BUSY') throw error; // the next prune will do it
+  }
+}
+
+async function removeNames(
+  globals: Globals,
+  names: readonly string[],
+  wanted: Platform | undefined,
+): Promise<void> {
+  await using store = await storeFor(globals);
   const found = names.map((name) => store.images.get(name)); // all or none
   for (const image of found) {
     if (wanted === undefined) await store.images.remove((each) => isSame(each, image));
     else await removePlatform(store, image, wanted);
     process.stdout.write(`${image.name ?? image.root.digest}\n`);
   }
-  await prune(store, { cache: false, unnamed: false, dryRun: false });
 }
 
 const isSame = (a: StoredImage, b: StoredImage): boolean =>
