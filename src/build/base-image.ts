@@ -82,7 +82,7 @@ interface Wanted {
 }
 
 /** Manifest and config of the wanted platform. Throws PLATFORM_NOT_FOUND, DOCUMENT_INVALID, BLOB_MISSING. */
-export function readImage(store: Store, wanted: Wanted): BaseImage & { readonly manifest: Descriptor } {
+function readImage(store: Store, wanted: Wanted): BaseImage & { readonly manifest: Descriptor } {
   const manifest = manifestFor(store, wanted);
   if (manifest === undefined) throw wrongPlatform(store, wanted);
   const { config: configDescriptor, layers } = parseManifest(store.blobs.readDocument(manifest.digest));

@@ -34,14 +34,14 @@ export type ConfigInstruction = Exclude<
   FromInstruction | RunInstruction | CopyInstruction | WorkdirInstruction
 >;
 
-export const DEFAULT_SHELL: readonly string[] = ['/bin/sh', '-c'];
+const DEFAULT_SHELL: readonly string[] = ['/bin/sh', '-c'];
 
 export function shellOf(state: StageState): readonly string[] {
   return containerConfigOf(state).Shell ?? DEFAULT_SHELL;
 }
 
 /** The words a command stands for: shell form goes to the stage's shell as one word. */
-export function commandWords(command: Command, shell: readonly string[]): string[] {
+function commandWords(command: Command, shell: readonly string[]): string[] {
   return command.form === 'exec' ? [...command.words] : [...shell, command.text];
 }
 

@@ -7,13 +7,14 @@ import { MergedTree } from '../layer/merged-tree.ts';
 import type { ImageConfig } from '../oci/image-config.ts';
 import { environmentOf } from '../oci/image-config.ts';
 import { hasVolatileOverlay, kernelSurface } from '../sys/kernel-surface.ts';
-import { runSandbox, SandboxRefusal, type Outcome, type SandboxOptions } from '../sys/sandbox.ts';
+import { runSandbox, type Outcome, type SandboxOptions } from '../sys/sandbox.ts';
 import { stepPlan, type Bind } from '../sys/step-plan.ts';
 import { ensureRootfs, type BaseImage } from './base-image.ts';
 import { hostFiles, STEP_HOSTNAME } from './host-files.ts';
 import type { Job } from './options.ts';
 import { readAccounts } from './rootfs-files.ts';
-import { prepareRootfs, writeHostFiles } from './step-rootfs.ts';
+import { startFailure } from './run-step.ts';
+import { ensureWorkdir, prepareRootfs, writeHostFiles } from './step-rootfs.ts';
 import { lookUpUser } from './user-lookup.ts';
 
 export interface RunOptions {
@@ -67,6 +68,8 @@ export async function runImage(
     { source: join(scratch, 'resolv.conf'), target: '/etc/resolv.conf', readOnly: false, kind: 'file' },
     ...options.volumes.map(bindOf),
   ]);
+  const workdir = options.workdir ?? (image.config.config?.WorkingDir || '/');
+  ensureWorkdir(rootfs, lowers, workdir);
   const emulation = await context.emulation.forPlatform(image.config);
   const { home, ...user } = lookUpUser(
     options.user ?? image.config.config?.User ?? '',
@@ -92,7 +95,7 @@ export async function runImage(
     hostname: STEP_HOSTNAME,
     volatile: hasVolatileOverlay(),
     terminal: options.terminal ? terminalPath(options.streams) : undefined,
-    workdir: options.workdir ?? (image.config.config?.WorkingDir || '/'),
+    workdir,
     argv,
   });
   return runToEnd(job, plan, { argv, options });
@@ -129,13 +132,6 @@ async function runToEnd(
   try {
     return await runSandbox(plan, { ...options.streams, signal });
   } catch (error) {
-    if (!(error instanceof SandboxRefusal)) throw error;
-    if (error.operation?.op === 'exec') {
-      throw new ArchBuildError('RUN_FAILED', `cannot start ${JSON.stringify(argv[0])}: ${error.errno}`, {
-        hint: 'the image has no such program, or it is for another architecture',
-        cause: error,
-      });
-    }
-    throw error;
+    throw startFailure(error, { argv });
   }
 }

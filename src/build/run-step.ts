@@ -24,7 +24,7 @@ import { OutputTail } from './output-tail.ts';
 import { readAccounts } from './rootfs-files.ts';
 import { isProxyArg, proxyVariables, type Variables } from './scope.ts';
 import { containerConfigOf, type StageState } from './stage-state.ts';
-import { prepareRootfs, writeHostFiles } from './step-rootfs.ts';
+import { ensureWorkdir, prepareRootfs, writeHostFiles } from './step-rootfs.ts';
 import { lookUpUser } from './user-lookup.ts';
 
 export interface RunContext {
@@ -114,6 +114,8 @@ async function makeLayer(
     { source: join(scratch, 'hosts'), target: '/etc/hosts', readOnly: true, kind: 'file' },
     { source: join(scratch, 'resolv.conf'), target: '/etc/resolv.conf', readOnly: true, kind: 'file' },
   ]);
+  const { WorkingDir: workdir = '/' } = containerConfigOf(state);
+  ensureWorkdir(rootfs, lowers, workdir);
   const emulation = await context.emulation.forPlatform(state.platform);
   const { user, variables } = credentialsOf(options, state, lowers);
   const plan = stepPlan({
@@ -127,7 +129,7 @@ async function makeLayer(
     hostname: STEP_HOSTNAME,
     volatile: hasVolatileOverlay(),
     terminal: undefined,
-    workdir: containerConfigOf(state).WorkingDir ?? '/',
+    workdir,
     argv: operands.command.argv,
   });
   await runToSuccess(job, plan, { ...operands, arch: architectureOf(state.platform)?.arch });
@@ -183,7 +185,7 @@ async function runToSuccess(
 }
 
 /** The command itself could not be started: that is the image's or the user's matter, not the sandbox's. */
-function startFailure(error: unknown, { argv }: RunCommand): unknown {
+export function startFailure(error: unknown, { argv }: Pick<RunCommand, 'argv'>): unknown {
   if (!(error instanceof SandboxRefusal)) return error;
   const { operation, errno } = error;
   if (operation?.op === 'exec') {

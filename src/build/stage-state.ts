@@ -23,7 +23,7 @@ export interface StageState {
   readonly cmdSet: boolean;
 }
 
-export const HISTORY_COMMENT = 'arch-build';
+const HISTORY_COMMENT = 'arch-build';
 
 export function containerConfigOf(state: StageState): ContainerConfig {
   return state.config.config ?? {};

@@ -79,6 +79,13 @@ function makeMountPoint(stubs: LayerWriter, { target, kind }: MountPoint): ByteP
   );
 }
 
+/** A working directory that the image names and lacks is made, as every runtime does; it becomes part of the layer. */
+export function ensureWorkdir({ scratch, upper }: StepRootfs, lowers: readonly string[], workdir: string): void {
+  const writer = new LayerWriter(upper, new MergedTree([join(scratch, 'stubs'), ...lowers]));
+  const { path, node } = writer.tree.resolve(toBytePath(workdir));
+  if (node === undefined) writer.ensureDirectory(path);
+}
+
 /** Writes the files every step gets of its own: /etc/hosts and /etc/resolv.conf. */
 export function writeHostFiles(scratch: string, files: Readonly<Record<string, string>>): void {
   for (const [name, content] of Object.entries(files))

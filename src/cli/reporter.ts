@@ -2,6 +2,7 @@
 import chalk from 'chalk';
 import { unreachable } from '../errors.ts';
 import type { BuildEvent, Reporter, StepName } from '../events.ts';
+import { terminalText } from './terminal-text.ts';
 
 export type ProgressMode = 'auto' | 'tty' | 'plain' | 'json' | 'quiet';
 
@@ -63,7 +64,7 @@ function lineReporter(write: (text: string) => void, { debug }: ReporterOptions)
         );
         break;
       case 'info':
-        write(`${event.text}\n`);
+        write(`${terminalText(event.text)}\n`);
         break;
       case 'transfer':
         if (event.bytes === event.total)
@@ -73,7 +74,7 @@ function lineReporter(write: (text: string) => void, { debug }: ReporterOptions)
         write(`${formatWarning(event)}\n`);
         break;
       case 'debug':
-        if (debug) write(`${chalk.dim(event.text)}\n`);
+        if (debug) write(`${chalk.dim(terminalText(event.text))}\n`);
         break;
       default:
         unreachable(event);
@@ -83,7 +84,7 @@ function lineReporter(write: (text: string) => void, { debug }: ReporterOptions)
 
 function formatWarning({ text, location }: Extract<BuildEvent, { type: 'warning' }>): string {
   const place = location === undefined ? '' : `${location.file}:${location.line}:${location.column}: `;
-  return `${chalk.yellow('warning:')} ${place}${text}`;
+  return `${chalk.yellow('warning:')} ${terminalText(place + text)}`;
 }
 
 const prefix = ({ platform, stage, index, total }: StepName): string =>
@@ -91,7 +92,7 @@ const prefix = ({ platform, stage, index, total }: StepName): string =>
 
 const firstLine = (text: string): string => {
   const [line = '', ...rest] = text.trim().split('\n');
-  return rest.length === 0 ? line : `${line} …`;
+  return terminalText(rest.length === 0 ? line : `${line} …`);
 };
 
 const seconds = (milliseconds: number): string =>
@@ -110,6 +111,9 @@ export function formatBytes(bytes: number): string {
   return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${UNITS[unit] ?? ''}`;
 }
 
+/** A line this long is shown in pieces: what a step prints must not fill our memory. */
+const LONGEST_LINE = 65_536;
+
 /** Bytes to lines; a carriage return starts the line over, as progress bars of steps do. */
 class LineSplitter {
   #rest = '';
@@ -123,20 +127,18 @@ class LineSplitter {
   push(data: Buffer): void {
     const lines = (this.#rest + this.#decoder.decode(data, { stream: true })).split('\n');
     this.#rest = lines.pop() ?? '';
-    for (const line of lines) this.#line(clean(line));
+    for (const line of lines) this.#line(visible(line));
+    if (this.#rest.length <= LONGEST_LINE) return;
+    this.#line(visible(this.#rest));
+    this.#rest = '';
   }
 
   end(): void {
-    if (this.#rest !== '') this.#line(clean(this.#rest));
+    const rest = this.#rest + this.#decoder.decode();
+    if (rest !== '') this.#line(visible(rest));
     this.#rest = '';
   }
 }
 
-/** What follows the last carriage return, without sequences that would move the cursor of the reader's terminal. */
-function clean(line: string): string {
-  const visible = line.replace(/\r+$/, '').split('\r').at(-1) ?? '';
-  return visible.replace(
-    /\u001b\[[0-9;?]*[A-LN-Za-ln-z]|\u001b[^[]|[\u0000-\u0008\u000b-\u001a\u001c-\u001f]/g,
-    '',
-  );
-}
+/** What follows the last carriage return, as the reader's terminal may see it. */
+const visible = (line: string): string => terminalText(line.replace(/\r+$/, '').split('\r').at(-1) ?? '');

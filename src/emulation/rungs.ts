@@ -57,12 +57,20 @@ async function tryRung(
     const isolation: Isolation = { kind: 'private', entries: registrations.map(formatEntry) };
     return (await firstFailure(request, machines, isolation)) ?? { rung, isolation, emulators };
   }
+  const registration = await registerOrExplain(registrations);
+  if (typeof registration === 'string') return registration;
+  let failure: string | undefined = 'not tried';
   try {
-    const registration = await registerOnHost(registrations);
-    const failure = await firstFailure(request, machines, HOST);
-    if (failure === undefined) return { rung, isolation: HOST, emulators, registration };
-    await registration[Symbol.asyncDispose]();
-    return failure;
+    failure = await firstFailure(request, machines, HOST);
+  } finally {
+    if (failure !== undefined) await registration[Symbol.asyncDispose]();
+  }
+  return failure ?? { rung, isolation: HOST, emulators, registration };
+}
+
+async function registerOrExplain(registrations: readonly Registration[]): Promise<AsyncDisposable | string> {
+  try {
+    return await registerOnHost(registrations);
   } catch (error) {
     if (error instanceof ArchBuildError && error.code === 'BINFMT') return error.message;
     throw error;

@@ -74,5 +74,14 @@ function explained(error: unknown, entry: TarEntry): unknown {
   if (error instanceof ArchBuildError || !(error instanceof Error) || !('syscall' in error)) return error;
   const path = formatBytePath(cleanBytePath(entry.path)).slice(0, 300);
   if (isArchiveFault(error)) return invalidLayer(`${path} cannot be unpacked: ${code ?? ''}`, error);
-  return new ArchBuildError('IO', `cannot unpack ${path}: ${code ?? ''}`, { cause: error });
+  const hint = HINTS[code ?? ''];
+  const details = hint === undefined ? { cause: error } : { cause: error, hint };
+  return new ArchBuildError('IO', `cannot unpack ${path}: ${code ?? ''}`, details);
 }
+
+const HINTS: Readonly<Record<string, string>> = {
+  ENOSPC: 'free some space, `arch-build prune` for example, or put the store on a larger disk',
+  EDQUOT: 'free some space of your quota, `arch-build prune` for example',
+  ENOTSUP: 'put the store on a file system with extended attributes, such as ext4, xfs or btrfs',
+  EOPNOTSUPP: 'put the store on a file system with extended attributes, such as ext4, xfs or btrfs',
+};

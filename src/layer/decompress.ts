@@ -42,7 +42,7 @@ export async function decompress(input: AsyncIterable<Uint8Array>): Promise<Deco
   return { kind, data: filterThrough(PROGRAMS[kind], whole, complain) };
 }
 
-export function compressionOf(head: Uint8Array): CompressionKind {
+function compressionOf(head: Uint8Array): CompressionKind {
   return MAGIC.find(({ bytes }) => bytes.every((byte, index) => head[index] === byte))?.kind ?? 'none';
 }
 

@@ -17,7 +17,7 @@ export interface SparseMap {
 }
 
 /** More extents than this are no file that anyone packed. */
-export const MAX_EXTENTS = 1 << 20;
+const MAX_EXTENTS = 1 << 20;
 
 /** Throws LAYER_INVALID unless the extents ascend, lie inside the file and account for every stored byte. */
 export function checkSparse({ extents, size }: SparseMap, stored: number): SparseMap {

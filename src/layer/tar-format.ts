@@ -90,7 +90,7 @@ function nameOf(block: Buffer, posix: boolean): string {
   return `${readString(block, 345, isStar ? 131 : 155)}/${name}`;
 }
 
-export function readString(block: Buffer, offset: number, length: number): string {
+function readString(block: Buffer, offset: number, length: number): string {
   let end = offset;
   while (end < offset + length && block[end] !== 0) end++;
   return block.toString('latin1', offset, end);

@@ -49,7 +49,7 @@ export interface TarLimits {
 }
 
 /** Far above any image, far below what would take the machine down. */
-export const DEFAULT_LIMITS: TarLimits = { entries: 5_000_000, bytes: 2 ** 40 };
+const DEFAULT_LIMITS: TarLimits = { entries: 5_000_000, bytes: 2 ** 40 };
 
 /** Consumes the input to its end. Throws LAYER_INVALID. */
 export async function* readTar(

@@ -1,13 +1,5 @@
 /** One tar entry becomes one file of the target: the table of what each type needs, and the whiteouts. */
-import {
-  closeSync,
-  fchmodSync,
-  fchownSync,
-  ftruncateSync,
-  linkSync,
-  symlinkSync,
-  unlinkSync,
-} from 'node:fs';
+import { closeSync, fchmodSync, fchownSync, ftruncateSync, linkSync, symlinkSync, unlinkSync } from 'node:fs';
 import { makeNode, S_IFBLK, S_IFCHR, S_IFIFO } from '../sys/special-file.ts';
 import { applyAttributes, setModificationTime, writeXattrs, type Attributes } from './attributes.ts';
 import { baseNameOf, cleanBytePath, formatBytePath, parentOf, ROOT, type BytePath } from './byte-path.ts';

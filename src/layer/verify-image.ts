@@ -25,21 +25,21 @@ const LIMITS = { depth: 8, descriptors: 50_000 } as const;
 /** No problem is thrown; what says nothing about the image is: IO, NETWORK, TOOL_MISSING and the like. */
 export async function verifyImage(source: ContentSource, root: Descriptor): Promise<Problem[]> {
   const verification = new Verification(source);
-  await verification.visit(root, { name: '', above: [] });
+  await verification.visit(root, { name: '', depth: 0 });
   return verification.problems;
 }
 
 interface Place {
   /** The platform so far, for people. */
   readonly name: string;
-  /** The documents on the way here. */
-  readonly above: readonly Descriptor[];
+  /** How many indexes are above. */
+  readonly depth: number;
 }
 
 class Verification {
   readonly problems: Problem[] = [];
   readonly #source: ContentSource;
-  /** Documents by media type and digest. */
+  /** Documents by media type and digest. Loops cannot be: a document would have to hold its own digest. */
   readonly #visited = new Set<string>();
   /** Layers and other blobs: many manifests may share one. */
   readonly #blobs = new Map<string, VerifiedLayer>();
@@ -61,11 +61,7 @@ class Verification {
       await this.#blob(descriptor, where);
       return;
     }
-    if (place.above.some((document) => document.digest === digest)) {
-      this.#report('index-loop', where, 'contains itself');
-      return;
-    }
-    if (place.above.length >= LIMITS.depth) {
+    if (place.depth >= LIMITS.depth) {
       this.#report('index-depth', where, `nested more than ${LIMITS.depth} deep`);
       return;
     }
@@ -87,7 +83,7 @@ class Verification {
     }
     for (const entry of index.manifests) {
       const name = entry.platform === undefined ? place.name : formatPlatform(entry.platform);
-      await this.visit(entry, { name, above: [...place.above, descriptor] });
+      await this.visit(entry, { name, depth: place.depth + 1 });
     }
   }
 
@@ -122,7 +118,7 @@ class Verification {
     const bytes = await this.#document(manifest.config, where, CONFIG_LIMIT_BYTES);
     const config = bytes && this.#parsed(where, () => parseImageConfig(bytes));
     if (config === undefined) return undefined;
-    const platform = place.above.length === 0 ? undefined : descriptor.platform;
+    const platform = place.depth === 0 ? undefined : descriptor.platform;
     this.problems.push(...verifyConfig({ manifest, config, platform }, where));
     return config;
   }

@@ -17,7 +17,7 @@ export const opaqueXattr = (namespace: OverlayNamespace): string => `${namespace
 export const whiteoutXattr = (namespace: OverlayNamespace): string => `${namespace}.overlay.whiteout`;
 
 /** Attributes overlayfs keeps for itself: they never enter a layer. */
-export const isOverlayXattr = (name: string): boolean => /^(trusted|user)\.overlay\./.test(name);
+const isOverlayXattr = (name: string): boolean => /^(trusted|user)\.overlay\./.test(name);
 
 /** What survives into a layer (and from one onto disk): file capabilities and the user's own. */
 export const isLayerXattr = (name: string): boolean =>

@@ -7,7 +7,7 @@
 import { createHash } from 'node:crypto';
 import { closeSync, constants, openSync, read, readlinkSync, readSync } from 'node:fs';
 import { promisify } from 'node:util';
-import { ArchBuildError } from '../errors.ts';
+import { ArchBuildError, systemErrorCode } from '../errors.ts';
 import type { DiffId } from '../oci/digest.ts';
 import { decodeDevice } from '../sys/special-file.ts';
 import { formatBytePath, joinBytePath, parentOf, baseNameOf, type BytePath } from './byte-path.ts';
@@ -30,10 +30,47 @@ export interface HashedLayer {
   readonly entries: number;
 }
 
-/** The tar in blocks of at most 1 MiB, which belong to the consumer; returns the number of entries. Throws LAYER_INVALID, IO. */
+/**
+ * The tar in blocks of at most 1 MiB, which belong to the consumer; returns the number of entries. Throws IO, and
+ * LAYER_INVALID for what no layer can hold.
+ */
 export async function* readLayer(
   directory: string,
-  { includeRoot = false }: LayerOptions = {},
+  options: LayerOptions = {},
+): AsyncGenerator<Buffer, number> {
+  try {
+    return yield* layerBlocks(directory, options);
+  } catch (error) {
+    if (error instanceof ArchBuildError || systemErrorCode(error) === undefined) throw error;
+    const reason = error instanceof Error ? error.message : '';
+    throw new ArchBuildError('IO', `cannot read the layer in ${directory}: ${reason}`, { cause: error });
+  }
+}
+
+/** What `readLayer` yields, hashed in one pass. */
+export async function hashLayer(directory: string, options: LayerOptions = {}): Promise<HashedLayer> {
+  const hash = createHash('sha256');
+  const blocks = readLayer(directory, options);
+  let size = 0;
+  for (;;) {
+    const next = await blocks.next();
+    if (next.done === true) {
+      return { diffId: `sha256:${hash.digest('hex')}` as DiffId, size, entries: next.value };
+    }
+    hash.update(next.value);
+    size += next.value.length;
+  }
+}
+
+const CHUNK = 1 << 20;
+/** Files up to this size are read without leaving the thread. */
+const SMALL = CHUNK;
+
+type Entry = Extract<SnapshotNode, { kind: 'entry' }>;
+
+async function* layerBlocks(
+  directory: string,
+  { includeRoot = false }: LayerOptions,
 ): AsyncGenerator<Buffer, number> {
   const output = new BlockBuffer(CHUNK);
   const firstNames = new Map<bigint, BytePath>();
@@ -60,27 +97,6 @@ export async function* readLayer(
   yield* output.drain();
   return entries;
 }
-
-/** What `readLayer` yields, hashed in one pass. */
-export async function hashLayer(directory: string, options: LayerOptions = {}): Promise<HashedLayer> {
-  const hash = createHash('sha256');
-  const blocks = readLayer(directory, options);
-  let size = 0;
-  for (;;) {
-    const next = await blocks.next();
-    if (next.done === true) {
-      return { diffId: `sha256:${hash.digest('hex')}` as DiffId, size, entries: next.value };
-    }
-    hash.update(next.value);
-    size += next.value.length;
-  }
-}
-
-const CHUNK = 1 << 20;
-/** Files up to this size are read without leaving the thread. */
-const SMALL = CHUNK;
-
-type Entry = Extract<SnapshotNode, { kind: 'entry' }>;
 
 function headerOf(node: SnapshotNode, firstNames: Map<bigint, BytePath>): EntryHeader {
   if (node.kind === 'whiteout')

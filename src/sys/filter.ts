@@ -32,7 +32,9 @@ export async function* filterThrough(
     const [status, signal] = await ended;
     if (signal === 'SIGKILL') await feeding; // was it us, because the input broke?
     if (status !== 0 || words.text !== '') {
-      throw complain(words.text.trim().split('\n').at(-1) ?? `it was ended by ${signal ?? 'itself'}`);
+      throw complain(
+        lastLine(words.text) ?? (signal === null ? `status ${status ?? 0}` : `ended by ${signal}`),
+      );
     }
     await feeding;
   } finally {
@@ -69,13 +71,22 @@ function collect(stderr: Readable): { readonly text: string } {
   return words;
 }
 
+const lastLine = (text: string): string | undefined => {
+  const line = text.trim().split('\n').at(-1);
+  return line === '' ? undefined : line;
+};
+
 /** A program that ends early says why by its status: the broken pipe is no error of its own. */
 async function feed(stdin: Writable, input: AsyncIterable<Uint8Array>): Promise<void> {
+  let proceed = (): void => undefined;
+  const isGone = (): boolean => stdin.destroyed;
   stdin.on('error', () => undefined);
+  stdin.on('drain', () => proceed());
+  stdin.on('close', () => proceed());
   for await (const chunk of input) {
-    if (stdin.destroyed) return;
-    if (!stdin.write(chunk))
-      await Promise.race([once(stdin, 'drain'), once(stdin, 'close')]).catch(() => undefined);
+    if (isGone()) return;
+    if (stdin.write(chunk) || isGone()) continue;
+    await new Promise<void>((resolve) => (proceed = resolve));
   }
   stdin.end();
 }

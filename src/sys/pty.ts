@@ -6,7 +6,7 @@ import { closeSync, writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ReadStream } from 'node:tty';
-import { ArchBuildError } from '../errors.ts';
+import { ArchBuildError, systemErrorCode } from '../errors.ts';
 import { libc } from './libc.ts';
 
 interface PtyBinding {
@@ -22,6 +22,7 @@ export interface PseudoTerminal extends AsyncDisposable {
 }
 
 const QUIET_MS = 20;
+const RETRY_MS = 10;
 
 /** Disposing reads what is left, then closes both ends. Throws TOOL_MISSING where node-pty is not installed. */
 export function openPseudoTerminal(
@@ -31,6 +32,7 @@ export function openPseudoTerminal(
   const binding = loadBinding();
   const { master, slave } = binding.open(size.columns, size.rows);
   let lastData = 0;
+  const input = new Input(master);
   const reader = new ReadStream(master);
   const ended = new Promise<void>((resolve) => {
     reader.once('close', () => resolve());
@@ -42,11 +44,12 @@ export function openPseudoTerminal(
   });
   return {
     slave,
-    write: (data) => void writeSync(master, data),
+    write: (data) => input.push(data),
     resize: (columns, rows) => binding.resize(master, columns, rows),
     [Symbol.asyncDispose]: async () => {
       do await sleep(QUIET_MS);
       while (performance.now() - lastData < QUIET_MS);
+      input.stop();
       closeSync(slave);
       await Promise.race([ended, sleep(500, undefined, { ref: false })]);
       reader.destroy();
@@ -72,6 +75,47 @@ export function openRawMode(stream: NodeJS.ReadStream & { readonly fd: 0 }): Dis
     libc().tcsetattr(stream.fd, 0, termios);
   }
   return { [Symbol.dispose]: () => void stream.setRawMode(false) };
+}
+
+/** What is typed, in order: a terminal whose program does not read takes no more than a few kilobytes at once. */
+class Input {
+  readonly #descriptor: number;
+  readonly #waiting: Buffer[] = [];
+  #retry: NodeJS.Timeout | undefined;
+
+  constructor(descriptor: number) {
+    this.#descriptor = descriptor;
+  }
+
+  push(data: Buffer): void {
+    this.#waiting.push(data);
+    if (this.#retry === undefined) this.#drain();
+  }
+
+  stop(): void {
+    clearTimeout(this.#retry);
+    this.#waiting.length = 0;
+  }
+
+  #drain(): void {
+    this.#retry = undefined;
+    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
+      const rest = next.subarray(this.#write(next));
+      if (rest.length === 0) continue;
+      this.#waiting.unshift(rest);
+      this.#retry = setTimeout(() => this.#drain(), RETRY_MS);
+      return;
+    }
+  }
+
+  #write(data: Buffer): number {
+    try {
+      return writeSync(this.#descriptor, data);
+    } catch (error) {
+      if (systemErrorCode(error) === 'EAGAIN') return 0;
+      throw error;
+    }
+  }
 }
 
 function loadBinding(): PtyBinding {

@@ -10,7 +10,7 @@ const valueOf = (name: string, text: string, options?: StageOptions): string | u
   stageOf(text, options).state.variables.get(name);
 
 const configOf = (text: string, options?: StageOptions): readonly string[] =>
-  (stageOf(text, { base: {}, ...options }).config.Env ?? []) as string[];
+  stageOf(text, { base: {}, ...options }).config.Env ?? [];
 
 describe('ARG and ENV in a stage', () => {
   it.each<{

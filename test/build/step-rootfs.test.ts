@@ -7,7 +7,6 @@ import {
   readlinkSync,
   statSync,
   symlinkSync,
-  writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
@@ -25,7 +24,7 @@ function prepare(scratch: Scratch, binds: Parameters<typeof prepareRootfs>[2] = 
 }
 
 const stub = (scratch: Scratch, path: string): string => scratch.path('step/stubs', path);
-const refusal: unknown = expect.objectContaining({ code: 'SANDBOX' });
+const refusal = expect.objectContaining({ code: 'SANDBOX' }) as Error;
 
 describeWithRoot('the rootfs of a step', () => {
   it('has stubs for what an empty image lacks, and links to the layers, topmost first', async () => {
@@ -68,8 +67,8 @@ describeWithRoot('the rootfs of a step', () => {
   });
 
   it.each([
-    ['a directory', (path: string) => void mkdirSync(path)],
-    ['a symlink in a circle', (path: string) => void symlinkSync('hosts', path)],
+    ['a directory', (path: string) => mkdirSync(path)],
+    ['a symlink in a circle', (path: string) => symlinkSync('hosts', path)],
   ])('is refused when the file to bind on is %s', async (_name, make) => {
     await using scratch = await openScratch();
     mkdirSync(scratch.path('image/etc'), { recursive: true });
@@ -88,13 +87,13 @@ describeWithRoot('the rootfs of a step', () => {
     await using scratch = await openScratch();
     mkdirSync(scratch.path('image/tmp'), { recursive: true });
     symlinkSync('/tmp', scratch.path('image', name));
-    expect(() => prepare(scratch)).toThrow(refusal as Error);
+    expect(() => prepare(scratch)).toThrow(refusal);
   });
 
   it('is refused when /proc is a file', async () => {
     await using scratch = await openScratch();
     await scratch.write('image/proc', '');
-    expect(() => prepare(scratch)).toThrow(refusal as Error);
+    expect(() => prepare(scratch)).toThrow(refusal);
   });
 
   it('has the files of the step beside it', async () => {

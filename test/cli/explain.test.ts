@@ -60,16 +60,24 @@ describe('the exit status', () => {
     expect(exitStatusOf(new ArchBuildError(code, 'm'))).toBe(status);
   });
 
-  it.each(['ENOSPC', 'EDQUOT', 'EROFS', 'EIO', 'EMFILE', 'ENFILE'])('of a failure of the machine is 1: %s', (code) => {
-    expect(exitStatusOf(systemError(code))).toBe(1);
-  });
-
-  it.each([new TypeError('x'), systemError('EINVAL'), systemError('ENOENT'), 'text', undefined, null, { code: 'ENOSPC' }])(
-    'of anything else is 70: %o',
-    (error) => {
-      expect(exitStatusOf(error)).toBe(70);
+  it.each(['ENOSPC', 'EDQUOT', 'EROFS', 'EIO', 'EMFILE', 'ENFILE'])(
+    'of a failure of the machine is 1: %s',
+    (code) => {
+      expect(exitStatusOf(systemError(code))).toBe(1);
     },
   );
+
+  it.each([
+    new TypeError('x'),
+    systemError('EINVAL'),
+    systemError('ENOENT'),
+    'text',
+    undefined,
+    null,
+    { code: 'ENOSPC' },
+  ])('of anything else is 70: %o', (error) => {
+    expect(exitStatusOf(error)).toBe(70);
+  });
 });
 
 describe('an error in words', () => {

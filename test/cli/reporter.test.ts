@@ -11,7 +11,6 @@ function linesOf(mode: ProgressMode, events: readonly BuildEvent[], debug = fals
   let text = '';
   const report = createReporter(mode, { debug, write: (piece) => void (text += piece) });
   for (const event of events) report(event);
-  // eslint-disable-next-line no-control-regex -- our own colours
   return text.replace(/\u001b\[\d+m/g, '');
 }
 
@@ -35,7 +34,7 @@ describe('the lines of a step', () => {
     ['whole lines', ['a\nb\n'], ['a', 'b']],
     ['a line in pieces', ['he', 'l', 'lo\n'], ['hello']],
     ['a last line without its end', ['a\nrest'], ['a', 'rest']],
-    ['empty lines', ['\n\nx\n'], [PREFIX, PREFIX, 'x']],
+    ['empty lines', ['\n\nx\n'], ['', '', 'x']],
     ['carriage returns: the last wins', ['10%\r50%\r100%\n'], ['100%']],
     ['carriage returns of a DOS file', ['a\r\nb\r\n'], ['a', 'b']],
     ['a carriage return in pieces', ['10%\r', '20%', '\r\n'], ['20%']],
@@ -63,7 +62,21 @@ describe('the lines of a step', () => {
   it('never contain a control but tab and colour, whatever the step prints', () => {
     const piece = fc.oneof(
       fc.string({ unit: 'binary' }),
-      fc.constantFrom('\u001b', '[', ']', '2J', ';', '\u009b', '\r', '\b', '\u0007', 'm', '?', '\u001b[', '\u001b]0;'),
+      fc.constantFrom(
+        '\u001b',
+        '[',
+        ']',
+        '2J',
+        ';',
+        '\u009b',
+        '\r',
+        '\b',
+        '\u0007',
+        'm',
+        '?',
+        '\u001b[',
+        '\u001b]0;',
+      ),
     );
     fc.assert(
       fc.property(fc.array(piece, { maxLength: 20 }), (pieces) => {
@@ -71,7 +84,6 @@ describe('the lines of a step', () => {
         const report = createReporter('plain', { debug: false, write: (line) => void (text += line) });
         for (const data of pieces) report(output(data));
         report(finished);
-        // eslint-disable-next-line no-control-regex -- looking for them
         expect(text.replace(/\u001b\[[\d;]*m/g, '')).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/);
         for (const line of text.trimEnd().split('\n')) expect(line).toContain(PREFIX);
       }),
@@ -80,8 +92,27 @@ describe('the lines of a step', () => {
   });
 
   it('keep the streams apart and flush both at the end', () => {
-    const text = linesOf('plain', [output('out', 'stdout'), output('err', 'stderr'), output('put\n', 'stdout'), finished]);
+    const text = linesOf('plain', [
+      output('out', 'stdout'),
+      output('err', 'stderr'),
+      output('put\n', 'stdout'),
+      finished,
+    ]);
     expect(text).toBe(`${PREFIX} output\n${PREFIX} err\n${PREFIX} done in 1.23s, layer 2.5 MB\n`);
+  });
+
+  it('end their colours with the line', () => {
+    let text = '';
+    const report = createReporter('plain', { debug: false, write: (piece) => void (text += piece) });
+    report(output('\u001b[1;31mred\nplain\n'));
+    expect(text).toMatch(/\u001b\[1;31mred\u001b\[0m\n/);
+    expect(text.trimEnd().endsWith('plain')).toBe(true);
+  });
+
+  it('without an end are shown in pieces, so that they fill no memory', () => {
+    const lines = shown(...Array.from({ length: 40 }, () => 'x'.repeat(10_000)));
+    expect(lines.length).toBeGreaterThan(3);
+    expect(lines.join('')).toBe('x'.repeat(400_000));
   });
 
   it('of one step are not flushed by another whose number begins the same', () => {
@@ -117,12 +148,24 @@ describe('the events', () => {
     expect(linesOf('plain', events, true).trimEnd().split('\n')).toEqual([...lines, 'detail']);
   });
 
+  it.each<BuildEvent>([
+    { type: 'step-started', step, text: 'RUN \u001b[2J\u0007x' },
+    { type: 'step-cached', step, text: 'RUN \u001b]0;t\u0007x' },
+    { type: 'info', text: '\u009b2Jx' },
+    { type: 'warning', text: 'a\rx' },
+    { type: 'debug', text: '\u001b[1Ax' },
+  ])('carry no controls of what the user wrote: $type', (event) => {
+    expect(linesOf('plain', [event], true)).toMatch(/^[^\u0000-\u0009\u000b-\u001f\u007f-\u009f]*x\n$/);
+  });
+
   it('are warnings alone with quiet', () => {
     expect(linesOf('quiet', [...events, output('x\n'), finished])).toBe('warning: Kubefile:1:2: careful\n');
   });
 
   it('are JSON lines with json', () => {
-    const lines = linesOf('json', [...events, output('x\n')]).trimEnd().split('\n');
+    const lines = linesOf('json', [...events, output('x\n')])
+      .trimEnd()
+      .split('\n');
     const parsed = lines.map((line) => JSON.parse(line) as { type: string; time: string });
     expect(parsed.map(({ type }) => type)).toEqual([
       'step-started',

@@ -4,9 +4,15 @@ import { formatAge, formatTable, shortDigest } from '../../src/cli/table.ts';
 
 describe('a table', () => {
   it('aligns its columns and leaves no blanks at the end of a line', () => {
-    expect(formatTable(['A', 'NAME', 'Z'], [['long cell', 'x', ''], ['', 'yy', 'end']])).toBe(
-      'A           NAME   Z\nlong cell   x\n            yy     end\n',
-    );
+    expect(
+      formatTable(
+        ['A', 'NAME', 'Z'],
+        [
+          ['long cell', 'x', ''],
+          ['', 'yy', 'end'],
+        ],
+      ),
+    ).toBe('A           NAME   Z\nlong cell   x\n            yy     end\n');
   });
 
   it('has its header alone without rows', () => {
@@ -20,7 +26,8 @@ describe('a table', () => {
         const lines = formatTable(['ONE', 'TWO', 'THREE'], rows).split('\n');
         expect(lines).toHaveLength(rows.length + 2);
         const second = lines[0]!.indexOf('TWO');
-        for (const [index, [, two]] of rows.entries()) expect(lines[index + 1]!.slice(second).startsWith(two)).toBe(true);
+        for (const [index, [, two]] of rows.entries())
+          expect(lines[index + 1]!.slice(second).startsWith(two)).toBe(true);
       }),
     );
   });

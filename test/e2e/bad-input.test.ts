@@ -61,31 +61,126 @@ describeWith(['root', 'private-binfmt'], 'a build that is refused', () => {
     readonly args?: readonly string[];
   }
   const cases: readonly Case[] = [
-    { name: 'an unknown instruction', text: 'FROM busybox\nRUNN x\n', status: 1, says: [/Kubefile:2:1/, 'RUNN x', /RUN\b/] },
+    {
+      name: 'an unknown instruction',
+      text: 'FROM busybox\nRUNN x\n',
+      status: 1,
+      says: [/Kubefile:2:1/, 'RUNN x', /RUN\b/],
+    },
     { name: 'an instruction before FROM', text: 'RUN x\n', status: 1, says: [/Kubefile:1:1/] },
     { name: 'an empty file', text: '', status: 1, says: [/Kubefile/] },
-    { name: 'a heredoc without end', text: 'FROM busybox\nRUN <<EOF\nx\n', status: 1, says: [/Kubefile:2/, 'EOF'] },
-    { name: 'a base the store lacks', text: 'FROM nothing:1\n', status: 1, says: ['nothing:1', /hint: .*(pull|load|import)/] },
+    {
+      name: 'a heredoc without end',
+      text: 'FROM busybox\nRUN <<EOF\nx\n',
+      status: 1,
+      says: [/Kubefile:2/, 'EOF'],
+    },
+    {
+      name: 'a base the store lacks',
+      text: 'FROM nothing:1\n',
+      status: 1,
+      says: ['nothing:1', /hint: .*(pull|load|import)/],
+    },
     { name: 'a base that is no reference', text: 'FROM UPPER\n', status: 1, says: [/Kubefile:1:/, 'UPPER'] },
-    { name: 'a base of another platform', text: 'FROM --platform=linux/s390x busybox\n', status: 1, says: ['linux/s390x', /it exists for linux\/arm64/] },
-    { name: 'a command that fails', text: 'FROM busybox\nRUN echo before && false\n', status: 1, says: [/Kubefile:2:1/, 'exited with status 1', 'RUN echo before && false'] },
-    { name: 'a command with a status of its own', text: 'FROM busybox\nRUN exit 42\n', status: 1, says: ['exited with status 42'] },
-    { name: 'a command that is killed', text: 'FROM busybox\nRUN ["/bin/sh", "-c", "kill -9 $$"]\n', status: 1, says: ['SIGKILL'] },
-    { name: 'a program the image lacks', text: 'FROM busybox\nRUN ["/no/such"]\n', status: 1, says: ['/no/such', 'ENOENT', /hint: the image has no such program/] },
-    { name: 'a RUN without a shell', text: 'FROM scratch\nRUN true\n', status: 1, says: ['/bin/sh', /hint: .*shell form needs \/bin\/sh/] },
-    { name: 'a file the context lacks', text: 'FROM busybox\nCOPY nope /\n', status: 1, says: [/Kubefile:2:/, 'nope'] },
-    { name: 'a stage that is not there', text: 'FROM busybox\n', args: ['--target', 'nosuch'], status: 1, says: ['nosuch'] },
-    { name: 'a platform that is none', text: 'FROM busybox\n', args: ['--platform', 'linux/mips9000'], status: 1, says: ['mips9000'] },
-    { name: 'a tag that is none', text: 'FROM busybox\n', args: ['-t', 'UPPER CASE'], status: 1, says: ['UPPER CASE'] },
-    { name: 'an unknown option', text: 'FROM busybox\n', args: ['--no-such-option'], status: 2, says: ['--no-such-option'] },
-    { name: 'an option without its value', text: 'FROM busybox\n', args: ['--source-date-epoch', 'yesterday'], status: 2, says: ['source-date-epoch'] },
-    { name: 'an emulator that is not there', text: 'FROM busybox\nRUN true\n', args: ['--emulator', '/no/such/qemu', '--no-cache'], status: 3, says: ['/no/such/qemu'] },
-    { name: 'an emulator that is none', text: 'FROM busybox\nRUN true\n', args: ['--emulator', '/etc/hostname', '--no-cache'], status: 3, says: ['/etc/hostname'] },
+    {
+      name: 'a base of another platform',
+      text: 'FROM --platform=linux/s390x busybox\n',
+      status: 1,
+      says: ['linux/s390x', /it exists for linux\/arm64/],
+    },
+    {
+      name: 'a command that fails',
+      text: 'FROM busybox\nRUN echo before && false\n',
+      status: 1,
+      says: [/Kubefile:2:1/, 'exited with status 1', 'RUN echo before && false'],
+    },
+    {
+      name: 'a command with a status of its own',
+      text: 'FROM busybox\nRUN exit 42\n',
+      status: 1,
+      says: ['exited with status 42'],
+    },
+    {
+      name: 'a command that is killed',
+      text: 'FROM busybox\nRUN ["/bin/sh", "-c", "kill -9 $$"]\n',
+      status: 1,
+      says: ['SIGKILL'],
+    },
+    {
+      name: 'a program the image lacks',
+      text: 'FROM busybox\nRUN ["/no/such"]\n',
+      status: 1,
+      says: ['/no/such', 'ENOENT', /hint: the image has no such program/],
+    },
+    {
+      name: 'a RUN without a shell',
+      text: 'FROM scratch\nRUN true\n',
+      status: 1,
+      says: ['/bin/sh', /hint: .*shell form needs \/bin\/sh/],
+    },
+    {
+      name: 'a file the context lacks',
+      text: 'FROM busybox\nCOPY nope /\n',
+      status: 1,
+      says: [/Kubefile:2:/, 'nope'],
+    },
+    {
+      name: 'a stage that is not there',
+      text: 'FROM busybox\n',
+      args: ['--target', 'nosuch'],
+      status: 1,
+      says: ['nosuch'],
+    },
+    {
+      name: 'a platform that is none',
+      text: 'FROM busybox\n',
+      args: ['--platform', 'linux/mips9000'],
+      status: 1,
+      says: ['mips9000'],
+    },
+    {
+      name: 'a tag that is none',
+      text: 'FROM busybox\n',
+      args: ['-t', 'UPPER CASE'],
+      status: 1,
+      says: ['UPPER CASE'],
+    },
+    {
+      name: 'an unknown option',
+      text: 'FROM busybox\n',
+      args: ['--no-such-option'],
+      status: 2,
+      says: ['--no-such-option'],
+    },
+    {
+      name: 'an option without its value',
+      text: 'FROM busybox\n',
+      args: ['--source-date-epoch', 'yesterday'],
+      status: 2,
+      says: ['source-date-epoch'],
+    },
+    {
+      name: 'an emulator that is not there',
+      text: 'FROM busybox\nRUN true\n',
+      args: ['--emulator', '/no/such/qemu', '--no-cache'],
+      status: 3,
+      says: ['/no/such/qemu'],
+    },
+    {
+      name: 'an emulator that is none',
+      text: 'FROM busybox\nRUN true\n',
+      args: ['--emulator', '/etc/hostname', '--no-cache'],
+      status: 3,
+      says: ['/etc/hostname'],
+    },
   ];
   it.each(cases)('names $name and ends with $status', async ({ text, args, ...expected }) => {
     const before = captureCliState(cli);
     const iidfile = cli.scratch.path('iid');
-    const outcome = await tryBuild(cli, 'refused', { kubefile: text, args: ['--iidfile', iidfile, ...(args ?? [])] });
+    const outcome = await tryBuild(cli, 'refused', {
+      kubefile: text,
+      args: ['--iidfile', iidfile, ...(args ?? [])],
+    });
     expectRefusal(outcome, expected);
     expect(diffHostState(before, captureCliState(cli))).toEqual([]);
     await expect(runTool('cat', [iidfile])).rejects.toThrow('No such file');
@@ -96,7 +191,10 @@ describeWith(['root', 'private-binfmt'], 'a build that is refused', () => {
 
 describeWith(['root'], 'a build of what is not there', () => {
   it('names a context that is missing', async () => {
-    expectRefusal(await cli.call(['build', '/no/such/context']), { status: 1, says: ['/no/such/context', /^hint:/m] });
+    expectRefusal(await cli.call(['build', '/no/such/context']), {
+      status: 1,
+      says: ['/no/such/context', /^hint:/m],
+    });
   });
 
   it('takes an unknown word as a context, and says so', async () => {
@@ -129,14 +227,26 @@ describeWith(['root'], 'a build of what is not there', () => {
   it.each([
     { name: 'an archive that is not there', args: ['load', '-i', '/no/such.tar'] },
     { name: 'an archive that is none', args: ['load', '-i', '/etc/passwd'] },
-    { name: 'a rootfs that is not there', args: ['import', '/no/such.tar', 'x', '--platform', 'linux/arm64'] },
-    { name: 'a rootfs that is no archive', args: ['import', '/etc/passwd', 'x', '--platform', 'linux/arm64'] },
+    {
+      name: 'a rootfs that is not there',
+      args: ['import', '/no/such.tar', 'x', '--platform', 'linux/arm64'],
+    },
+    {
+      name: 'a rootfs that is no archive',
+      args: ['import', '/etc/passwd', 'x', '--platform', 'linux/arm64'],
+    },
     { name: 'a directory as a rootfs', args: ['import', '/etc', 'x', '--platform', 'linux/arm64'] },
     { name: 'an image that is not there', args: ['inspect', 'nosuch'] },
     { name: 'an image to remove that is not there', args: ['rmi', 'nosuch'] },
     { name: 'an image to save that is not there', args: ['save', '-o', '/dev/null', 'nosuch'] },
-    { name: 'a folder to save to that is not there', args: ['save', '-o', '/no/such/folder/x.tar', 'busybox'] },
-    { name: 'a platform to save that is not there', args: ['save', '-o', '/dev/null', '--platform', 'linux/s390x', 'busybox'] },
+    {
+      name: 'a folder to save to that is not there',
+      args: ['save', '-o', '/no/such/folder/x.tar', 'busybox'],
+    },
+    {
+      name: 'a platform to save that is not there',
+      args: ['save', '-o', '/dev/null', '--platform', 'linux/s390x', 'busybox'],
+    },
     { name: 'a reference that is none', args: ['tag', 'busybox', 'A B'] },
   ])('names $name', async ({ args }) => {
     expectRefusal(await cli.call(args), { status: 1, says: [/^error\[/m] });
@@ -148,13 +258,24 @@ describeWith(['root', 'private-binfmt'], 'a host that cannot do it', () => {
   it('has no emulator: exit 3 and how to get one', async () => {
     const root = cli.scratch.path('other-store');
     const env = { ARCH_BUILD_EMULATORS: undefined, PATH: '/nonexistent' };
-    await cli.run(['--root', root, 'import', await busyboxRootfs(), 'busybox', '--platform', 'linux/arm64'], { env });
+    await cli.run(['--root', root, 'import', await busyboxRootfs(), 'busybox', '--platform', 'linux/arm64'], {
+      env,
+    });
     await writeFiles(cli.scratch.path('needs-emulator'), { Kubefile: 'FROM busybox\nRUN true\n' });
     const args = ['--root', root, 'build', '--pull', 'never', '-t', 'x', cli.scratch.path('needs-emulator')];
     const hint = 'arch-build emulators fetch aarch64';
-    expectRefusal(await cli.call([...args, '--platform', 'linux/arm64'], { env }), { status: 3, says: ['aarch64', hint] });
-    expectRefusal(await cli.call([...args, '--emulate', 'aarch64'], { env }), { status: 3, says: ['aarch64', hint] });
-    expectRefusal(await cli.call(['--root', root, 'run', 'busybox', 'true'], { env }), { status: 3, says: ['aarch64', hint] });
+    expectRefusal(await cli.call([...args, '--platform', 'linux/arm64'], { env }), {
+      status: 3,
+      says: ['aarch64', hint],
+    });
+    expectRefusal(await cli.call([...args, '--emulate', 'aarch64'], { env }), {
+      status: 3,
+      says: ['aarch64', hint],
+    });
+    expectRefusal(await cli.call(['--root', root, 'run', 'busybox', 'true'], { env }), {
+      status: 3,
+      says: ['aarch64', hint],
+    });
   });
 
   it('says an ordinary user what is needed', async () => {
@@ -168,7 +289,10 @@ describeWith(['root', 'private-binfmt'], 'a host that cannot do it', () => {
     const build = ['--root', root, 'build', '--emulate', 'aarch64', '-t', 'x', cli.scratch.path('plain')];
     const outcome = await asNobody(build);
     expectRefusal(outcome, { status: 3, says: [/^error\[/m, /root/] });
-    expectRefusal(await asNobody(['images']), { status: 1, says: [/^hint: run as root, or name a directory of yours with --root/m] });
+    expectRefusal(await asNobody(['images']), {
+      status: 1,
+      says: [/^hint: run as root, or name a directory of yours with --root/m],
+    });
   });
 
   it('has a store that cannot be written', async () => {
@@ -182,7 +306,10 @@ describeWith(['root', 'private-binfmt'], 'a host that cannot do it', () => {
     await withFileSystem('size=16m', async (call) => {
       await call(['import', await busyboxRootfs(), 'busybox', '--platform', 'linux/arm64']);
       const folder = cli.scratch.path('full');
-      await writeFiles(folder, { Kubefile: 'FROM busybox\nRUN dd if=/dev/zero of=/big bs=1M count=100 2>/dev/null; true\nCOPY large /\n' });
+      await writeFiles(folder, {
+        Kubefile:
+          'FROM busybox\nRUN dd if=/dev/zero of=/big bs=1M count=100 2>/dev/null; true\nCOPY large /\n',
+      });
       await writeFile(`${folder}/large`, Buffer.alloc(30_000_000, 1));
       expectRefusal(await call(['build', '--emulate', 'aarch64', '--pull', 'never', '-t', 'x', folder]), {
         status: 1,

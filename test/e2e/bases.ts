@@ -34,11 +34,17 @@ export async function openBusyboxCli(): Promise<Cli> {
   return cli;
 }
 
+/** The newest pinned version, where `fetchEmulators` puts it. */
+export const NEWER_EMULATORS = join(CACHE, 'test-store/emulators/10.0.13');
+
 /** Makes sure that emulators of these machines are among those the tests find. */
 export async function fetchEmulators(archs: readonly string[]): Promise<void> {
   const root = join(CACHE, 'test-store');
-  const { status, stderr } = await callProgram(['--root', root, 'emulators', 'fetch', ...archs]);
-  if (status !== 0) throw new Error(`emulators fetch: ${stderr}`);
+  for (const version of ['7.2.22', '10.0.13']) {
+    const args = ['--root', root, 'emulators', 'fetch', '--emulator-version', version, ...archs];
+    const { status, stderr } = await callProgram(args);
+    if (status !== 0) throw new Error(`emulators fetch: ${stderr}`);
+  }
 }
 
 async function cached(name: string, make: (path: string) => Promise<unknown>): Promise<string> {

@@ -46,7 +46,10 @@ async function expectHostAsBefore(before: HostState, withinMs = 0): Promise<void
 async function expectSoundStore(): Promise<void> {
   const images = JSON.parse(await cli.run(['images', '--json'])) as { name: string }[];
   expect(images.map(({ name }) => name)).not.toContain('docker.io/library/cut:latest');
-  const { digest } = await build(cli, 'after', { kubefile: 'FROM busybox\nRUN echo ok > /ok\n', args: ['--no-cache'] });
+  const { digest } = await build(cli, 'after', {
+    kubefile: 'FROM busybox\nRUN echo ok > /ok\n',
+    args: ['--no-cache'],
+  });
   await cli.run(['verify', digest]);
   await cli.run(['prune']);
 }
@@ -59,7 +62,10 @@ const ISOLATIONS = ['private', 'host'] as const;
 describeWith(['root', 'private-binfmt'], 'the host after a build', () => {
   it.each(ISOLATIONS)('that succeeded, --isolation %s', async (isolation) => {
     const before = captureCliState(cli);
-    await build(cli, 'done', { kubefile: 'FROM busybox\nRUN uname -m\n', args: ['--no-cache', '--isolation', isolation] });
+    await build(cli, 'done', {
+      kubefile: 'FROM busybox\nRUN uname -m\n',
+      args: ['--no-cache', '--isolation', isolation],
+    });
     await expectHostAsBefore(before);
   });
 
@@ -100,7 +106,10 @@ describeWith(['root', 'private-binfmt'], 'the host after a build', () => {
     async ({ isolation, moment, when }) => {
       const before = captureCliState(cli);
       const interrupt = { signal: 'SIGKILL', when } as const;
-      const outcome = await buildSlowly(`${isolation} ${moment} killed`, { interrupt }, ['--isolation', isolation]);
+      const outcome = await buildSlowly(`${isolation} ${moment} killed`, { interrupt }, [
+        '--isolation',
+        isolation,
+      ]);
       expect(outcome.signal).toBe('SIGKILL');
       await expectHostAsBefore(before, 5000);
     },
@@ -110,9 +119,15 @@ describeWith(['root', 'private-binfmt'], 'the host after a build', () => {
     const before = captureCliState(cli);
     const folder = 'many';
     await mkdir(cli.scratch.path(folder));
-    await runTool('sh', ['-ec', 'i=0; while [ $i -lt 20000 ]; do : > $i; i=$((i+1)); done'], { cwd: cli.scratch.path(folder) });
+    await runTool('sh', ['-ec', 'i=0; while [ $i -lt 20000 ]; do : > $i; i=$((i+1)); done'], {
+      cwd: cli.scratch.path(folder),
+    });
     const interrupt = { signal: 'SIGINT', when: /1\/1\] COPY/ } as const;
-    const { status } = await tryBuild(cli, 'cut', { kubefile: 'FROM busybox\nCOPY . /many\n', folder, interrupt });
+    const { status } = await tryBuild(cli, 'cut', {
+      kubefile: 'FROM busybox\nCOPY . /many\n',
+      folder,
+      interrupt,
+    });
     expect(status).toBe(130);
     await expectHostAsBefore(before);
   });
@@ -135,7 +150,10 @@ describeWith(['root', 'private-binfmt'], 'the host during a build', () => {
   it('has no entry of ours with --isolation private, and no mount', async () => {
     const before = captureCliState(cli);
     const now = await during('private', () => captureCliState(cli));
-    expect({ binfmt: now.binfmt, mounts: now.mounts }).toEqual({ binfmt: before.binfmt, mounts: before.mounts });
+    expect({ binfmt: now.binfmt, mounts: now.mounts }).toEqual({
+      binfmt: before.binfmt,
+      mounts: before.mounts,
+    });
     expect(now.processes.filter((line) => line.includes('sleep 3'))).not.toEqual([]);
     await expectHostAsBefore(before);
   });

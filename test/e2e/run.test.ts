@@ -72,17 +72,45 @@ describeWith(['root', 'private-binfmt'], 'the options of run', () => {
   it.each([
     { name: 'the entrypoint and command of the image', args: ['app'], stdout: 'from the image' },
     { name: 'a command behind the entrypoint', args: ['app', 'me'], stdout: 'from me' },
-    { name: 'another entrypoint, without the image’s command', args: ['--entrypoint', '/bin/pwd', 'app'], stdout: '/work' },
+    {
+      name: 'another entrypoint, without the image’s command',
+      args: ['--entrypoint', '/bin/pwd', 'app'],
+      stdout: '/work',
+    },
     { name: 'no entrypoint', args: ['--entrypoint', '', 'app', 'uname', '-m'], stdout: 'aarch64' },
     { name: 'the working directory of the image', args: ['--entrypoint', 'pwd', 'app'], stdout: '/work' },
     { name: 'another working directory', args: ['-w', '/etc', 'busybox', 'pwd'], stdout: '/etc' },
-    { name: 'the user of the image', args: ['--entrypoint', 'id', 'app'], stdout: 'uid=1000(user) gid=1000 groups=50(staff),1000' },
+    {
+      name: 'the user of the image',
+      args: ['--entrypoint', 'id', 'app'],
+      stdout: 'uid=1000(user) gid=1000 groups=50(staff),1000',
+    },
     { name: 'another user', args: ['-u', 'nobody', 'busybox', 'id', '-un'], stdout: 'nobody' },
-    { name: 'a user and group by number', args: ['-u', '1234:77', 'busybox', 'id'], stdout: 'uid=1234 gid=77' },
-    { name: 'the environment of the image', args: ['--entrypoint', 'sh', 'app', '-c', 'echo $GREETING, $NAME'], stdout: 'hello, the world' },
-    { name: 'a variable over the image’s', args: ['-e', 'NAME=you = me', '--entrypoint', 'sh', 'app', '-c', 'echo $NAME'], stdout: 'you = me' },
-    { name: 'options of the program, not of run', args: ['busybox', 'echo', '-e', 'a', '--platform'], stdout: 'a --platform' },
-    { name: 'the home of the user', args: ['--entrypoint', 'sh', 'app', '-c', 'echo $HOME'], stdout: '/home/user' },
+    {
+      name: 'a user and group by number',
+      args: ['-u', '1234:77', 'busybox', 'id'],
+      stdout: 'uid=1234 gid=77',
+    },
+    {
+      name: 'the environment of the image',
+      args: ['--entrypoint', 'sh', 'app', '-c', 'echo $GREETING, $NAME'],
+      stdout: 'hello, the world',
+    },
+    {
+      name: 'a variable over the image’s',
+      args: ['-e', 'NAME=you = me', '--entrypoint', 'sh', 'app', '-c', 'echo $NAME'],
+      stdout: 'you = me',
+    },
+    {
+      name: 'options of the program, not of run',
+      args: ['busybox', 'echo', '-e', 'a', '--platform'],
+      stdout: 'a --platform',
+    },
+    {
+      name: 'the home of the user',
+      args: ['--entrypoint', 'sh', 'app', '-c', 'echo $HOME'],
+      stdout: '/home/user',
+    },
   ])('give it $name', async ({ args, stdout }) => {
     expect(await cli.run(['run', ...args])).toBe(stdout);
   });
@@ -104,7 +132,9 @@ describeWith(['root', 'private-binfmt'], 'the options of run', () => {
     await writeFile(`${shared}/in`, 'from the host');
     await cli.run(sh('cp /mnt/a/in /mnt/a/out', ['-v', `${shared}:/mnt/a`]));
     expect(await readFile(`${shared}/out`, 'utf8')).toBe('from the host');
-    expect(await cli.run(['run', '-v', `${shared}/in:/etc/one-file:ro`, 'busybox', 'cat', '/etc/one-file'])).toBe('from the host');
+    expect(
+      await cli.run(['run', '-v', `${shared}/in:/etc/one-file:ro`, 'busybox', 'cat', '/etc/one-file']),
+    ).toBe('from the host');
     const refused = await cli.call(sh('echo x > /mnt/a/never', ['-v', `${shared}:/mnt/a:ro`]));
     expect(refused.status).toBe(1);
     expect(refused.stderr).toContain('Read-only file system');
@@ -138,7 +168,9 @@ describeWith(['root', 'private-binfmt'], 'the streams of run', () => {
   });
 
   it('lose nothing of a large output', async () => {
-    const { stdout } = await cli.call(sh('i=0; while [ $i -lt 20000 ]; do echo "line $i"; i=$((i+1)); done; exit 3'));
+    const { stdout } = await cli.call(
+      sh('i=0; while [ $i -lt 20000 ]; do echo "line $i"; i=$((i+1)); done; exit 3'),
+    );
     const lines = Array.from({ length: 20_000 }, (_, index) => `line ${String(index)}\n`);
     expect(stdout.length).toBe(lines.join('').length);
     expect(stdout === lines.join('')).toBe(true);
@@ -146,14 +178,20 @@ describeWith(['root', 'private-binfmt'], 'the streams of run', () => {
 
   it('can be opened by name, also by a user that is not root', async () => {
     // through real pipes: what this process would give are sockets, which no name opens
-    const args = [process.execPath, PROGRAM, ...sh('echo out > /dev/stdout; echo err > /dev/stderr', ['-u', 'nobody'])];
+    const args = [
+      process.execPath,
+      PROGRAM,
+      ...sh('echo out > /dev/stdout; echo err > /dev/stderr', ['-u', 'nobody']),
+    ];
     const env = { ARCH_BUILD_ROOT: cli.root };
     expect(await runTool('sh', ['-c', '"$@" 2>&1 | cat', 'sh', ...args], { env })).toBe('out\nerr\n');
   });
 
   it('end the program when interrupted, with the host as it was', async () => {
     const before = captureCliState(cli);
-    const outcome = await cli.call(sh('echo ready; sleep 100'), { interrupt: { signal: 'SIGINT', when: 'ready' } });
+    const outcome = await cli.call(sh('echo ready; sleep 100'), {
+      interrupt: { signal: 'SIGINT', when: 'ready' },
+    });
     expect(outcome.status).toBe(130);
     expect(diffHostState(before, captureCliState(cli))).toEqual([]);
   });
@@ -170,13 +208,19 @@ describeWith(['root', 'private-binfmt'], 'run -it', () => {
   });
 
   it('lets a user that is not root open the terminal', async () => {
-    await using terminal = openTerminal(cli, sh('echo one > /dev/tty; echo two > /dev/stderr; echo three > "$(tty)"', ['-it', '-u', 'nobody']));
+    await using terminal = openTerminal(
+      cli,
+      sh('echo one > /dev/tty; echo two > /dev/stderr; echo three > "$(tty)"', ['-it', '-u', 'nobody']),
+    );
     expect(await terminal.exited).toBe(0);
     expect(terminal.text()).toBe('one\r\ntwo\r\nthree\r\n');
   });
 
   it('hands Ctrl-C to the program, not to us', async () => {
-    await using terminal = openTerminal(cli, sh('trap "echo trapped" INT; echo ready; read x; sleep 1; exit 9', ['-it']));
+    await using terminal = openTerminal(
+      cli,
+      sh('trap "echo trapped" INT; echo ready; read x; sleep 1; exit 9', ['-it']),
+    );
     await terminal.until('ready');
     await terminal.type('\u0003', 'trapped');
     await terminal.type('\n', '\n');
@@ -191,7 +235,10 @@ describeWith(['root', 'private-binfmt'], 'run -it', () => {
   });
 
   it('loses nothing of 200 kB that the program writes last', async () => {
-    await using terminal = openTerminal(cli, sh('i=0; while [ $i -lt 20000 ]; do echo "line $i"; i=$((i+1)); done', ['-it']));
+    await using terminal = openTerminal(
+      cli,
+      sh('i=0; while [ $i -lt 20000 ]; do echo "line $i"; i=$((i+1)); done', ['-it']),
+    );
     expect(await terminal.exited).toBe(0);
     const lines = Array.from({ length: 20_000 }, (_, index) => `line ${String(index)}\r\n`);
     expect(terminal.text().length).toBe(lines.join('').length);

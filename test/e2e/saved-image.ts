@@ -24,7 +24,12 @@ export interface ImageDocument {
   readonly author?: string;
   readonly config: Readonly<Record<string, unknown>>;
   readonly rootfs: { readonly diff_ids: readonly string[] };
-  readonly history: readonly { created_by: string; created: string; empty_layer?: boolean; comment?: string }[];
+  readonly history: readonly {
+    created_by: string;
+    created: string;
+    empty_layer?: boolean;
+    comment?: string;
+  }[];
 }
 
 /**
@@ -57,14 +62,17 @@ async function readImage(
   architecture: string | undefined,
 ): Promise<SavedImage> {
   const chosen =
-    choices.find(({ platform }) => platform !== undefined && platform.architecture === architecture) ?? choices[0]!;
+    choices.find(({ platform }) => platform !== undefined && platform.architecture === architecture) ??
+    choices[0]!;
   const document = JSON.parse((await readBlob(directory, chosen.digest)).toString('utf8')) as {
     manifests?: Described[];
     config: Described;
     layers: Described[];
   };
   if (document.manifests !== undefined) return readImage(directory, document.manifests, architecture);
-  const config = JSON.parse((await readBlob(directory, document.config.digest)).toString('utf8')) as ImageDocument;
+  const config = JSON.parse(
+    (await readBlob(directory, document.config.digest)).toString('utf8'),
+  ) as ImageDocument;
   const layers: LayerEntries[] = [];
   for (const layer of document.layers) layers.push(await listLayer(await readBlob(directory, layer.digest)));
   return { config, layers, directory };

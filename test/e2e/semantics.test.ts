@@ -59,7 +59,8 @@ async function check({ text, files = {}, prepare, args = [], ...expected }: Case
   expect(outcome.status, outcome.stderr).toBe(0);
   const image = await readSaved(cli, tag);
   const { config, layers } = image;
-  if (expected.layers !== undefined) expect(layers.slice(fromScratch ? 0 : BASE_LAYERS)).toEqual(expected.layers);
+  if (expected.layers !== undefined)
+    expect(layers.slice(fromScratch ? 0 : BASE_LAYERS)).toEqual(expected.layers);
   if (expected.config !== undefined) expect(config.config).toMatchObject(expected.config);
   const filled = config.history.filter((entry) => entry.empty_layer !== true);
   expect([filled.length, config.rootfs.diff_ids.length]).toEqual([layers.length, layers.length]);
@@ -142,55 +143,225 @@ describeWith(['root', 'private-binfmt'], 'ARG and ENV', () => {
 describeWith(['root', 'private-binfmt'], 'COPY', () => {
   const cases: Case[] = [
     { name: 'a file to a name', text: 'COPY f /x\n', layers: [{ x: file('F') }] },
-    { name: 'a file into a folder', text: 'COPY f /x/y/\n', layers: [{ 'x/': DIR, 'x/y/': DIR, 'x/y/f': file('F') }] },
-    { name: 'a directory: its contents, whatever its own mode', text: 'COPY dir /x\n', prepare: 'chmod 2770 dir', layers: [below('x/', DIR_TREE)] },
+    {
+      name: 'a file into a folder',
+      text: 'COPY f /x/y/\n',
+      layers: [{ 'x/': DIR, 'x/y/': DIR, 'x/y/f': file('F') }],
+    },
+    {
+      name: 'a directory: its contents, whatever its own mode',
+      text: 'COPY dir /x\n',
+      prepare: 'chmod 2770 dir',
+      layers: [below('x/', DIR_TREE)],
+    },
     { name: 'a directory with a slash, the same', text: 'COPY dir/ /x/\n', layers: [below('x/', DIR_TREE)] },
     { name: 'several files to what is no folder', text: 'COPY f g /x\n', error: /directory|slash|\/$/ },
-    { name: 'a file onto an existing directory: into it', text: 'COPY f /t\n', layers: [{ ...T, 't/f': file('F') }] },
+    {
+      name: 'a file onto an existing directory: into it',
+      text: 'COPY f /t\n',
+      layers: [{ ...T, 't/f': file('F') }],
+    },
     { name: 'a directory onto an existing file', text: 'COPY dir /t/f\n', error: /\/t\/f/ },
-    { name: 'a wildcard does not cross folders', text: 'COPY dir/*.txt /x/\n', layers: [{ 'x/': DIR, 'x/a.txt': file('A') }] },
+    {
+      name: 'a wildcard does not cross folders',
+      text: 'COPY dir/*.txt /x/\n',
+      layers: [{ 'x/': DIR, 'x/a.txt': file('A') }],
+    },
     { name: 'a wildcard that matches nothing', text: 'COPY no*match /x/\n', layers: [] },
     { name: 'a name that is not there', text: 'COPY nope /x\n', error: /nope/ },
-    { name: 'an excluded name', text: 'COPY f /x\n', files: { '.dockerignore': 'f\n' }, error: /\.dockerignore/ },
-    { name: 'a context without what is excluded', text: 'COPY . /x/\n', files: { '.dockerignore': 'dir\n!dir/deep\ng\nKubefile\n.dockerignore\n' }, layers: [{ 'x/': DIR, 'x/dir/': DIR, 'x/dir/deep/': DIR, 'x/dir/deep/c.txt': file('C'), 'x/f': file('F') }] },
-    { name: 'a source above the context: within it', text: 'COPY ../../f /x\nCOPY /g /y\n', layers: [{ x: file('F') }, { y: file('G') }] },
-    { name: 'a named symlink is followed, others are kept', text: 'COPY link /x\nCOPY links /y/\n', prepare: 'ln -s f link; mkdir links; ln -s /etc/passwd links/abs; ln -s nowhere links/dangling', layers: [{ x: file('F') }, { 'y/': DIR, 'y/abs': 'symlink 0777 0:0 -> /etc/passwd', 'y/dangling': 'symlink 0777 0:0 -> nowhere' }] },
-    { name: 'a symlink out of the context: within it', text: 'COPY out /x\n', prepare: 'ln -s ../../../../../../f out', layers: [{ x: file('F') }] },
-    { name: 'a symlink to a host file that the context lacks', text: 'COPY out /x\n', prepare: 'ln -s /etc/hostname out', error: /out/ },
-    { name: 'a destination through symlinks stays in the rootfs', text: 'COPY f /lnk/x\nCOPY f /esc/x\nCOPY f /dang\n', layers: [{ 'real/': DIR, 'real/x': file('F') }, { 'tmp/': 'dir 1777 0:0', 'tmp/x': file('F') }, { 'real/': DIR, 'real/dangling': file('F') }] },
-    { name: 'hard links within one directory', text: 'COPY h /x/\n', prepare: 'mkdir h; echo 1 > h/one; ln h/one h/two', layers: [{ 'x/': DIR, 'x/one': file('1'), 'x/two': 'link 0644 0:0 -> x/one' }] },
-    { name: 'a fifo', text: 'COPY special /x/\n', prepare: 'mkdir special; mkfifo special/fifo', layers: [{ 'x/': DIR, 'x/fifo': 'fifo 0644 0:0' }] },
-    { name: 'owners: root from the context', text: 'COPY f /x\n', prepare: 'chown 12:34 f', layers: [{ x: file('F') }] },
-    { name: '--chown by name, also for the folders made', text: 'COPY --chown=user f /x/y/\n', layers: [{ 'x/': 'dir 0755 1000:1000', 'x/y/': 'dir 0755 1000:1000', 'x/y/f': 'file 0644 1000:1000 F' }] },
-    { name: '--chown with a group, by numbers on scratch', text: 'FROM scratch\nCOPY --chown=7:8 f /x\nCOPY --chown=9 f /y\n', layers: [{ x: 'file 0644 7:8 F' }, { y: 'file 0644 9:9 F' }] },
-    { name: '--chown does not touch a folder that is there', text: 'COPY --chown=1:1 f /t/\n', layers: [{ ...T, 't/f': 'file 0644 1:1 F' }] },
+    {
+      name: 'an excluded name',
+      text: 'COPY f /x\n',
+      files: { '.dockerignore': 'f\n' },
+      error: /\.dockerignore/,
+    },
+    {
+      name: 'a context without what is excluded',
+      text: 'COPY . /x/\n',
+      files: { '.dockerignore': 'dir\n!dir/deep\ng\nKubefile\n.dockerignore\n' },
+      layers: [
+        { 'x/': DIR, 'x/dir/': DIR, 'x/dir/deep/': DIR, 'x/dir/deep/c.txt': file('C'), 'x/f': file('F') },
+      ],
+    },
+    {
+      name: 'a source above the context: within it',
+      text: 'COPY ../../f /x\nCOPY /g /y\n',
+      layers: [{ x: file('F') }, { y: file('G') }],
+    },
+    {
+      name: 'a named symlink is followed, others are kept',
+      text: 'COPY link /x\nCOPY links /y/\n',
+      prepare: 'ln -s f link; mkdir links; ln -s /etc/passwd links/abs; ln -s nowhere links/dangling',
+      layers: [
+        { x: file('F') },
+        {
+          'y/': DIR,
+          'y/abs': 'symlink 0777 0:0 -> /etc/passwd',
+          'y/dangling': 'symlink 0777 0:0 -> nowhere',
+        },
+      ],
+    },
+    {
+      name: 'a symlink out of the context: within it',
+      text: 'COPY out /x\n',
+      prepare: 'ln -s ../../../../../../f out',
+      layers: [{ x: file('F') }],
+    },
+    {
+      name: 'a symlink to a host file that the context lacks',
+      text: 'COPY out /x\n',
+      prepare: 'ln -s /etc/hostname out',
+      error: /out/,
+    },
+    {
+      name: 'a destination through symlinks stays in the rootfs',
+      text: 'COPY f /lnk/x\nCOPY f /esc/x\nCOPY f /dang\n',
+      layers: [
+        { 'real/': DIR, 'real/x': file('F') },
+        { 'tmp/': 'dir 1777 0:0', 'tmp/x': file('F') },
+        { 'real/': DIR, 'real/dangling': file('F') },
+      ],
+    },
+    {
+      name: 'hard links within one directory',
+      text: 'COPY h /x/\n',
+      prepare: 'mkdir h; echo 1 > h/one; ln h/one h/two',
+      layers: [{ 'x/': DIR, 'x/one': file('1'), 'x/two': 'link 0644 0:0 -> x/one' }],
+    },
+    {
+      name: 'a fifo',
+      text: 'COPY special /x/\n',
+      prepare: 'mkdir special; mkfifo special/fifo',
+      layers: [{ 'x/': DIR, 'x/fifo': 'fifo 0644 0:0' }],
+    },
+    {
+      name: 'owners: root from the context',
+      text: 'COPY f /x\n',
+      prepare: 'chown 12:34 f',
+      layers: [{ x: file('F') }],
+    },
+    {
+      name: '--chown by name, also for the folders made',
+      text: 'COPY --chown=user f /x/y/\n',
+      layers: [
+        { 'x/': 'dir 0755 1000:1000', 'x/y/': 'dir 0755 1000:1000', 'x/y/f': 'file 0644 1000:1000 F' },
+      ],
+    },
+    {
+      name: '--chown with a group, by numbers on scratch',
+      text: 'FROM scratch\nCOPY --chown=7:8 f /x\nCOPY --chown=9 f /y\n',
+      layers: [{ x: 'file 0644 7:8 F' }, { y: 'file 0644 9:9 F' }],
+    },
+    {
+      name: '--chown does not touch a folder that is there',
+      text: 'COPY --chown=1:1 f /t/\n',
+      layers: [{ ...T, 't/f': 'file 0644 1:1 F' }],
+    },
     { name: '--chown of a name nobody has', text: 'COPY --chown=nosuch f /x\n', error: /nosuch/ },
-    { name: '--chmod of files and folders, not of the destination', text: 'COPY --chmod=4711 dir /x\n', layers: [{ 'x/': DIR, 'x/a.txt': 'file 4711 0:0 A', 'x/b.md': 'file 4711 0:0 B', 'x/deep/': 'dir 4711 0:0', 'x/deep/c.txt': 'file 4711 0:0 C' }] },
+    {
+      name: '--chmod of files and folders, not of the destination',
+      text: 'COPY --chmod=4711 dir /x\n',
+      layers: [
+        {
+          'x/': DIR,
+          'x/a.txt': 'file 4711 0:0 A',
+          'x/b.md': 'file 4711 0:0 B',
+          'x/deep/': 'dir 4711 0:0',
+          'x/deep/c.txt': 'file 4711 0:0 C',
+        },
+      ],
+    },
     { name: '--chmod that is no mode', text: 'COPY --chmod=9 f /x\n', error: /octal/ },
-    { name: 'special mode bits of the context', text: 'COPY dir /x\n', prepare: 'chmod 4755 dir/a.txt; chmod 1777 dir/deep; rm dir/b.md', layers: [{ 'x/': DIR, 'x/a.txt': 'file 4755 0:0 A', 'x/deep/': 'dir 1777 0:0', 'x/deep/c.txt': file('C') }] },
-    { name: 'names with blanks, in JSON', text: 'COPY ["a b", "/c d"]\n', files: { 'a b': 'AB' }, layers: [{ 'c d': file('AB') }] },
-    { name: 'from a stage: owners kept, its own symlinks followed inside', text: 'FROM base AS one\nRUN mkdir /o && echo s > /o/f && chown 5:6 /o/f && ln -s /o/f /abs\nFROM scratch\nCOPY --from=one /abs /x\nCOPY --from=0 /o /y\n', layers: [{ x: 'file 0644 5:6 s' }, { 'y/': DIR, 'y/f': 'file 0644 5:6 s' }] },
-    { name: 'from an image of the store', text: 'FROM scratch\nCOPY --from=base /d/one /x\n', layers: [{ x: file('one') }] },
-    { name: 'from a stage that comes later', text: 'FROM scratch AS a\nCOPY --from=b / /\nFROM base AS b\nFROM a\n', error: /before/ },
-    { name: 'inline files, with and without expansion', text: 'ENV V=v\nCOPY <<EOF <<"RAW" /x/\n$V \\$V\nEOF\n$V\nRAW\n', layers: [{ 'x/': DIR, 'x/EOF': file('v $V'), 'x/RAW': file('$V') }] },
-    { name: 'relative to the working directory', text: 'WORKDIR /w\nCOPY f g ./\n', layers: [{ 'w/': DIR }, { 'w/': DIR, 'w/f': file('F'), 'w/g': file('G') }] },
+    {
+      name: 'special mode bits of the context',
+      text: 'COPY dir /x\n',
+      prepare: 'chmod 4755 dir/a.txt; chmod 1777 dir/deep; rm dir/b.md',
+      layers: [
+        { 'x/': DIR, 'x/a.txt': 'file 4755 0:0 A', 'x/deep/': 'dir 1777 0:0', 'x/deep/c.txt': file('C') },
+      ],
+    },
+    {
+      name: 'names with blanks, in JSON',
+      text: 'COPY ["a b", "/c d"]\n',
+      files: { 'a b': 'AB' },
+      layers: [{ 'c d': file('AB') }],
+    },
+    {
+      name: 'from a stage: owners kept, its own symlinks followed inside',
+      text: 'FROM base AS one\nRUN mkdir /o && echo s > /o/f && chown 5:6 /o/f && ln -s /o/f /abs\nFROM scratch\nCOPY --from=one /abs /x\nCOPY --from=0 /o /y\n',
+      layers: [{ x: 'file 0644 5:6 s' }, { 'y/': DIR, 'y/f': 'file 0644 5:6 s' }],
+    },
+    {
+      name: 'from an image of the store',
+      text: 'FROM scratch\nCOPY --from=base /d/one /x\n',
+      layers: [{ x: file('one') }],
+    },
+    {
+      name: 'from a stage that comes later',
+      text: 'FROM scratch AS a\nCOPY --from=b / /\nFROM base AS b\nFROM a\n',
+      error: /before/,
+    },
+    {
+      name: 'inline files, with and without expansion',
+      text: 'ENV V=v\nCOPY <<EOF <<"RAW" /x/\n$V \\$V\nEOF\n$V\nRAW\n',
+      layers: [{ 'x/': DIR, 'x/EOF': file('v $V'), 'x/RAW': file('$V') }],
+    },
+    {
+      name: 'relative to the working directory',
+      text: 'WORKDIR /w\nCOPY f g ./\n',
+      layers: [{ 'w/': DIR }, { 'w/': DIR, 'w/f': file('F'), 'w/g': file('G') }],
+    },
   ];
   it.each(cases)('$name', ({ files, ...rest }) => check({ ...rest, files: { ...FILES, ...files } }));
 });
 
 describeWith(['root', 'private-binfmt'], 'ADD', () => {
-  const tarball = 'mkdir in; echo T > in/t; chown -R 3:4 in; tar -C in -cf a.tar t; gzip -nk a.tar; xz -k a.tar; zstd -q a.tar; rm -r in';
+  const tarball =
+    'mkdir in; echo T > in/t; chown -R 3:4 in; tar -C in -cf a.tar t; gzip -nk a.tar; xz -k a.tar; zstd -q a.tar; rm -r in';
   const unpacked = { 'o/': DIR, 'o/t': 'file 0644 3:4 T' };
   const cases: Case[] = [
     { name: 'unpacks a tar', text: 'ADD a.tar /o/\n', prepare: tarball, layers: [unpacked] },
     { name: 'unpacks gzip', text: 'ADD a.tar.gz /o/\n', prepare: tarball, layers: [unpacked] },
     { name: 'unpacks xz', text: 'ADD a.tar.xz /o/\n', prepare: tarball, layers: [unpacked] },
     { name: 'unpacks zstd', text: 'ADD a.tar.zst /o/\n', prepare: tarball, layers: [unpacked] },
-    { name: 'finds archives by content, not by name', text: 'ADD a.txt /o/\n', prepare: `${tarball}; mv a.tar a.txt`, layers: [unpacked] },
-    { name: 'copies what only has the name of one', text: 'ADD fake.tar.gz /o/\n', files: { 'fake.tar.gz': 'text' }, layers: [{ 'o/': DIR, 'o/fake.tar.gz': file('text') }] },
-    { name: 'keeps the ids of the archive below an owner', text: 'ADD --chown=7:8 a.tar /o/\n', prepare: tarball, layers: [{ 'o/': 'dir 0755 7:8', 'o/t': 'file 0644 3:4 T' }] },
-    { name: 'keeps names that climb inside', text: 'ADD up.tar /o/\n', prepare: 'echo U > u; tar -P --transform "s,^u,../../up," -cf up.tar u', layers: [{ 'o/': DIR, 'o/up': file('U') }] },
-    { name: 'copies plain files and folders like COPY', text: 'ADD f dir /o/\n', files: FILES, layers: [below('o/', { 'a.txt': file('A'), 'b.md': file('B'), 'deep/': DIR, 'deep/c.txt': file('C'), f: file('F') })] },
+    {
+      name: 'finds archives by content, not by name',
+      text: 'ADD a.txt /o/\n',
+      prepare: `${tarball}; mv a.tar a.txt`,
+      layers: [unpacked],
+    },
+    {
+      name: 'copies what only has the name of one',
+      text: 'ADD fake.tar.gz /o/\n',
+      files: { 'fake.tar.gz': 'text' },
+      layers: [{ 'o/': DIR, 'o/fake.tar.gz': file('text') }],
+    },
+    {
+      name: 'keeps the ids of the archive below an owner',
+      text: 'ADD --chown=7:8 a.tar /o/\n',
+      prepare: tarball,
+      layers: [{ 'o/': 'dir 0755 7:8', 'o/t': 'file 0644 3:4 T' }],
+    },
+    {
+      name: 'keeps names that climb inside',
+      text: 'ADD up.tar /o/\n',
+      prepare: 'echo U > u; tar -P --transform "s,^u,../../up," -cf up.tar u',
+      layers: [{ 'o/': DIR, 'o/up': file('U') }],
+    },
+    {
+      name: 'copies plain files and folders like COPY',
+      text: 'ADD f dir /o/\n',
+      files: FILES,
+      layers: [
+        below('o/', {
+          'a.txt': file('A'),
+          'b.md': file('B'),
+          'deep/': DIR,
+          'deep/c.txt': file('C'),
+          f: file('F'),
+        }),
+      ],
+    },
   ];
   it.each(cases)('$name', check);
 });
@@ -201,24 +372,87 @@ describeWith(['root', 'private-binfmt'], 'the layer of a RUN', () => {
     { name: 'a removed directory', text: 'RUN rm -r /d\n', layers: [{ '.wh.d': WHITEOUT }] },
     { name: 'a file made and removed again', text: 'RUN touch /d/x && rm /d/x\n' },
     { name: 'nothing at all', text: 'RUN true\n', layers: [] },
-    { name: 'a rename there and back', text: 'RUN mv /d/one /d/x && mv /d/x /d/one && mv /d/sub /d/y && mv /d/y /d/sub && touch -r /t /d\n' },
-    { name: 'a directory replaced by a file', text: 'RUN rm -r /d/sub && echo x > /d/sub\n', layers: [{ ...D, 'd/sub': file('x') }] },
+    {
+      name: 'a rename there and back',
+      text: 'RUN mv /d/one /d/x && mv /d/x /d/one && mv /d/sub /d/y && mv /d/y /d/sub && touch -r /t /d\n',
+    },
+    {
+      name: 'a directory replaced by a file',
+      text: 'RUN rm -r /d/sub && echo x > /d/sub\n',
+      layers: [{ ...D, 'd/sub': file('x') }],
+    },
     { name: 'a file replaced by a directory', text: 'RUN rm /t/f && mkdir /t/f && echo x > /t/f/x\n' },
-    { name: 'a renamed directory', text: 'RUN mv /d /e\n', layers: [{ '.wh.d': WHITEOUT, 'e/': DIR, 'e/hard': file('one'), 'e/one': 'link 0644 0:0 -> e/hard', 'e/sub/': DIR, 'e/sub/two': file('two') }] },
-    { name: 'a new link to an old file', text: 'RUN ln /t/f /t/g\n', layers: [{ ...T, 't/f': file('old'), 't/g': 'link 0644 0:0 -> t/f' }] },
+    {
+      name: 'a renamed directory',
+      text: 'RUN mv /d /e\n',
+      layers: [
+        {
+          '.wh.d': WHITEOUT,
+          'e/': DIR,
+          'e/hard': file('one'),
+          'e/one': 'link 0644 0:0 -> e/hard',
+          'e/sub/': DIR,
+          'e/sub/two': file('two'),
+        },
+      ],
+    },
+    {
+      name: 'a new link to an old file',
+      text: 'RUN ln /t/f /t/g\n',
+      layers: [{ ...T, 't/f': file('old'), 't/g': 'link 0644 0:0 -> t/f' }],
+    },
     { name: 'a mode alone', text: 'RUN chmod 600 /t/f\n', layers: [{ ...T, 't/f': 'file 0600 0:0 old' }] },
-    { name: 'large ids and long names', text: 'RUN mkdir /n && cd /n && touch 0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890 && touch $\'b\\\\s\' && chown 3000000000:2097152 *\n' },
-    { name: 'a device in /dev stays out of the layer', text: 'RUN echo x > /dev/shm/x; touch /dev/y; mkdir -p /dev/z\n', layers: [] },
+    {
+      name: 'large ids and long names',
+      text: "RUN mkdir /n && cd /n && touch 0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890 && touch $'b\\\\s' && chown 3000000000:2097152 *\n",
+    },
+    {
+      name: 'a device in /dev stays out of the layer',
+      text: 'RUN echo x > /dev/shm/x; touch /dev/y; mkdir -p /dev/z\n',
+      layers: [],
+    },
     { name: 'a file called like a whiteout is refused', text: 'RUN touch /d/.wh.one\n', error: /\.wh\.one/ },
-    { name: 'what a volume holds is kept', text: 'VOLUME /v\nRUN mkdir -p /v && echo x > /v/x\n', layers: [{ 'v/': DIR, 'v/x': file('x') }] },
-    { name: 'a heredoc is one script of the shell', text: 'RUN <<EOF\necho a > /a\necho b > /b\nEOF\n', layers: [{ a: file('a'), b: file('b') }] },
-    { name: 'a heredoc with a program of its own leaves no trace', text: 'RUN <<EOF\n#!/bin/busybox sh\necho $0 > /a\nEOF\n', layers: [{ a: file('/dev/pipes/EOF') }] },
+    {
+      name: 'what a volume holds is kept',
+      text: 'VOLUME /v\nRUN mkdir -p /v && echo x > /v/x\n',
+      layers: [{ 'v/': DIR, 'v/x': file('x') }],
+    },
+    {
+      name: 'a heredoc is one script of the shell',
+      text: 'RUN <<EOF\necho a > /a\necho b > /b\nEOF\n',
+      layers: [{ a: file('a'), b: file('b') }],
+    },
+    {
+      name: 'a heredoc with a program of its own leaves no trace',
+      text: 'RUN <<EOF\n#!/bin/busybox sh\necho $0 > /a\nEOF\n',
+      layers: [{ a: file('/dev/pipes/EOF') }],
+    },
     { name: 'a heredoc as input', text: 'RUN cat <<EOF > /a\n$HOME\nEOF\n', layers: [{ a: file('/root') }] },
-    { name: 'exec form needs no shell', text: 'RUN ["/bin/busybox", "touch", "/a b"]\n', layers: [{ 'a b': EMPTY }] },
-    { name: 'another shell', text: 'SHELL ["/bin/busybox", "sh", "-xc"]\nRUN echo $0 > /a\n', layers: [{ a: file('sh') }] },
-    { name: 'quotes and continuations reach the shell', text: 'RUN echo "a  b" \'c  $HOME\' \\\n  # comment\n  d > /a\n', layers: [{ a: file('a  b c  $HOME d') }] },
-    { name: 'streams are opened by name, also as another user', text: 'USER user\nRUN echo x > /dev/stdout && echo y > /dev/stderr && echo z | tee /dev/stderr\n', layers: [] },
-    { name: 'hosts and resolv.conf are not the image’s', text: 'RUN ! echo 1.2.3.4 mine >> /etc/hosts && test -e /etc/resolv.conf && grep -q localhost /etc/hosts\n', layers: [] },
+    {
+      name: 'exec form needs no shell',
+      text: 'RUN ["/bin/busybox", "touch", "/a b"]\n',
+      layers: [{ 'a b': EMPTY }],
+    },
+    {
+      name: 'another shell',
+      text: 'SHELL ["/bin/busybox", "sh", "-xc"]\nRUN echo $0 > /a\n',
+      layers: [{ a: file('sh') }],
+    },
+    {
+      name: 'quotes and continuations reach the shell',
+      text: 'RUN echo "a  b" \'c  $HOME\' \\\n  # comment\n  d > /a\n',
+      layers: [{ a: file('a  b c  $HOME d') }],
+    },
+    {
+      name: 'streams are opened by name, also as another user',
+      text: 'USER user\nRUN echo x > /dev/stdout && echo y > /dev/stderr && echo z | tee /dev/stderr\n',
+      layers: [],
+    },
+    {
+      name: 'hosts and resolv.conf are not the image’s',
+      text: 'RUN ! echo 1.2.3.4 mine >> /etc/hosts && test -e /etc/resolv.conf && grep -q localhost /etc/hosts\n',
+      layers: [],
+    },
   ];
   it.each(cases)('$name', check);
 
@@ -242,21 +476,74 @@ describeWith(['root', 'private-binfmt'], 'the layer of a RUN', () => {
 
 describeWith(['root', 'private-binfmt'], 'USER and WORKDIR', () => {
   const id = (user: string): string => `USER ${user}\nRUN id > /tmp/id; echo $HOME >> /tmp/id\n`;
-  const tmp = (owner: string, content: string): LayerEntries => ({ 'tmp/': 'dir 1777 0:0', 'tmp/id': `file 0644 ${owner} ${content}` });
+  const tmp = (owner: string, content: string): LayerEntries => ({
+    'tmp/': 'dir 1777 0:0',
+    'tmp/id': `file 0644 ${owner} ${content}`,
+  });
   const cases: Case[] = [
-    { name: 'a name: its groups and home', text: id('user'), layers: [tmp('1000:1000', 'uid=1000(user) gid=1000 groups=50(staff),1000\n/home/user')] },
-    { name: 'a known number: the same', text: id('1000'), layers: [tmp('1000:1000', 'uid=1000(user) gid=1000 groups=50(staff),1000\n/home/user')] },
-    { name: 'an unknown number: group 0', text: id('4242'), layers: [tmp('4242:0', 'uid=4242 gid=0(root) groups=0(root)\n/')] },
-    { name: 'a group: no others', text: id('user:bin'), layers: [tmp('1000:1', 'uid=1000(user) gid=1(daemon)\n/home/user')] },
-    { name: 'a name nobody has, as long as nothing runs', text: 'USER nosuch\n', layers: [], config: { User: 'nosuch' } },
+    {
+      name: 'a name: its groups and home',
+      text: id('user'),
+      layers: [tmp('1000:1000', 'uid=1000(user) gid=1000 groups=50(staff),1000\n/home/user')],
+    },
+    {
+      name: 'a known number: the same',
+      text: id('1000'),
+      layers: [tmp('1000:1000', 'uid=1000(user) gid=1000 groups=50(staff),1000\n/home/user')],
+    },
+    {
+      name: 'an unknown number: group 0',
+      text: id('4242'),
+      layers: [tmp('4242:0', 'uid=4242 gid=0(root) groups=0(root)\n/')],
+    },
+    {
+      name: 'a group: no others',
+      text: id('user:bin'),
+      layers: [tmp('1000:1', 'uid=1000(user) gid=1(daemon)\n/home/user')],
+    },
+    {
+      name: 'a name nobody has, as long as nothing runs',
+      text: 'USER nosuch\n',
+      layers: [],
+      config: { User: 'nosuch' },
+    },
     { name: 'a name nobody has', text: 'USER nosuch\nRUN true\n', error: /nosuch/ },
-    { name: 'passwd that is a fifo', text: 'FROM base\nRUN rm /etc/passwd && mkfifo /etc/passwd\nUSER user\nRUN true\n', error: /passwd/ },
-    { name: 'passwd that leads out', text: 'FROM base\nRUN rm /etc/passwd && ln -s ../../../../../etc/shadow /etc/passwd\nUSER user\nRUN true\n', error: /user/ },
-    { name: 'folders belong to root, the last one to the user', text: 'WORKDIR /w/x\nUSER user\nWORKDIR y\n', layers: [{ 'w/': DIR, 'w/x/': DIR }, { 'w/': DIR, 'w/x/': DIR, 'w/x/y/': 'dir 0755 1000:1000' }], config: { WorkingDir: '/w/x/y' } },
-    { name: 'paths are cleaned, / is there', text: 'WORKDIR /d\nWORKDIR sub/../sub\nWORKDIR /\n', layers: [], config: { WorkingDir: '/' } },
-    { name: 'a symlink is followed', text: 'WORKDIR /lnk/x\nRUN pwd > /a\n', layers: [{ 'real/': DIR, 'real/x/': DIR }, { a: file('/real/x') }] },
+    {
+      name: 'passwd that is a fifo',
+      text: 'FROM base\nRUN rm /etc/passwd && mkfifo /etc/passwd\nUSER user\nRUN true\n',
+      error: /passwd/,
+    },
+    {
+      name: 'passwd that leads out',
+      text: 'FROM base\nRUN rm /etc/passwd && ln -s ../../../../../etc/shadow /etc/passwd\nUSER user\nRUN true\n',
+      error: /user/,
+    },
+    {
+      name: 'folders belong to root, the last one to the user',
+      text: 'WORKDIR /w/x\nUSER user\nWORKDIR y\n',
+      layers: [
+        { 'w/': DIR, 'w/x/': DIR },
+        { 'w/': DIR, 'w/x/': DIR, 'w/x/y/': 'dir 0755 1000:1000' },
+      ],
+      config: { WorkingDir: '/w/x/y' },
+    },
+    {
+      name: 'paths are cleaned, / is there',
+      text: 'WORKDIR /d\nWORKDIR sub/../sub\nWORKDIR /\n',
+      layers: [],
+      config: { WorkingDir: '/' },
+    },
+    {
+      name: 'a symlink is followed',
+      text: 'WORKDIR /lnk/x\nRUN pwd > /a\n',
+      layers: [{ 'real/': DIR, 'real/x/': DIR }, { a: file('/real/x') }],
+    },
     { name: 'a file is no directory', text: 'WORKDIR /d/one/x\n', error: /\/d\/one/ },
-    { name: 'a descriptor of ours leads nowhere', text: 'WORKDIR /proc/self/fd/7\nRUN pwd; cat /etc/shadow\n', error: /proc/ },
+    {
+      name: 'a descriptor of ours leads nowhere',
+      text: 'WORKDIR /proc/self/fd/7\nRUN pwd; cat /etc/shadow\n',
+      error: /proc/,
+    },
   ];
   it.each(cases)('$name', check);
 });
@@ -277,7 +564,12 @@ WORKDIR /d
 CMD ["a"]
 ENTRYPOINT ["b", "c"]
 `;
-    await build(cli, 'all', { kubefile, files: FILES, folder: 'all', args: ['--dialect', 'dockerfile', '--label', 'c=3'] });
+    await build(cli, 'all', {
+      kubefile,
+      files: FILES,
+      folder: 'all',
+      args: ['--dialect', 'dockerfile', '--label', 'c=3'],
+    });
     const { config } = await readSaved(cli, 'all');
     expect(config).toMatchObject({ architecture: 'arm64', author: 'me' });
     expect(config.config).toMatchObject({
@@ -291,7 +583,9 @@ ENTRYPOINT ["b", "c"]
       Entrypoint: ['b', 'c'],
     });
     const own = config.history.slice(3);
-    expect(own.map(({ created_by: text, empty_layer: empty }) => `${empty === true ? 'empty' : 'layer'} ${text}`)).toEqual([
+    expect(
+      own.map(({ created_by: text, empty_layer: empty }) => `${empty === true ? 'empty' : 'layer'} ${text}`),
+    ).toEqual([
       'empty ARG V=val',
       'empty LABEL a=1 b=two words',
       'empty EXPOSE 80 443/TCP 7000-7001',
@@ -308,16 +602,34 @@ ENTRYPOINT ["b", "c"]
   });
 
   const cases: Case[] = [
-    { name: 'ENTRYPOINT clears an inherited CMD', text: 'FROM base AS a\nCMD ["x"]\nFROM a\nENTRYPOINT ["e"]\n', config: { Entrypoint: ['e'] } },
-    { name: 'ENTRYPOINT keeps a CMD of the same stage', text: 'CMD ["x"]\nENTRYPOINT ["e"]\n', config: { Entrypoint: ['e'], Cmd: ['x'] } },
+    {
+      name: 'ENTRYPOINT clears an inherited CMD',
+      text: 'FROM base AS a\nCMD ["x"]\nFROM a\nENTRYPOINT ["e"]\n',
+      config: { Entrypoint: ['e'] },
+    },
+    {
+      name: 'ENTRYPOINT keeps a CMD of the same stage',
+      text: 'CMD ["x"]\nENTRYPOINT ["e"]\n',
+      config: { Entrypoint: ['e'], Cmd: ['x'] },
+    },
     { name: 'shell form', text: 'CMD echo hi\n', config: { Cmd: ['/bin/sh', '-c', 'echo hi'] } },
-    { name: 'what is no JSON is shell form', text: "CMD ['a']\n", config: { Cmd: ['/bin/sh', '-c', "['a']"] } },
-    { name: 'labels are inherited', text: 'FROM base AS a\nLABEL x=1\nFROM a\nLABEL y=2\n', config: { Labels: { x: '1', y: '2' } } },
+    {
+      name: 'what is no JSON is shell form',
+      text: "CMD ['a']\n",
+      config: { Cmd: ['/bin/sh', '-c', "['a']"] },
+    },
+    {
+      name: 'labels are inherited',
+      text: 'FROM base AS a\nLABEL x=1\nFROM a\nLABEL y=2\n',
+      config: { Labels: { x: '1', y: '2' } },
+    },
   ];
   it.each(cases)('$name', check);
 
   it('run the triggers of a base once, in the child', async () => {
-    await build(cli, 'trigger', { kubefile: 'FROM base\nONBUILD RUN echo first > /first\nONBUILD ENV T=1\n' });
+    await build(cli, 'trigger', {
+      kubefile: 'FROM base\nONBUILD RUN echo first > /first\nONBUILD ENV T=1\n',
+    });
     await build(cli, 'triggered', { kubefile: 'FROM trigger\nRUN echo $T > /second\n' });
     const { layers, config } = await readSaved(cli, 'triggered');
     expect(layers.slice(BASE_LAYERS)).toEqual([{ first: file('first') }, { second: file('1') }]);
@@ -326,7 +638,12 @@ ENTRYPOINT ["b", "c"]
 
   it('take the time from --source-date-epoch, for files and documents', async () => {
     const args = ['--source-date-epoch', '1000000000', '--no-cache'];
-    await build(cli, 'epoch', { kubefile: 'FROM scratch\nCOPY f /x/\n', files: FILES, folder: 'epoch', args });
+    await build(cli, 'epoch', {
+      kubefile: 'FROM scratch\nCOPY f /x/\n',
+      files: FILES,
+      folder: 'epoch',
+      args,
+    });
     const { config } = await readSaved(cli, 'epoch');
     expect([config.created, ...config.history.map(({ created }) => created)]).toEqual([
       '2001-09-09T01:46:40.000Z',
@@ -334,4 +651,3 @@ ENTRYPOINT ["b", "c"]
     ]);
   });
 });
-

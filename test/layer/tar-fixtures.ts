@@ -56,8 +56,7 @@ export function rawHeader(
     136: '00000000000\0',
   };
   const all = { ...numbers, 156: flag, 257: 'ustar\x0000', ...fields };
-  for (const [offset, value] of Object.entries(all))
-    Buffer.from(value, 'latin1').copy(block, Number(offset));
+  for (const [offset, value] of Object.entries(all)) Buffer.from(value, 'latin1').copy(block, Number(offset));
   if (fields[148] === undefined) {
     block.write('        ', 148);
     const sum = block.reduce((total, byte) => total + byte, 0);

@@ -95,7 +95,9 @@ describe('a blob', () => {
     await withStore(async (store) => {
       mkdirSync(dirname(store.layout.blob(digest)), { recursive: true });
       writeFileSync(store.layout.blob(digest), 'hellO');
-      expect(() => store.blobs.readDocument(digest)).toThrow(expect.objectContaining({ code: 'DIGEST_MISMATCH' }) as Error);
+      expect(() => store.blobs.readDocument(digest)).toThrow(
+        expect.objectContaining({ code: 'DIGEST_MISMATCH' }) as Error,
+      );
       await Promise.resolve();
     });
   });
@@ -103,7 +105,9 @@ describe('a blob', () => {
   it('is no document when it is too large for one', async () => {
     await withStore(async (store) => {
       const digest = store.blobs.writeDocument(Buffer.alloc((8 << 20) + 1));
-      expect(() => store.blobs.readDocument(digest)).toThrow(expect.objectContaining({ code: 'DOCUMENT_INVALID' }) as Error);
+      expect(() => store.blobs.readDocument(digest)).toThrow(
+        expect.objectContaining({ code: 'DOCUMENT_INVALID' }) as Error,
+      );
       await Promise.resolve();
     });
   });

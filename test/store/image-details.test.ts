@@ -21,17 +21,26 @@ describe('an image', () => {
       const root = addImage(store, { layers: ['aaa', 'bb'] });
       const details = describeImage(store, { name: 'x', root });
       expect(details.index).toBeUndefined();
-      expect(details.platforms).toMatchObject([{ platform: amd64, size: 5, descriptor: { digest: root.digest } }]);
+      expect(details.platforms).toMatchObject([
+        { platform: amd64, size: 5, descriptor: { digest: root.digest } },
+      ]);
       expect(pickPlatform(details, undefined).platform).toEqual(amd64);
       expect(pickPlatform(details, amd64).platform).toEqual(amd64);
-      expect(() => pickPlatform(details, arm64)).toThrow(expect.objectContaining({ code: 'PLATFORM_NOT_FOUND' }) as Error);
+      expect(() => pickPlatform(details, arm64)).toThrow(
+        expect.objectContaining({ code: 'PLATFORM_NOT_FOUND' }) as Error,
+      );
     });
   });
 
   it('of several platforms has those that are there, in the order of its index', async () => {
     await withStore((store) => {
-      const images = [arm64, amd64, armv7].map((platform) => addImage(store, { layers: [platform.architecture], platform }));
-      const attestation = { ...addImage(store, { layers: ['att'] }), platform: { os: 'unknown', architecture: 'unknown' } };
+      const images = [arm64, amd64, armv7].map((platform) =>
+        addImage(store, { layers: [platform.architecture], platform }),
+      );
+      const attestation = {
+        ...addImage(store, { layers: ['att'] }),
+        platform: { os: 'unknown', architecture: 'unknown' },
+      };
       const root = addIndex(store, [...images, attestation]);
       store.blobs.remove(images[1]!.digest);
       const details = describeImage(store, { name: undefined, root });
@@ -53,7 +62,9 @@ describe('an image', () => {
     await withStore((store) => {
       const root = addImage(store, { layers: ['a'] });
       store.blobs.remove(root.digest);
-      expect(() => describeImage(store, { name: 'x', root })).toThrow(expect.objectContaining({ code: 'BLOB_MISSING' }) as Error);
+      expect(() => describeImage(store, { name: 'x', root })).toThrow(
+        expect.objectContaining({ code: 'BLOB_MISSING' }) as Error,
+      );
     });
   });
 });

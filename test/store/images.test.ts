@@ -13,7 +13,8 @@ const root = (beginning: string): Descriptor => ({
   size: 2,
 });
 const hub = (name: string): string => `docker.io/library/${name}`;
-const namesIn = (store: Store): string[] => store.images.list().map(({ name, root: { digest } }) => `${name ?? '-'} ${digest.slice(7, 11)}`);
+const namesIn = (store: Store): string[] =>
+  store.images.list().map(({ name, root: { digest } }) => `${name ?? '-'} ${digest.slice(7, 11)}`);
 
 async function withStore(use: (store: Store) => Promise<void>): Promise<void> {
   await using scratch = await openScratch('images');
@@ -78,7 +79,9 @@ describe('a name', () => {
   it('is never half written: a damaged list is told as such', async () => {
     await withStore(async (store) => {
       writeFileSync(store.layout.index, '{"schemaVersion":2,"manif');
-      expect(() => store.images.list()).toThrow(expect.objectContaining({ code: 'DOCUMENT_INVALID' }) as Error);
+      expect(() => store.images.list()).toThrow(
+        expect.objectContaining({ code: 'DOCUMENT_INVALID' }) as Error,
+      );
       await expect(store.images.put(root('aaaa'), [])).rejects.toMatchObject({ code: 'DOCUMENT_INVALID' });
     });
   });
@@ -113,7 +116,8 @@ describe('finding an image', () => {
       await store.images.put(decb, [hub('beef:latest')]);
       await store.images.put(root('beef0'), [hub('y:1')]);
       const find = (): Descriptor | undefined => store.images.find(text)?.root;
-      if (text === 'CAFE:1') expect(find).toThrow(expect.objectContaining({ code: 'REFERENCE_INVALID' }) as Error);
+      if (text === 'CAFE:1')
+        expect(find).toThrow(expect.objectContaining({ code: 'REFERENCE_INVALID' }) as Error);
       else expect(find()).toEqual(expected);
       await Promise.resolve();
     });
@@ -124,9 +128,13 @@ describe('finding an image', () => {
       await store.images.put(deca, []);
       await store.images.put(decb, []);
       await store.images.put(cafe, [hub('x:1'), hub('x:2')]);
-      expect(() => store.images.find('deca')).toThrow(expect.objectContaining({ code: 'IMAGE_NOT_FOUND' }) as Error);
+      expect(() => store.images.find('deca')).toThrow(
+        expect.objectContaining({ code: 'IMAGE_NOT_FOUND' }) as Error,
+      );
       expect(store.images.find('cafe')?.root).toEqual(cafe);
-      expect(() => store.images.get('nothing')).toThrow(expect.objectContaining({ code: 'IMAGE_NOT_FOUND' }) as Error);
+      expect(() => store.images.get('nothing')).toThrow(
+        expect.objectContaining({ code: 'IMAGE_NOT_FOUND' }) as Error,
+      );
     });
   });
 });
@@ -149,9 +157,9 @@ describe('several processes', () => {
     let reads = 0;
     await using store = await openStore(scratch.path('store'));
     const ended = Promise.all(children.map((child) => child.end()));
-    let running = true;
-    void ended.then(() => (running = false));
-    while (running) {
+    const state = { running: true };
+    void ended.then(() => (state.running = false));
+    while (state.running) {
       store.images.list(); // never half of a list
       reads += 1;
       await new Promise((resolve) => setTimeout(resolve, 1));

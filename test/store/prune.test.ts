@@ -42,7 +42,13 @@ const key = (name: string): CacheKey => digestOf(name) as unknown as CacheKey;
 describe('prune', () => {
   it('does nothing in an empty store', async () => {
     await withStore(async (store) => {
-      expect(await prune(store, ALL)).toEqual({ images: 0, blobs: 0, snapshots: 0, cacheRecords: 0, bytes: 0 });
+      expect(await prune(store, ALL)).toEqual({
+        images: 0,
+        blobs: 0,
+        snapshots: 0,
+        cacheRecords: 0,
+        bytes: 0,
+      });
     });
   });
 
@@ -64,9 +70,20 @@ describe('prune', () => {
       expect(done.bytes).toBeGreaterThan('nameless!intermediate loose blob'.length);
       expect(store.images.list().map(({ name }) => name)).toEqual(['docker.io/library/x:1']);
       expectWhole(store, named);
-      expect(store.snapshots.list().map(({ chainId }) => chainId).sort()).toEqual(chainIdsOf(['base', 'top'].map(diffIdOf)).sort());
+      expect(
+        store.snapshots
+          .list()
+          .map(({ chainId }) => chainId)
+          .sort(),
+      ).toEqual(chainIdsOf(['base', 'top'].map(diffIdOf)).sort());
       expect(store.cache.get(key('kept'))).toBeDefined();
-      expect(await prune(store, ALL)).toEqual({ images: 0, blobs: 0, snapshots: 0, cacheRecords: 0, bytes: 0 });
+      expect(await prune(store, ALL)).toEqual({
+        images: 0,
+        blobs: 0,
+        snapshots: 0,
+        cacheRecords: 0,
+        bytes: 0,
+      });
     });
   });
 
@@ -75,7 +92,11 @@ describe('prune', () => {
       const nameless = addImage(store, { layers: ['a'] });
       await store.images.put(nameless, []);
       addSnapshots(store, ['a', 'cached']);
-      expect(await prune(store, { cache: false, unnamed: false, dryRun: false })).toMatchObject({ images: 0, blobs: 0, snapshots: 0 });
+      expect(await prune(store, { cache: false, unnamed: false, dryRun: false })).toMatchObject({
+        images: 0,
+        blobs: 0,
+        snapshots: 0,
+      });
       expectWhole(store, nameless);
       expect(store.snapshots.list()).toHaveLength(2);
     });
@@ -143,7 +164,8 @@ describe('prune', () => {
           for (const { root } of named) expectWhole(store, root);
           const needed = new Set(named.flatMap(({ root }) => [...reachable(store, root)]));
           expect(store.blobs.list().filter((digest) => !needed.has(digest))).toEqual([]);
-          for (const { parent } of store.snapshots.list()) expect(parent === undefined || store.snapshots.has(parent)).toBe(true);
+          for (const { parent } of store.snapshots.list())
+            expect(parent === undefined || store.snapshots.has(parent)).toBe(true);
         });
       }),
       { numRuns: 40 },
@@ -154,5 +176,6 @@ describe('prune', () => {
 function* reachable(store: Store, descriptor: Descriptor): Iterable<string> {
   yield descriptor.digest;
   if (!isIndexType(descriptor.mediaType) && !isManifestType(descriptor.mediaType)) return;
-  for (const child of childrenOf(descriptor, store.blobs.readDocument(descriptor.digest))) yield* reachable(store, child);
+  for (const child of childrenOf(descriptor, store.blobs.readDocument(descriptor.digest)))
+    yield* reachable(store, child);
 }

@@ -2,7 +2,14 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Descriptor } from '../../src/oci/descriptor.ts';
-import { chainIdsOf, diffIdOfDigest, digestOf, digestOfDiffId, type ChainId, type DiffId } from '../../src/oci/digest.ts';
+import {
+  chainIdsOf,
+  diffIdOfDigest,
+  digestOf,
+  digestOfDiffId,
+  type ChainId,
+  type DiffId,
+} from '../../src/oci/digest.ts';
 import { emptyImageConfig, formatImageConfig } from '../../src/oci/image-config.ts';
 import { buildIndex, buildManifest } from '../../src/oci/manifest.ts';
 import { MEDIA_TYPES } from '../../src/oci/media-types.ts';
@@ -21,7 +28,9 @@ export function addSnapshots(store: Store, contents: readonly string[]): ChainId
     writeFileSync(join(staged, 'fs', 'file'), content);
     const parent = chain[index - 1];
     const layer = { diffId: diffIdOf(content), size: content.length, includeRoot: false };
-    store.snapshots.commit(staged, parent === undefined ? layer : { ...layer, parent }, { regenerable: true });
+    store.snapshots.commit(staged, parent === undefined ? layer : { ...layer, parent }, {
+      regenerable: true,
+    });
   }
   return chain;
 }
@@ -44,7 +53,11 @@ export function addImage(store: Store, { layers, kept = 'snapshots', platform }:
     rootfs: { type: 'layers', diff_ids: diffIds },
   });
   const manifest = buildManifest({
-    config: { mediaType: MEDIA_TYPES.ociConfig, digest: store.blobs.writeDocument(config), size: config.length },
+    config: {
+      mediaType: MEDIA_TYPES.ociConfig,
+      digest: store.blobs.writeDocument(config),
+      size: config.length,
+    },
     layers: layers.map((content) => ({
       mediaType: MEDIA_TYPES.ociLayer,
       digest: digestOfDiffId(diffIdOf(content)),

@@ -14,7 +14,8 @@ async function withStore(use: (store: Store) => void): Promise<void> {
 }
 
 const top = (chain: readonly ChainId[]): ChainId => chain.at(-1)!;
-const fileIn = (store: Store, chainId: ChainId): string => readFileSync(join(store.layout.snapshotTree(chainId), 'file'), 'utf8');
+const fileIn = (store: Store, chainId: ChainId): string =>
+  readFileSync(join(store.layout.snapshotTree(chainId), 'file'), 'utf8');
 
 describe('a snapshot', () => {
   it('is found by its chainID, with its parent, and stacks topmost first', async () => {
@@ -29,8 +30,17 @@ describe('a snapshot', () => {
         includeRoot: false,
       });
       expect(store.snapshots.get(chain[0]!)).not.toHaveProperty('parent');
-      expect(store.snapshots.trees(chain).map((tree) => readFileSync(join(tree, 'file'), 'utf8'))).toEqual(['c', 'b', 'a']);
-      expect(store.snapshots.list().map(({ chainId }) => chainId).sort()).toEqual([...chain].sort());
+      expect(store.snapshots.trees(chain).map((tree) => readFileSync(join(tree, 'file'), 'utf8'))).toEqual([
+        'c',
+        'b',
+        'a',
+      ]);
+      expect(
+        store.snapshots
+          .list()
+          .map(({ chainId }) => chainId)
+          .sort(),
+      ).toEqual([...chain].sort());
     });
   });
 
@@ -42,7 +52,9 @@ describe('a snapshot', () => {
       expect(second).toBe(first);
       expect(fileIn(store, first!)).toBe(before);
       expect(store.snapshots.list()).toHaveLength(1);
-      const staged = readdirSync(store.layout.temporary).flatMap((session) => readdirSync(join(store.layout.temporary, session)));
+      const staged = readdirSync(store.layout.temporary).flatMap((session) =>
+        readdirSync(join(store.layout.temporary, session)),
+      );
       expect(staged.filter((name) => name.startsWith('commit-'))).toEqual([]);
     });
   });
@@ -92,7 +104,11 @@ describe('a snapshot', () => {
     await withStore((store) => {
       const staged = store.makeDirectory('commit');
       mkdirSync(join(staged, 'fs'));
-      const snapshot = store.snapshots.commit(staged, { diffId: diffIdOf('x'), size: 1, includeRoot: true }, { regenerable: false });
+      const snapshot = store.snapshots.commit(
+        staged,
+        { diffId: diffIdOf('x'), size: 1, includeRoot: true },
+        { regenerable: false },
+      );
       expect(store.snapshots.has(snapshot.chainId)).toBe(true);
       expect(store.snapshots.layerRecord(snapshot.diffId)).toBeUndefined();
     });

@@ -24,7 +24,9 @@ describe('a store', () => {
       expect(store.layout.root).toBe(scratch.path('a/b/store'));
     }
     expect(statSync(scratch.path('a/b/store')).mode & 0o777).toBe(0o700);
-    expect(JSON.parse(readFileSync(scratch.path('a/b/store/oci-layout'), 'utf8'))).toEqual({ imageLayoutVersion: '1.0.0' });
+    expect(JSON.parse(readFileSync(scratch.path('a/b/store/oci-layout'), 'utf8'))).toEqual({
+      imageLayoutVersion: '1.0.0',
+    });
   });
 
   it('gives directories of its own file system, gone at the end', async () => {

@@ -41,7 +41,10 @@ export async function buildProgram(text: string): Promise<Program> {
     packages: 'external',
     logLevel: 'silent',
   });
-  return { start: (args = []) => startChild(file, args), [Symbol.dispose]: () => rmSync(file, { force: true }) };
+  return {
+    start: (args = []) => startChild(file, args),
+    [Symbol.dispose]: () => rmSync(file, { force: true }),
+  };
 }
 
 function startChild(file: string, args: readonly string[]): Child {

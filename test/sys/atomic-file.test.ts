@@ -21,10 +21,14 @@ describe('an atomic file', () => {
     await using scratch = await openScratch('atomic');
     mkdirSync(scratch.path('target'));
     writeFileSync(scratch.path('target/x'), '');
-    expect(() => writeFileAtomic(scratch.path('target'), 'new')).toThrow(expect.objectContaining({ code: 'EISDIR' }) as Error);
+    expect(() => writeFileAtomic(scratch.path('target'), 'new')).toThrow(
+      expect.objectContaining({ code: 'EISDIR' }) as Error,
+    );
     expect(readdirSync(scratch.directory)).toEqual(['target']);
     await scratch.write('file', 'old');
-    expect(() => writeFileAtomic(scratch.path('file/below'), 'new')).toThrow(expect.objectContaining({ code: 'ENOTDIR' }) as Error);
+    expect(() => writeFileAtomic(scratch.path('file/below'), 'new')).toThrow(
+      expect.objectContaining({ code: 'ENOTDIR' }) as Error,
+    );
     expect(readFileSync(scratch.path('file'), 'utf8')).toBe('old');
   });
 
@@ -38,10 +42,10 @@ describe('an atomic file', () => {
     const path = await scratch.write('file', '-'.repeat(100_000));
     await using writer = program.start([path]);
     await writer.line();
-    let running = true;
-    const ended = writer.end().finally(() => (running = false));
+    const state = { running: true };
+    const ended = writer.end().finally(() => (state.running = false));
     let seen = 0;
-    while (running) {
+    while (state.running) {
       const text = readFileSync(path, 'utf8');
       expect(text).toHaveLength(100_000);
       expect(text).toBe(text.charAt(0).repeat(100_000));

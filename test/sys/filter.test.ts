@@ -42,10 +42,10 @@ describe('a filter', () => {
   });
 
   it.each<[string, FilterProgram, string]>([
-    ['ends with a status', shell('cat >/dev/null; exit 3'), 'it said: '],
+    ['ends with a status', shell('cat >/dev/null; exit 3'), 'it said: status 3'],
     ['says something', shell('cat >/dev/null; echo one >&2; echo two >&2'), 'it said: two'],
-    ['ends by a signal', shell('cat >/dev/null; kill -TERM $$'), 'it said: it was ended by SIGTERM'],
-    ['is killed', shell('cat >/dev/null; kill -KILL $$'), 'it said: it was ended by SIGKILL'],
+    ['ends by a signal', shell('cat >/dev/null; kill -TERM $$'), 'it said: ended by SIGTERM'],
+    ['is killed', shell('cat >/dev/null; kill -KILL $$'), 'it said: ended by SIGKILL'],
     ['fails before it read anything', shell('echo no >&2; exit 1'), 'it said: no'],
   ])('complains when the program %s', async (_name, filter, message) => {
     await expect(run(filter, chunks(40))).rejects.toThrow(message);

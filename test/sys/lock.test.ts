@@ -45,7 +45,9 @@ describe('a lock', () => {
     await using scratch = await openScratch('lock');
     using _first = tryLock(scratch.path('l'), 'exclusive');
     const start = performance.now();
-    await expect(acquireLock(scratch.path('l'), 'exclusive', { waitMs: 100 })).rejects.toMatchObject({ code: 'STORE_BUSY' });
+    await expect(acquireLock(scratch.path('l'), 'exclusive', { waitMs: 100 })).rejects.toMatchObject({
+      code: 'STORE_BUSY',
+    });
     expect(performance.now() - start).toBeLessThan(5000);
   });
 
@@ -72,6 +74,8 @@ describe('a lock', () => {
   });
 
   it('in a directory that is not there is a system error', () => {
-    expect(() => tryLock('/nonexistent/lock', 'shared')).toThrow(expect.objectContaining({ code: 'ENOENT' }) as Error);
+    expect(() => tryLock('/nonexistent/lock', 'shared')).toThrow(
+      expect.objectContaining({ code: 'ENOENT' }) as Error,
+    );
   });
 });

@@ -3,30 +3,36 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { CLONE, describeOperation, encodePlan, MS, type Operation } from '../../src/sys/plan.ts';
 
-const mount = (source: string, target: string, type: string, flags: number, data = ''): Operation => ({
+const mount = (change: Partial<Extract<Operation, { op: 'mount' }>>): Operation => ({
   op: 'mount',
-  source,
-  target,
-  type,
-  flags,
-  data,
+  source: '',
+  target: '',
+  type: '',
+  flags: 0,
+  data: '',
+  ...change,
 });
 
 const ROWS: readonly [string, Operation, string[], string][] = [
   ['unshare', { op: 'unshare', flags: CLONE.NEWNS }, ['unshare', '131072'], 'unshare ns'],
   [
     'mount',
-    mount('proc', 'm/proc', 'proc', MS.NOSUID | MS.NODEV | MS.NOEXEC),
+    mount({ source: 'proc', target: 'm/proc', type: 'proc', flags: MS.NOSUID | MS.NODEV | MS.NOEXEC }),
     ['mount', 'proc', 'm/proc', 'proc', '14', ''],
     'mount proc proc m/proc nosuid,nodev,noexec',
   ],
   [
     'mount with data',
-    mount('o', 'm', 'overlay', MS.RDONLY, 'lowerdir=l/0'),
+    mount({ source: 'o', target: 'm', type: 'overlay', flags: MS.RDONLY, data: 'lowerdir=l/0' }),
     ['mount', 'o', 'm', 'overlay', '1', 'lowerdir=l/0'],
     'mount overlay o m ro,lowerdir=l/0',
   ],
-  ['bind', mount('/a', 'm/b', '', MS.BIND | MS.REC), ['mount', '/a', 'm/b', '', '20480', ''], 'mount /a m/b bind,rec'],
+  [
+    'bind',
+    mount({ source: '/a', target: 'm/b', flags: MS.BIND | MS.REC }),
+    ['mount', '/a', 'm/b', '', '20480', ''],
+    'mount /a m/b bind,rec',
+  ],
   ['mkdir', { op: 'mkdir', path: 'd', mode: 0o755 }, ['mkdir', 'd', '493'], 'mkdir d 755'],
   ['touch', { op: 'touch', path: 'f' }, ['touch', 'f'], 'touch f'],
   ['symlink', { op: 'symlink', target: 't', path: 'p' }, ['symlink', 't', 'p'], 'symlink t p'],
@@ -44,7 +50,12 @@ const ROWS: readonly [string, Operation, string[], string][] = [
   ['init', { op: 'init' }, ['init'], 'init'],
   ['umask', { op: 'umask', mask: 0o22 }, ['umask', '18'], 'umask 18'],
   ['terminal', { op: 'terminal' }, ['terminal'], 'terminal'],
-  ['capabilities', { op: 'capabilities', keep: 0xa80425fbn }, ['capabilities', '0xa80425fb'], 'capabilities 0xa80425fb'],
+  [
+    'capabilities',
+    { op: 'capabilities', keep: 0xa80425fbn },
+    ['capabilities', '0xa80425fb'],
+    'capabilities 0xa80425fb',
+  ],
   ['ids', { op: 'ids', uid: 1, gid: 2, groups: [2, 3] }, ['ids', '1', '2', '2,3'], 'ids 1 2 2,3'],
   ['ids alone', { op: 'ids', uid: 1, gid: 2, groups: [] }, ['ids', '1', '2', ''], 'ids 1 2 '],
   ['workdir', { op: 'workdir', path: '/w' }, ['workdir', '/w'], 'workdir /w'],
@@ -54,7 +65,12 @@ const ROWS: readonly [string, Operation, string[], string][] = [
     ['environment', '2', 'A=1', 'SECRET=x'],
     'environment (2 variables)',
   ],
-  ['exec', { op: 'exec', argv: ['sh', '-c', 'a "b"'] }, ['exec', '3', 'sh', '-c', 'a "b"'], 'exec "sh" "-c" "a \\"b\\""'],
+  [
+    'exec',
+    { op: 'exec', argv: ['sh', '-c', 'a "b"'] },
+    ['exec', '3', 'sh', '-c', 'a "b"'],
+    'exec "sh" "-c" "a \\"b\\""',
+  ],
 ];
 
 describe('an operation', () => {
@@ -62,7 +78,7 @@ describe('an operation', () => {
     expect(encodePlan([operation]).toString()).toBe(words.map((word) => `${word}\0`).join(''));
   });
 
-  it.each(ROWS)('%s is described in one line', (_name, operation, _words, text) => {
+  it.each(ROWS)('%s is described in one line', (_name, operation, ...[, text]) => {
     expect(describeOperation(operation)).toBe(text);
   });
 
@@ -78,18 +94,29 @@ describe('a plan', () => {
     { op: 'workdir', path: '/a\0' },
     { op: 'write', path: 'p', text: '\0' },
     { op: 'hostname', name: '\0' },
-    mount('\0', 't', '', 0),
-    mount('s', 't', '', 0, '\0'),
+    mount({ source: '\0' }),
+    mount({ data: '\0' }),
   ])('is refused with a NUL in %o', (operation) => {
     expect(() => encodePlan([{ op: 'init' }, operation])).toThrow(TypeError);
   });
 
   it('is read back as it was written, whatever the words', () => {
-    const word = fc.string({ unit: 'binary' }).filter((text) => !text.includes('\0') && text.isWellFormed());
+    const word = fc.string({ unit: 'grapheme' }).filter((text) => !text.includes('\0'));
     fc.assert(
       fc.property(fc.array(word), fc.array(word), (argv, variables) => {
-        const encoded = encodePlan([{ op: 'environment', variables }, { op: 'exec', argv }]).toString('utf8');
-        expect(encoded.split('\0')).toEqual(['environment', String(variables.length), ...variables, 'exec', String(argv.length), ...argv, '']);
+        const encoded = encodePlan([
+          { op: 'environment', variables },
+          { op: 'exec', argv },
+        ]).toString('utf8');
+        expect(encoded.split('\0')).toEqual([
+          'environment',
+          String(variables.length),
+          ...variables,
+          'exec',
+          String(argv.length),
+          ...argv,
+          '',
+        ]);
       }),
     );
   });

@@ -6,7 +6,8 @@ import { buildProgram } from '../support/child.ts';
 import { openScratch } from '../support/scratch.ts';
 
 async function contentWithin(path: string, seconds: number): Promise<string | undefined> {
-  for (const end = performance.now() + seconds * 1000; performance.now() < end; await sleep(20)) {
+  for (const end = performance.now() + seconds * 1000; performance.now() < end;) {
+    await sleep(20);
     if (existsSync(path) && readFileSync(path, 'utf8') !== '') return readFileSync(path, 'utf8');
   }
   return undefined;
@@ -23,15 +24,18 @@ const START = `
 `;
 
 describe('a reaper', () => {
-  it.each(['kill', 'throw', 'leave'])('runs its script with its arguments however we end: %s', async (how) => {
-    await using scratch = await openScratch('reaper');
-    using program = await buildProgram(START);
-    const file = scratch.path('done');
-    await using child = program.start([file, how, 'a b', '$(id)']);
-    expect(await child.line()).toBe('started');
-    if (how === 'kill') await child.kill();
-    expect(await contentWithin(file, 5)).toBe(`${file}\n${how}\na b\n$(id)\n`);
-  });
+  it.each(['kill', 'throw', 'leave'])(
+    'runs its script with its arguments however we end: %s',
+    async (how) => {
+      await using scratch = await openScratch('reaper');
+      using program = await buildProgram(START);
+      const file = scratch.path('done');
+      await using child = program.start([file, how, 'a b', '$(id)']);
+      expect(await child.line()).toBe('started');
+      if (how === 'kill') await child.kill();
+      expect(await contentWithin(file, 5)).toBe(`${file}\n${how}\na b\n$(id)\n`);
+    },
+  );
 
   it('that is disposed leaves no process and runs nothing', async () => {
     await using scratch = await openScratch('reaper');

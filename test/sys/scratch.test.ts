@@ -20,7 +20,8 @@ const OPEN = `
 `;
 
 async function goneWithin(path: string, seconds: number): Promise<boolean> {
-  for (const end = performance.now() + seconds * 1000; performance.now() < end; await sleep(20)) {
+  for (const end = performance.now() + seconds * 1000; performance.now() < end;) {
+    await sleep(20);
     if (!existsSync(path)) return true;
   }
   return false;
@@ -62,7 +63,8 @@ describe('a session', () => {
     const directory = dirname(await child.line());
     await child.kill();
     expect(await goneWithin(directory, 5)).toBe(true);
-    for (const end = performance.now() + 5000; performance.now() < end && reapersOf(directory).length > 0; ) await sleep(20);
+    for (const end = performance.now() + 5000; performance.now() < end && reapersOf(directory).length > 0;)
+      await sleep(20);
     expect(reapersOf(directory)).toEqual([]);
   });
 
@@ -99,7 +101,9 @@ describe('a session', () => {
     writeFileSync(scratch.path('tmp/opening-old/lock'), '');
     utimesSync(scratch.path('tmp/opening-old'), 0, 0);
     await using session = openSession(scratch.path('tmp'));
-    const left = readdirSync(scratch.path('tmp')).filter((name) => join(scratch.path('tmp'), name) !== session.directory);
+    const left = readdirSync(scratch.path('tmp')).filter(
+      (name) => join(scratch.path('tmp'), name) !== session.directory,
+    );
     expect(left.sort()).toEqual(['notes', 'opening-new', 'session-unlocked']);
   });
 
@@ -107,7 +111,12 @@ describe('a session', () => {
     await using scratch = await openScratch('session');
     const session = openSession(scratch.path('tmp'));
     const directory = session.makeDirectory('x');
-    execFileSync('sh', ['-c', 'mkdir -p "$1/a/b/c" && touch "$1/a/-rf" "$1/$(printf "\\377\\n")" && chmod 0 "$1/a/b"', 'sh', directory]);
+    execFileSync('sh', [
+      '-c',
+      'mkdir -p "$1/a/b/c" && touch "$1/a/-rf" "$1/$(printf "\\377\\n")" && chmod 0 "$1/a/b"',
+      'sh',
+      directory,
+    ]);
     await session[Symbol.asyncDispose]();
     expect(existsSync(directory)).toBe(false);
   });

@@ -1,7 +1,15 @@
-import { lstatSync, statSync, symlinkSync } from 'node:fs';
+import { lstatSync, readFileSync, statSync, symlinkSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { decodeDevice, encodeDevice, makeNode, S_IFBLK, S_IFCHR, S_IFIFO, setTimes } from '../../src/sys/special-file.ts';
+import {
+  decodeDevice,
+  encodeDevice,
+  makeNode,
+  S_IFBLK,
+  S_IFCHR,
+  S_IFIFO,
+  setTimes,
+} from '../../src/sys/special-file.ts';
 import { describeWithRoot } from '../support/requires.ts';
 import { openScratch } from '../support/scratch.ts';
 
@@ -33,25 +41,41 @@ describe('a device number', () => {
 });
 
 describeWithRoot('a special file', () => {
+  const umask = Number.parseInt(
+    /^Umask:\s+(\d+)/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '',
+    8,
+  );
   it.each([
-    ['a character device', S_IFCHR | 0o620, { major: 1, minor: 3 }, 'isCharacterDevice'],
-    ['a block device', S_IFBLK | 0o600, { major: 259, minor: 70_000 }, 'isBlockDevice'],
-    ['a whiteout', S_IFCHR, { major: 0, minor: 0 }, 'isCharacterDevice'],
-    ['a FIFO', S_IFIFO | 0o644, undefined, 'isFIFO'],
-  ] as const)('can be %s', async (_what, mode, device, is) => {
+    {
+      what: 'a character device',
+      mode: S_IFCHR | 0o620,
+      device: { major: 1, minor: 3 },
+      is: 'isCharacterDevice',
+    },
+    {
+      what: 'a block device',
+      mode: S_IFBLK | 0o600,
+      device: { major: 259, minor: 70_000 },
+      is: 'isBlockDevice',
+    },
+    { what: 'a whiteout', mode: S_IFCHR, device: { major: 0, minor: 0 }, is: 'isCharacterDevice' },
+    { what: 'a FIFO', mode: S_IFIFO | 0o644, device: undefined, is: 'isFIFO' },
+  ] as const)('can be $what', async ({ mode, device, is }) => {
     await using scratch = await openScratch('special');
     const path = scratch.path('node');
     makeNode(path, mode, device);
     const stat = lstatSync(path, { bigint: true });
     expect(stat[is]()).toBe(true);
-    expect(Number(stat.mode & 0o777n)).toBe(mode & 0o777 & ~process.umask());
+    expect(Number(stat.mode & 0o777n)).toBe(mode & 0o777 & ~umask);
     if (device !== undefined) expect(decodeDevice(stat.rdev)).toEqual(device);
   });
 
   it('is not made over another', async () => {
     await using scratch = await openScratch('special');
     const path = await scratch.write('file', '');
-    expect(() => makeNode(path, S_IFIFO)).toThrow(expect.objectContaining({ code: 'EEXIST', syscall: 'mknod' }) as Error);
+    expect(() => makeNode(path, S_IFIFO)).toThrow(
+      expect.objectContaining({ code: 'EEXIST', syscall: 'mknod' }) as Error,
+    );
   });
 
   it.each([0n, 1n, 1_700_000_000_123_456_789n, -1n, -1_500_000_000n, 2_147_483_648_000_000_001n])(

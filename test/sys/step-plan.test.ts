@@ -17,7 +17,7 @@ const OPTIONS: StepPlanOptions = {
   masked: { files: ['/proc/kcore'], directories: ['/proc/acpi', '/sys/firmware'] },
   readOnlyProc: ['/proc/sys', '/proc/sysrq-trigger'],
   volatile: true,
-  terminal: false,
+  terminal: undefined,
   user: { uid: 1000, gid: 1000, groups: [1000, 10] },
   workdir: '/w',
   environment: ['PATH=/bin'],
@@ -26,10 +26,14 @@ const OPTIONS: StepPlanOptions = {
 
 type Mount = Extract<Operation, { op: 'mount' }>;
 const planOf = (changes: Partial<StepPlanOptions> = {}): Operation[] => stepPlan({ ...OPTIONS, ...changes });
-const mountsOf = (plan: readonly Operation[]): Mount[] => plan.filter((operation) => operation.op === 'mount');
-const mountOn = (plan: readonly Operation[], target: string): Mount[] => mountsOf(plan).filter((mount) => mount.target === target);
-const indexOf = (plan: readonly Operation[], matches: (operation: Operation) => boolean): number => plan.findIndex(matches);
-const flagsOf = (plan: readonly Operation[]): number => plan.flatMap((each) => (each.op === 'enter' ? [each.flags] : []))[0]!;
+const mountsOf = (plan: readonly Operation[]): Mount[] =>
+  plan.filter((operation) => operation.op === 'mount');
+const mountOn = (plan: readonly Operation[], target: string): Mount[] =>
+  mountsOf(plan).filter((mount) => mount.target === target);
+const indexOf = (plan: readonly Operation[], matches: (operation: Operation) => boolean): number =>
+  plan.findIndex(matches);
+const flagsOf = (plan: readonly Operation[]): number =>
+  plan.flatMap((each) => (each.op === 'enter' ? [each.flags] : []))[0]!;
 
 /** What mount(2) copies from us: one page, with its terminating NUL. */
 const PAGE = 4096;
@@ -39,7 +43,9 @@ describe('the plan of a step', () => {
     const [overlay] = mountOn(planOf({ lowerCount: layers + 1 }), 'merged');
     expect(overlay?.type).toBe('overlay');
     expect(Buffer.byteLength(overlay!.data)).toBeLessThan(PAGE);
-    expect(overlay!.data.split(',')[0]?.split(/[=:]/).slice(1)).toEqual(Array.from({ length: layers + 1 }, (_, index) => `l/${index}`));
+    expect(overlay!.data.split(',')[0]?.split(/[=:]/).slice(1)).toEqual(
+      Array.from({ length: layers + 1 }, (_, index) => `l/${index}`),
+    );
   });
 
   it.each([
@@ -59,11 +65,12 @@ describe('the plan of a step', () => {
     expect(plan[1]).toMatchObject({ op: 'mount', target: '/', flags: MS.REC | MS.PRIVATE });
     const pivot = indexOf(plan, ({ op }) => op === 'pivot');
     expect(plan.slice(pivot).some(({ op }) => op === 'mount')).toBe(false);
-    for (const { target } of mountsOf(plan).slice(1)) expect(target === 'merged' || target.startsWith('merged/')).toBe(true);
+    for (const { target } of mountsOf(plan).slice(1))
+      expect(target === 'merged' || target.startsWith('merged/')).toBe(true);
   });
 
   it('drops capabilities and changes user after everything that needs them, and starts the command last', () => {
-    const plan = planOf({ network: 'none', terminal: true });
+    const plan = planOf({ network: 'none', terminal: '/dev/pts/3' });
     expect(plan.map(({ op }) => op).slice(-10)).toEqual([
       'hostname',
       'loopback',
@@ -121,7 +128,9 @@ describe('the plan of a step', () => {
     const [bind, remount] = mountOn(plan, 'merged/proc/sys');
     expect(bind!.flags).toBe(MS.BIND | MS.REC);
     expect(remount!.flags & (MS.REMOUNT | MS.RDONLY)).toBe(MS.REMOUNT | MS.RDONLY);
-    expect(plan.indexOf(bind!)).toBeGreaterThan(plan.indexOf(mountOn(plan, 'merged/proc/sys/fs/binfmt_misc')[1]!));
+    expect(plan.indexOf(bind!)).toBeGreaterThan(
+      plan.indexOf(mountOn(plan, 'merged/proc/sys/fs/binfmt_misc')[1]!),
+    );
   });
 
   it('masks what it is told to, after /proc and /sys are there', () => {
@@ -130,7 +139,9 @@ describe('the plan of a step', () => {
     for (const path of ['proc/acpi', 'sys/firmware']) {
       const [mask] = mountOn(plan, `merged/${path}`);
       expect(mask).toMatchObject({ type: 'tmpfs', data: 'size=0,nr_inodes=1' });
-      expect(plan.indexOf(mask!)).toBeGreaterThan(plan.indexOf(mountOn(plan, `merged/${path.slice(0, path.indexOf('/'))}`)[0]!));
+      expect(plan.indexOf(mask!)).toBeGreaterThan(
+        plan.indexOf(mountOn(plan, `merged/${path.slice(0, path.indexOf('/'))}`)[0]!),
+      );
     }
   });
 
@@ -140,14 +151,18 @@ describe('the plan of a step', () => {
     expect(mountOn(plan, 'merged/etc/hosts').map(({ flags }) => flags)).toEqual([MS.BIND | MS.REC, readOnly]);
     expect(mountOn(plan, 'merged/data').map(({ flags }) => flags)).toEqual([MS.BIND | MS.REC]);
     expect(mountOn(plan, 'merged/dev/pipes/EOF').map(({ flags }) => flags)).toEqual([MS.BIND, readOnly]);
-    expect(planOf({ pipes: [] }).some((each) => each.op === 'mkdir' && each.path.endsWith('pipes'))).toBe(false);
+    expect(planOf({ pipes: [] }).some((each) => each.op === 'mkdir' && each.path.endsWith('pipes'))).toBe(
+      false,
+    );
   });
 
   it('has a /dev that is not sticky and world-writable, with nodes bound from the host', () => {
     const [dev] = mountOn(planOf(), 'merged/dev');
     expect(dev?.data).toContain('mode=755');
     for (const name of ['null', 'zero', 'full', 'random', 'urandom', 'tty']) {
-      expect(mountOn(planOf(), `merged/dev/${name}`)).toMatchObject([{ source: `/dev/${name}`, flags: MS.BIND }]);
+      expect(mountOn(planOf(), `merged/dev/${name}`)).toMatchObject([
+        { source: `/dev/${name}`, flags: MS.BIND },
+      ]);
     }
   });
 

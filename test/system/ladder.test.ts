@@ -1,0 +1,300 @@
+/**
+ * The emulation ladder with real emulators: each rung proves itself, tells why a better one was not taken, and leaves
+ * the host as it was. The rungs of the host's table change it for a moment (see host-registration.test.ts).
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { ARCHITECTURES, architectureByName, type Architecture } from '../../src/emulation/architecture.ts';
+import { formatEntry, FULL_FLAGS } from '../../src/emulation/binfmt-entry.ts';
+import { BINFMT_DIRECTORY, readBinfmtState } from '../../src/emulation/binfmt-state.ts';
+import type { EmulationRequest } from '../../src/emulation/emulation-request.ts';
+import { findEmulators, type Emulator } from '../../src/emulation/emulators.ts';
+import { openEmulation, type StepEmulation } from '../../src/emulation/ladder.ts';
+import { pinnedPackages } from '../../src/emulation/pins.ts';
+import { probeRung } from '../../src/emulation/rung-probe.ts';
+import type { BuildEvent } from '../../src/events.ts';
+import { parsePlatform } from '../../src/oci/platform.ts';
+import { captureHostState, type HostState } from '../support/host-state.ts';
+import { describeWith } from '../support/requires.ts';
+import { openScratch, type Scratch } from '../support/scratch.ts';
+import { fetchedEmulators } from './fetched-emulators.ts';
+
+const arm64 = parsePlatform('linux/arm64');
+const s390x = parsePlatform('linux/s390x');
+const amd64 = parsePlatform('linux/amd64');
+const aarch64 = architectureByName('aarch64')!;
+
+let kit: ReadonlyMap<string, Emulator>;
+let kitFolder: string;
+beforeAll(async () => {
+  kit = await fetchedEmulators(pinnedPackages()[0]!.version);
+  kitFolder = join(kit.get('aarch64')!.path, '..');
+});
+
+interface Bench extends AsyncDisposable {
+  readonly events: BuildEvent[];
+  readonly scratch: Scratch;
+  readonly request: (changes?: Partial<EmulationRequest>) => EmulationRequest;
+  /** Undefined when the machine's probe runs as a step would run. */
+  readonly probe: (machine: Architecture, step: StepEmulation) => Promise<string | undefined>;
+}
+
+async function openBench(): Promise<Bench> {
+  const scratch = await openScratch('ladder');
+  const events: BuildEvent[] = [];
+  const { signal } = new AbortController();
+  const makeDirectory = (prefix: string): string => mkdtempSync(join(scratch.directory, `${prefix}-`));
+  return {
+    events,
+    scratch,
+    request: (changes = {}) => ({
+      platforms: [arm64],
+      isolation: 'auto',
+      emulator: undefined,
+      cpu: undefined,
+      storeDirectory: scratch.path('store'),
+      environment: { ARCH_BUILD_EMULATORS: kitFolder },
+      makeDirectory,
+      report: (event) => void events.push(event),
+      signal,
+      ...changes,
+    }),
+    probe: (machine, step) => {
+      const environment = [...step.environmentOf(new Map())].map(([name, value]) => `${name}=${value}`);
+      return probeRung(machine, {
+        scratch: makeDirectory('try'),
+        isolation: step.isolation,
+        environment,
+        signal,
+      });
+    },
+    [Symbol.asyncDispose]: () => scratch[Symbol.asyncDispose](),
+  };
+}
+
+/** What an emulation must leave as it was, whatever else goes on on this machine. */
+function hostTables(): Pick<HostState, 'mounts' | 'binfmt'> {
+  const { mounts, binfmt } = captureHostState({ directory: '/nonexistent' });
+  return { mounts, binfmt };
+}
+
+const textsOf = (events: readonly BuildEvent[], type: 'info' | 'warning'): string[] =>
+  events.flatMap((event) => (event.type === type ? [event.text] : []));
+const hostEntries = (): string[] => readBinfmtState().entries.map(({ name }) => name);
+
+describeWith(['root', 'private-binfmt'], 'the ladder', () => {
+  let before: ReturnType<typeof hostTables>;
+  beforeEach(() => {
+    before = hostTables();
+  });
+  afterEach(() => {
+    expect(hostTables()).toEqual(before);
+  });
+
+  it.each(['auto', 'private'] as const)(
+    'takes the private rung with %s and does not touch the host',
+    async (isolation) => {
+      await using bench = await openBench();
+      await using emulation = openEmulation(bench.request({ isolation }));
+      expect(emulation.describe()).toEqual({ rung: 'native', emulators: [] });
+      const step = await emulation.forPlatform(arm64);
+      expect(step.isolation).toMatchObject({
+        kind: 'private',
+        entries: [expect.stringContaining('arch-build-aarch64') as string],
+      });
+      expect(await bench.probe(aarch64, step)).toBeUndefined();
+      expect(hostTables()).toEqual(before);
+      const { path, version, sha256 } = kit.get('aarch64')!;
+      expect(emulation.describe()).toEqual({
+        rung: 'private',
+        emulators: [{ arch: 'aarch64', path, version, sha256 }],
+      });
+      expect(textsOf(bench.events, 'info')).toEqual([expect.stringContaining(`qemu ${version}`)]);
+    },
+  );
+
+  it('registers on the host with --isolation host, and takes it back', async () => {
+    await using bench = await openBench();
+    {
+      await using emulation = openEmulation(bench.request({ isolation: 'host' }));
+      const step = await emulation.forPlatform(arm64);
+      expect(step.isolation).toEqual({ kind: 'host' });
+      expect(hostEntries()).toContain('arch-build-aarch64');
+      expect(await bench.probe(aarch64, step)).toBeUndefined();
+      expect(emulation.describe().rung).toBe('host');
+      expect(textsOf(bench.events, 'info')[0]).toContain('not host-entry: aarch64: no binfmt entry matches');
+    }
+    expect(hostEntries()).not.toContain('arch-build-aarch64');
+  });
+
+  it('uses an entry the host has with --isolation host, and never changes it', async () => {
+    await using bench = await openBench();
+    const mounted = existsSync(join(BINFMT_DIRECTORY, 'status'));
+    if (!mounted) spawnSync('mount', ['-t', 'binfmt_misc', 'binfmt_misc', BINFMT_DIRECTORY]);
+    const { magic, mask } = aarch64;
+    const interpreter = kit.get('aarch64')!.path;
+    writeFileSync(
+      join(BINFMT_DIRECTORY, 'register'),
+      formatEntry({ name: 'somebody-elses', magic, mask, interpreter, flags: FULL_FLAGS }),
+    );
+    try {
+      const there = hostEntries();
+      await using emulation = openEmulation(bench.request({ isolation: 'host', environment: {} }));
+      const step = await emulation.forPlatform(arm64);
+      expect(emulation.describe()).toEqual({ rung: 'host-entry', emulators: [] });
+      expect(await bench.probe(aarch64, step)).toBeUndefined();
+      expect(hostEntries()).toEqual(there);
+    } finally {
+      writeFileSync(join(BINFMT_DIRECTORY, 'somebody-elses'), '-1');
+      if (!mounted) spawnSync('umount', [BINFMT_DIRECTORY]);
+    }
+  });
+
+  it.each(['private', 'host'] as const)(
+    'prepares all foreign platforms of a build at once: %s',
+    async (isolation) => {
+      await using bench = await openBench();
+      await using emulation = openEmulation(bench.request({ isolation, platforms: [amd64, arm64, s390x] }));
+      for (const [platform, name] of [
+        [arm64, 'aarch64'],
+        [s390x, 's390x'],
+      ] as const) {
+        const step = await emulation.forPlatform(platform);
+        expect(await bench.probe(architectureByName(name)!, step)).toBeUndefined();
+      }
+      expect(
+        emulation
+          .describe()
+          .emulators.map(({ arch }) => arch)
+          .sort(),
+      ).toEqual(['aarch64', 's390x']);
+      expect(textsOf(bench.events, 'info')).toHaveLength(1);
+    },
+  );
+
+  it('climbs again for a machine that nobody had announced, and keeps the first', async () => {
+    await using bench = await openBench();
+    await using emulation = openEmulation(bench.request({ platforms: [arm64], isolation: 'host' }));
+    await emulation.forPlatform(arm64);
+    const step = await emulation.forPlatform(s390x);
+    expect(await bench.probe(architectureByName('s390x')!, step)).toBeUndefined();
+    expect(await bench.probe(aarch64, await emulation.forPlatform(arm64))).toBeUndefined();
+  });
+
+  it('has one entry for two platforms of one machine', async () => {
+    await using bench = await openBench();
+    const platforms = ['linux/arm/v6', 'linux/arm/v7'].map((text) => parsePlatform(text));
+    await using emulation = openEmulation(bench.request({ platforms }));
+    for (const platform of platforms) {
+      expect((await emulation.forPlatform(platform)).isolation).toMatchObject({ entries: { length: 1 } });
+    }
+  });
+
+  it('does nothing for the host’s own platform', async () => {
+    await using bench = await openBench();
+    await using emulation = openEmulation(bench.request({ platforms: [amd64, arm64] }));
+    const step = await emulation.forPlatform(amd64);
+    expect(step.isolation).toEqual({ kind: 'private', entries: [] });
+    const environment = new Map([['QEMU_VERSION', '1']]);
+    expect(step.environmentOf(environment)).toEqual(environment);
+    expect(bench.events).toEqual([]);
+    expect(readdirSync(bench.scratch.directory)).toEqual([]);
+  });
+
+  it('takes the emulator and the CPU it is told to', async () => {
+    await using bench = await openBench();
+    const emulator = kit.get('aarch64')!.path;
+    await using emulation = openEmulation(bench.request({ emulator, cpu: 'max', environment: {} }));
+    const step = await emulation.forPlatform(arm64);
+    expect(emulation.describe().emulators[0]?.path).toBe(emulator);
+    expect([...step.environmentOf(new Map([['A', '1']]))]).toEqual([
+      ['A', '1'],
+      ['QEMU_CPU', 'max'],
+    ]);
+  });
+
+  it('holds QEMU_* variables of the image back and says so once', async () => {
+    await using bench = await openBench();
+    await using emulation = openEmulation(bench.request());
+    const step = await emulation.forPlatform(arm64);
+    const image = new Map([
+      ['QEMU_VERSION', '1'],
+      ['PATH', '/bin'],
+      ['QEMU_CPU', 'evil'],
+    ]);
+    for (let times = 0; times < 3; times += 1) {
+      const variables = step.environmentOf(image);
+      expect(variables.has('QEMU_VERSION')).toBe(false);
+      expect(variables.get('QEMU_CPU')).not.toBe('evil');
+      expect(variables.get('PATH')).toBe('/bin');
+    }
+    (await emulation.forPlatform(arm64)).environmentOf(
+      new Map([
+        ['QEMU_LOG', 'x'],
+        ['QEMU_VERSION', '1'],
+      ]),
+    );
+    const warnings = textsOf(bench.events, 'warning');
+    expect(warnings).toHaveLength(2);
+    expect(warnings[0]).toContain('QEMU_VERSION, QEMU_CPU');
+    expect(warnings[1]).toContain('QEMU_LOG');
+    expect(warnings[1]).not.toContain('QEMU_VERSION');
+  });
+});
+
+describe('a platform that cannot be emulated', () => {
+  it.each(['private', 'host'] as const)('has no emulator here: %s', async (isolation) => {
+    await using bench = await openBench();
+    const nowhere = { environment: { PATH: '' }, storeDirectory: bench.scratch.directory };
+    const [missing] = (
+      await Promise.all(ARCHITECTURES.map(async (row) => [row, await findEmulators(row, nowhere)] as const))
+    )
+      .filter(
+        ([{ arch, platforms }, found]) =>
+          found.length === 0 && platforms.length > 0 && !['x86_64', 'i386'].includes(arch),
+      )
+      .map(([row]) => row);
+    const platform = missing!.platforms[0]!;
+    await using emulation = openEmulation(bench.request({ ...nowhere, platforms: [platform], isolation }));
+    await expect(emulation.forPlatform(platform)).rejects.toMatchObject({ code: 'EMULATOR_MISSING' });
+  });
+
+  it('has an emulator that is no program', async () => {
+    await using bench = await openBench();
+    const emulator = await bench.scratch.write('qemu-aarch64', 'not a program');
+    await using emulation = openEmulation(bench.request({ emulator }));
+    await expect(emulation.forPlatform(arm64)).rejects.toMatchObject({ code: 'EMULATOR_UNUSABLE' });
+  });
+
+  it('is no platform of any emulator', async () => {
+    await using bench = await openBench();
+    await using emulation = openEmulation(bench.request());
+    await expect(emulation.forPlatform({ os: 'linux', architecture: 'pdp11' })).rejects.toMatchObject({
+      code: 'HOST_INCAPABLE',
+    });
+  });
+});
+
+describeWith(['root', 'private-binfmt'], 'an interruption', () => {
+  it('while a rung is tried leaves no entry on the host', async () => {
+    const before = hostTables();
+    await using bench = await openBench();
+    const controller = new AbortController();
+    const request = bench.request({
+      isolation: 'host',
+      signal: controller.signal,
+      makeDirectory: (prefix) => {
+        if (hostEntries().includes('arch-build-aarch64')) controller.abort();
+        return mkdtempSync(join(bench.scratch.directory, `${prefix}-`));
+      },
+    });
+    {
+      await using emulation = openEmulation(request);
+      await expect(emulation.forPlatform(arm64)).rejects.toThrow();
+    }
+    expect(controller.signal.aborted).toBe(true);
+    expect(hostTables()).toEqual(before);
+  });
+});
