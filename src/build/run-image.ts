@@ -7,6 +7,7 @@ import { MergedTree } from '../layer/merged-tree.ts';
 import type { ImageConfig } from '../oci/image-config.ts';
 import { environmentOf } from '../oci/image-config.ts';
 import { hasVolatileOverlay, kernelSurface } from '../sys/kernel-surface.ts';
+import { describeOperation } from '../sys/plan.ts';
 import { runSandbox, type Outcome, type SandboxOptions } from '../sys/sandbox.ts';
 import { stepPlan, type Bind } from '../sys/step-plan.ts';
 import { ensureRootfs, type BaseImage } from './base-image.ts';
@@ -125,10 +126,11 @@ function bindOf({ source, target, readOnly }: Volume): Bind & { kind: 'file' | '
 }
 
 async function runToEnd(
-  { signal }: Job,
+  { signal, report }: Job,
   plan: ReturnType<typeof stepPlan>,
   { argv, options }: { argv: readonly string[]; options: RunOptions },
 ): Promise<Outcome> {
+  for (const operation of plan) report({ type: 'debug', text: describeOperation(operation) });
   try {
     return await runSandbox(plan, { ...options.streams, signal });
   } catch (error) {

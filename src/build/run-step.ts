@@ -11,6 +11,7 @@ import { MergedTree } from '../layer/merged-tree.ts';
 import { formatPlatform } from '../oci/platform.ts';
 import type { Snapshot } from '../store/snapshots.ts';
 import { hasVolatileOverlay, kernelSurface } from '../sys/kernel-surface.ts';
+import { describeOperation } from '../sys/plan.ts';
 import { runSandbox, SandboxRefusal, type Outcome } from '../sys/sandbox.ts';
 import { stepPlan } from '../sys/step-plan.ts';
 import { cacheKeyOf } from './cache-key.ts';
@@ -174,6 +175,7 @@ async function runToSuccess(
     job.report({ type: 'step-output', step: name, stream, data });
   };
   let outcome: Outcome;
+  for (const operation of plan) job.report({ type: 'debug', text: describeOperation(operation) });
   try {
     outcome = await runSandbox(plan, { signal: job.signal, onOutput });
   } catch (error) {

@@ -1,12 +1,13 @@
 /** The program: global options and the commands. What a command does is loaded when it runs (cli/actions). */
-import { Command, CommanderError } from 'commander';
+import { resolve } from 'node:path';
+import { Command, CommanderError, Option } from 'commander';
 import { ArchBuildError } from '../errors.ts';
 import { buildCommand } from './commands/build.ts';
 import { hostCommands } from './commands/host.ts';
 import { imageCommands } from './commands/images.ts';
 import { runCommand } from './commands/run.ts';
 import { transferCommands } from './commands/transfer.ts';
-import { defaultRoot, type CommandContext } from './globals.ts';
+import { defaultRoot, type CommandContext, type Globals } from './globals.ts';
 
 /** Set by the bundler. */
 declare const ARCH_BUILD_VERSION: string | undefined;
@@ -39,14 +40,9 @@ export function createProgram(signal: AbortSignal, exitWith: (status: number) =>
     .option('--debug', 'show every process and mount')
     .option('--no-color', 'no colours (NO_COLOR does the same)')
     .enablePositionalOptions();
-  const context: CommandContext = {
-    globals: () => {
-      const { root, debug } = program.opts<{ root: string; debug?: boolean }>();
-      if (root === '') throw new ArchBuildError('USAGE', '--root needs a directory');
-      return { root, debug: debug === true, signal };
-    },
-    exitWith,
-  };
+  let running = program;
+  program.hook('preAction', (_program, command) => void (running = command));
+  const context: CommandContext = { globals: () => globalsOf(program, running, signal), exitWith };
   program.addCommand(buildCommand(context), { isDefault: true });
   for (const command of [
     runCommand(context),
@@ -57,7 +53,26 @@ export function createProgram(signal: AbortSignal, exitWith: (status: number) =>
     program.addCommand(command);
   }
   neverExit(program);
+  for (const command of program.commands) acceptGlobals(command);
   return program;
+}
+
+interface GlobalOptions {
+  readonly root?: string;
+  readonly debug?: boolean;
+}
+
+function globalsOf(program: Command, running: Command, signal: AbortSignal): Globals {
+  const { root = '', debug = false } = { ...program.opts<GlobalOptions>(), ...running.opts<GlobalOptions>() };
+  if (root === '') throw new ArchBuildError('USAGE', '--root needs a directory');
+  return { root: resolve(root), debug, signal };
+}
+
+/** Global options count behind the command's name too: with the default command nobody sees where it begins. */
+function acceptGlobals(command: Command): void {
+  for (const flags of ['--root <dir>', '--debug', '--no-color'])
+    command.addOption(new Option(flags).hideHelp());
+  for (const child of command.commands) acceptGlobals(child);
 }
 
 /** Wrong words end in an exception, so that whatever is open is closed. */
