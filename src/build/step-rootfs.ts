@@ -80,7 +80,11 @@ function makeMountPoint(stubs: LayerWriter, { target, kind }: MountPoint): ByteP
 }
 
 /** A working directory that the image names and lacks is made, as every runtime does; it becomes part of the layer. */
-export function ensureWorkdir({ scratch, upper }: StepRootfs, lowers: readonly string[], workdir: string): void {
+export function ensureWorkdir(
+  { scratch, upper }: StepRootfs,
+  lowers: readonly string[],
+  workdir: string,
+): void {
   const writer = new LayerWriter(upper, new MergedTree([join(scratch, 'stubs'), ...lowers]));
   const { path, node } = writer.tree.resolve(toBytePath(workdir));
   if (node === undefined) writer.ensureDirectory(path);

@@ -36,10 +36,8 @@ export function createProgram(signal: AbortSignal, exitWith: (status: number) =>
     )
     .usage('[build] [options] [CONTEXT] | COMMAND')
     .version(VERSION)
-    .option('--root <dir>', 'the store', defaultRoot())
-    .option('--debug', 'show every process and mount')
-    .option('--no-color', 'no colours (NO_COLOR does the same)')
     .enablePositionalOptions();
+  for (const [flags, text] of GLOBAL_OPTIONS) program.option(flags, text);
   let running = program;
   program.hook('preAction', (_program, command) => void (running = command));
   const context: CommandContext = { globals: () => globalsOf(program, running, signal), exitWith };
@@ -57,13 +55,22 @@ export function createProgram(signal: AbortSignal, exitWith: (status: number) =>
   return program;
 }
 
+const GLOBAL_OPTIONS = [
+  ['--root <dir>', 'the store (default: $ARCH_BUILD_ROOT, else a directory of the system or of yours)'],
+  ['--debug', 'show every process and mount'],
+  ['--no-color', 'no colours (NO_COLOR does the same)'],
+] as const;
+
 interface GlobalOptions {
   readonly root?: string;
   readonly debug?: boolean;
 }
 
 function globalsOf(program: Command, running: Command, signal: AbortSignal): Globals {
-  const { root = '', debug = false } = { ...program.opts<GlobalOptions>(), ...running.opts<GlobalOptions>() };
+  const { root = defaultRoot(), debug = false } = {
+    ...program.opts<GlobalOptions>(),
+    ...running.opts<GlobalOptions>(),
+  };
   if (root === '') throw new ArchBuildError('USAGE', '--root needs a directory');
   return { root: resolve(root), debug, signal };
 }

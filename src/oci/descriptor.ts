@@ -67,7 +67,7 @@ export const readMediaType: Reader<string> = readMatching(
   'a media type',
 );
 
-export const readDigest: Reader<Digest> = (value, at) => {
+const readDigest: Reader<Digest> = (value, at) => {
   const text = readText(value, at);
   try {
     return parseDigest(text);

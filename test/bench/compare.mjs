@@ -21,18 +21,47 @@ const echoes = Array.from({ length: 10 }, (_, i) => `RUN echo step ${i}`).join('
 
 /** `touch` runs before each round; `cached` means the second build of the same thing is what is timed. */
 const ROWS = [
-  { id: 'exec500', name: 'RUN: 500 × /bin/true', kubefile: (n) => `FROM base\nENV N=${n}\nRUN i=0; while [ $i -lt 500 ]; do /bin/true; i=$((i+1)); done\n` },
-  { id: 'files', name: 'RUN: 20,000 small files', kubefile: (n) => `FROM base\nENV N=${n}\nRUN ${smallFiles}\n` },
-  { id: 'dd', name: 'RUN: 512 MiB of random', kubefile: (n) => `FROM base\nENV N=${n}\nRUN dd if=/dev/urandom of=/big bs=1M count=512 2>/dev/null\n` },
+  {
+    id: 'exec500',
+    name: 'RUN: 500 × /bin/true',
+    kubefile: (n) => `FROM base\nENV N=${n}\nRUN i=0; while [ $i -lt 500 ]; do /bin/true; i=$((i+1)); done\n`,
+  },
+  {
+    id: 'files',
+    name: 'RUN: 20,000 small files',
+    kubefile: (n) => `FROM base\nENV N=${n}\nRUN ${smallFiles}\n`,
+  },
+  {
+    id: 'dd',
+    name: 'RUN: 512 MiB of random',
+    kubefile: (n) => `FROM base\nENV N=${n}\nRUN dd if=/dev/urandom of=/big bs=1M count=512 2>/dev/null\n`,
+  },
   { id: 'copy', name: 'COPY: 20,000 × 4 KiB', kubefile: (n) => `FROM base\nENV N=${n}\nCOPY many /many\n` },
-  { id: 'copy-cached', name: 'the same, cached', cached: true, kubefile: () => 'FROM base\nCOPY many /many\n' },
+  {
+    id: 'copy-cached',
+    name: 'the same, cached',
+    cached: true,
+    kubefile: () => 'FROM base\nCOPY many /many\n',
+  },
   { id: 'echo10', name: '10 × RUN echo', kubefile: (n) => `FROM base\nENV N=${n}\n${echoes}\n` },
-  { id: 'noop', name: 'no-op rebuild, small file', cached: true, small: true, kubefile: () => 'FROM base\nCOPY small /small\nENV A=1\n' },
+  {
+    id: 'noop',
+    name: 'no-op rebuild, small file',
+    cached: true,
+    small: true,
+    kubefile: () => 'FROM base\nCOPY small /small\nENV A=1\n',
+  },
 ].filter(({ id }) => ONLY.length === 0 || ONLY.includes(id));
 
 function run(command, args, options = {}) {
-  const result = spawnSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], maxBuffer: 1 << 28, ...options });
-  if (result.status !== 0) throw new Error(`${command} ${args.join(' ')}: ${result.status}\n${result.stderr}`);
+  const result = spawnSync(command, args, {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+    maxBuffer: 1 << 28,
+    ...options,
+  });
+  if (result.status !== 0)
+    throw new Error(`${command} ${args.join(' ')}: ${result.status}\n${result.stderr}`);
   return result.stdout;
 }
 
@@ -45,7 +74,10 @@ async function timed(command, args) {
   child.stderr.on('data', (data) => (errors += data));
   const poll = setInterval(() => {
     try {
-      peak = Math.max(peak, Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1] ?? 0));
+      peak = Math.max(
+        peak,
+        Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1] ?? 0),
+      );
     } catch {
       // it has just ended
     }
@@ -57,11 +89,51 @@ async function timed(command, args) {
 }
 
 const BUILDERS = {
-  ours: (context, tag) => [process.execPath, [CLI, '--root', STORE, '--emulate', 'aarch64', '--pull', 'never', '-f', join(context, 'Kubefile'), '-t', tag, context]],
-  buildah: (context, tag) => ['buildah', [...storage(), 'bud', '--isolation', 'chroot', '--layers', '--arch', 'arm64', '--pull-never', '-f', join(context, 'Kubefile'), '-t', tag, context]],
+  ours: (context, tag) => [
+    process.execPath,
+    [
+      CLI,
+      '--root',
+      STORE,
+      '--emulate',
+      'aarch64',
+      '--pull',
+      'never',
+      '-f',
+      join(context, 'Kubefile'),
+      '-t',
+      tag,
+      context,
+    ],
+  ],
+  buildah: (context, tag) => [
+    'buildah',
+    [
+      ...storage(),
+      'bud',
+      '--isolation',
+      'chroot',
+      '--layers',
+      '--arch',
+      'arm64',
+      '--pull-never',
+      '-f',
+      join(context, 'Kubefile'),
+      '-t',
+      tag,
+      context,
+    ],
+  ],
 };
 
-const storage = () => ['--root', join(WORK, 'buildah'), '--runroot', join(WORK, 'buildah-run'), '--storage-driver', 'overlay'];
+const storage = () => [
+  '--root',
+  join(WORK, 'buildah'),
+  '--runroot',
+  join(WORK, 'buildah-run'),
+  '--storage-driver',
+  'overlay',
+];
 
 const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 
@@ -69,7 +141,8 @@ async function measure(row) {
   const context = join(WORK, row.id);
   mkdirSync(context);
   if (row.small) writeFileSync(join(context, 'small'), 'small\n');
-  else if (row.kubefile('').includes('COPY')) cpSync(join(WORK, 'many'), join(context, 'many'), { recursive: true });
+  else if (row.kubefile('').includes('COPY'))
+    cpSync(join(WORK, 'many'), join(context, 'many'), { recursive: true });
   const results = { ours: [], buildah: [] };
   for (let round = 0; round <= ROUNDS; round += 1) {
     for (const builder of Object.keys(BUILDERS)) {
@@ -84,7 +157,9 @@ async function measure(row) {
 function registerForBuildah() {
   const mounted = existsSync(join(BINFMT, 'status'));
   if (!mounted) run('mount', ['-t', 'binfmt_misc', 'binfmt_misc', BINFMT]);
-  const emulators = JSON.parse(run(process.execPath, [CLI, '--root', STORE, 'emulators', 'ls', 'aarch64', '--json'])).emulators;
+  const emulators = JSON.parse(
+    run(process.execPath, [CLI, '--root', STORE, 'emulators', 'ls', 'aarch64', '--json']),
+  ).emulators;
   const magic = String.raw`\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00`;
   const mask = String.raw`\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff`;
   writeFileSync(join(BINFMT, 'register'), `:bench-aarch64:M::${magic}:${mask}:${emulators[0].path}:POCF`);
@@ -96,12 +171,15 @@ function registerForBuildah() {
 
 function prepare() {
   mkdirSync(join(WORK, 'many'));
-  for (let i = 0; i < 20_000; i += 1) writeFileSync(join(WORK, 'many', `file-${i}`), Buffer.alloc(4096, `${i} `));
+  for (let i = 0; i < 20_000; i += 1)
+    writeFileSync(join(WORK, 'many', `file-${i}`), Buffer.alloc(4096, `${i} `));
   run(process.execPath, [CLI, '--root', STORE, 'emulators', 'fetch', 'aarch64']);
   run(process.execPath, [CLI, '--root', STORE, 'import', ROOTFS, 'base', '--platform', 'linux/arm64']);
   run(process.execPath, [CLI, '--root', STORE, 'save', '-o', join(WORK, 'base.tar'), 'base']);
   run('buildah', [...storage(), 'pull', `oci-archive:${join(WORK, 'base.tar')}`]);
-  const id = run('buildah', [...storage(), 'images', '-q']).trim().split('\n')[0];
+  const id = run('buildah', [...storage(), 'images', '-q'])
+    .trim()
+    .split('\n')[0];
   run('buildah', [...storage(), 'tag', id, 'localhost/base:latest', 'docker.io/library/base:latest']);
 }
 
@@ -114,7 +192,9 @@ try {
     const { ours, buildah } = await measure(row);
     const [a, b] = [ours, buildah].map((list) => median(list.map(({ seconds }) => seconds)));
     const peak = Math.max(...ours.map((result) => result.peak));
-    console.log(`| ${row.name} | ${a.toFixed(2)} s | ${b.toFixed(2)} s | ${(a / b).toFixed(2)} | ${peak.toFixed(0)} MB |`);
+    console.log(
+      `| ${row.name} | ${a.toFixed(2)} s | ${b.toFixed(2)} s | ${(a / b).toFixed(2)} | ${peak.toFixed(0)} MB |`,
+    );
   }
 } finally {
   unregister();

@@ -387,7 +387,7 @@ describeWith(['root', 'private-binfmt'], 'the layer of a RUN', () => {
     {
       name: 'a file replaced by a directory',
       text: 'RUN rm /t/f && mkdir /t/f && echo x > /t/f/x\n',
-      layers: [{ ...T, 't/f/': DIR, 't/f/x': file('x') }],
+      layers: [{ ...T, 't/f/': 'dir 2755 0:8', 't/f/.wh..wh..opq': WHITEOUT, 't/f/x': 'file 0644 0:8 x' }],
     },
     {
       name: 'a renamed directory',

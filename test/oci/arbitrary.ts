@@ -47,7 +47,7 @@ export const arbitraryPlatform: fc.Arbitrary<Platform> = record<Platform>(
 );
 
 const hex = (length: number): fc.Arbitrary<string> => word(new RegExp(`^[0-9a-f]{${length}}$`));
-export const arbitraryDigest: fc.Arbitrary<Digest> = fc
+const arbitraryDigest: fc.Arbitrary<Digest> = fc
   .oneof(
     hex(64).map((digits) => `sha256:${digits}`),
     hex(128).map((digits) => `sha512:${digits}`),

@@ -29,7 +29,10 @@ export function describeWithRoot(name: string, body: () => void): void {
   describeWith(['root'], name, body);
 }
 
-/** Within a test: ends it as skipped, or as failed under CI=true, unless the host has all of these. */
+/**
+ * Within a test: ends it as skipped, or as failed under CI=true, unless the host has all of these.
+ * @public
+ */
 export function requireOf(context: TestContext, ...requirements: Requirement[]): void {
   const reason = whyMissing(requirements);
   if (reason === undefined) return;
@@ -38,12 +41,8 @@ export function requireOf(context: TestContext, ...requirements: Requirement[]):
   context.skip(reason);
 }
 
-export function requireRoot(context: TestContext): void {
-  requireOf(context, 'root');
-}
-
 /** Why this host cannot do all of these, in one sentence without full stop; undefined when it can. */
-export function whyMissing(requirements: readonly Requirement[]): string | undefined {
+function whyMissing(requirements: readonly Requirement[]): string | undefined {
   const reasons = requirements.map(probe).filter((reason) => reason !== undefined);
   return reasons.length === 0 ? undefined : reasons.join(', ');
 }

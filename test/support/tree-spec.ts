@@ -96,7 +96,7 @@ function makeItem(root: string, host: string, item: Item): void {
 }
 
 /** Every path below, parents first, sorted bytewise. */
-export function walk(root: string, at = ''): string[] {
+function walk(root: string, at = ''): string[] {
   const names = readdirSync(join(root, at)).sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
   return names.flatMap((name) => {
     const path = at === '' ? name : `${at}/${name}`;

@@ -1,5 +1,13 @@
 /** The helper program and the plan it carries out, natively: no emulator is needed to prove containment. */
-import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -18,7 +26,22 @@ function prepare(directory: string): StepPlanOptions {
   for (const name of ['dev', 'proc', 'sys', 'etc', 'tmp']) mkdirSync(join(directory, 'stubs', name));
   mkdirSync(join(directory, 'image/bin'));
   cpSync(BUSYBOX, join(directory, 'image/bin/busybox'));
-  for (const name of ['sh', 'cat', 'ls', 'mknod', 'mount', 'umount', 'sleep', 'id', 'chroot', 'kill', 'chmod', 'ln', 'stat', 'rm']) {
+  for (const name of [
+    'sh',
+    'cat',
+    'ls',
+    'mknod',
+    'mount',
+    'umount',
+    'sleep',
+    'id',
+    'chroot',
+    'kill',
+    'chmod',
+    'ln',
+    'stat',
+    'rm',
+  ]) {
     symlinkSync('busybox', join(directory, 'image/bin', name));
   }
   symlinkSync(join(directory, 'stubs'), join(directory, 'l/0'));
@@ -71,7 +94,10 @@ describeWithRoot('a sandbox', () => {
   it('ends what the command left running', async () => {
     await using scratch = await openScratch();
     const start = performance.now();
-    const { outcome } = await shell(prepare(scratch.directory), '(sleep 300 &) ; (sh -c "sleep 300 & sleep 300" &) ; exit 3');
+    const { outcome } = await shell(
+      prepare(scratch.directory),
+      '(sleep 300 &) ; (sh -c "sleep 300 & sleep 300" &) ; exit 3',
+    );
     expect(outcome).toEqual({ kind: 'exited', status: 3 });
     expect(performance.now() - start).toBeLessThan(20_000);
   });
@@ -85,7 +111,10 @@ describeWithRoot('a sandbox', () => {
     ['writing /sys', 'echo x > /sys/kernel/uevent_helper'],
     ['registering an interpreter', 'echo :x:E::x::/bin/sh: > /proc/sys/fs/binfmt_misc/register'],
     ['entering the root of pid 1', 'cd /proc/1/root'],
-    ['reading the descriptors of pid 1', 'cat /proc/1/fd/0 && ls -l /proc/1/fd | sh -c "! ls -l /proc/1/fd/0"'],
+    [
+      'reading the descriptors of pid 1',
+      'cat /proc/1/fd/0 && ls -l /proc/1/fd | sh -c "! ls -l /proc/1/fd/0"',
+    ],
   ])('refuses %s', async (_what, script) => {
     await using scratch = await openScratch();
     const { outcome } = await shell(prepare(scratch.directory), script);
@@ -94,7 +123,8 @@ describeWithRoot('a sandbox', () => {
 
   it('cannot be left through a second chroot', async () => {
     await using scratch = await openScratch();
-    const escape = 'cd / && ln -s /bin /tmp/x; chroot /tmp /bin/sh -c true; cd ../../../../../..; ls -d work/main etc/passwd usr';
+    const escape =
+      'cd / && ln -s /bin /tmp/x; chroot /tmp /bin/sh -c true; cd ../../../../../..; ls -d work/main etc/passwd usr';
     const { outcome } = await shell(prepare(scratch.directory), escape);
     expect(outcome).not.toEqual({ kind: 'exited', status: 0 });
   });
@@ -109,7 +139,10 @@ describeWithRoot('a sandbox', () => {
 
   it('drops capabilities with the user and keeps groups', async () => {
     await using scratch = await openScratch();
-    const options = { ...prepare(scratch.directory), user: { uid: 1000, gid: 100, groups: [100, 4_000_000_000] } };
+    const options = {
+      ...prepare(scratch.directory),
+      user: { uid: 1000, gid: 100, groups: [100, 4_000_000_000] },
+    };
     const { text } = await shell(options, 'cat /proc/self/status');
     expect(text).toContain('CapEff:\t0000000000000000');
     expect(text).toMatch(/Groups:\s+100 4000000000/);
@@ -117,7 +150,10 @@ describeWithRoot('a sandbox', () => {
 
   it('has only the loopback interface, up, with --network none', async () => {
     await using scratch = await openScratch();
-    const { text } = await shell({ ...prepare(scratch.directory), network: 'none' }, 'cat /proc/net/dev; cat /proc/net/if_inet6');
+    const { text } = await shell(
+      { ...prepare(scratch.directory), network: 'none' },
+      'cat /proc/net/dev; cat /proc/net/if_inet6',
+    );
     expect(text.match(/^\s*\w+:/gm)?.map((name) => name.trim())).toEqual(['lo:']);
   });
 
@@ -135,7 +171,10 @@ describeWithRoot('a sandbox', () => {
     await using scratch = await openScratch();
     const controller = new AbortController();
     const marker = `sleep 31${process.pid % 1000}`;
-    const plan = stepPlan({ ...prepare(scratch.directory), argv: ['/bin/sh', '-c', `${marker} & ${marker}`] });
+    const plan = stepPlan({
+      ...prepare(scratch.directory),
+      argv: ['/bin/sh', '-c', `${marker} & ${marker}`],
+    });
     const running = runSandbox(plan, { signal: controller.signal, onOutput: () => undefined });
     await sleep(300);
     expect(processesWith(marker)).not.toEqual([]);
@@ -150,7 +189,12 @@ describeWithRoot('a sandbox', () => {
     const { encodePlan } = await import('../../src/sys/plan.ts');
     const { nativeProgram } = await import('../../src/sys/native.ts');
     const plan = join(scratch.directory, 'plan');
-    writeFileSync(plan, encodePlan(stepPlan({ ...prepare(scratch.directory), argv: ['/bin/sh', '-c', `${marker} & ${marker}`] })));
+    writeFileSync(
+      plan,
+      encodePlan(
+        stepPlan({ ...prepare(scratch.directory), argv: ['/bin/sh', '-c', `${marker} & ${marker}`] }),
+      ),
+    );
     const parent = spawn('/bin/sh', ['-c', `"${nativeProgram('sandbox')}" $$ 3<"${plan}" 4>/dev/null; true`]);
     await sleep(500);
     expect(processesWith(marker)).not.toEqual([]);
