@@ -63,7 +63,7 @@ export function stepPlan(options: StepPlanOptions): Operation[] {
     ...devices(),
     ...consoleDevice(options.terminal),
     ...pipes(options.pipes),
-    ...sysfs(options.masked.directories, options.masked.files),
+    ...sysfs(options),
     ...options.binds.flatMap(bind),
     enter(options),
     mount({ source: 'proc', target: 'merged/proc', type: 'proc', flags: HARMLESS }),
@@ -172,11 +172,13 @@ function pipes(files: StepPlanOptions['pipes']): Operation[] {
   return [{ op: 'mkdir', path: 'merged/dev/pipes', mode: 0o755 }, ...made];
 }
 
-function sysfs(maskedDirectories: readonly string[], maskedFiles: readonly string[]): Operation[] {
+/** The host's sysfs shows the host's interfaces whatever the step's network is. */
+function sysfs({ masked, network }: StepPlanOptions): Operation[] {
   return [
     mount({ source: '/sys', target: 'merged/sys', flags: MS.BIND }),
     mount({ target: 'merged/sys', flags: MS.BIND | MS.REMOUNT | MS.RDONLY | HARMLESS }),
-    ...masks('/sys', { directories: maskedDirectories, files: maskedFiles }),
+    ...masks('/sys', masked),
+    ...(network === 'none' ? [emptyDirectory('merged/sys/class/net')] : []),
   ];
 }
 

@@ -152,7 +152,7 @@ describeWithRoot('a sandbox', () => {
     await using scratch = await openScratch();
     const { text } = await shell(
       { ...prepare(scratch.directory), network: 'none' },
-      'cat /proc/net/dev; cat /proc/net/if_inet6',
+      'cat /proc/net/dev; cat /proc/net/if_inet6; ls /sys/class/net',
     );
     expect(text.match(/^\s*\w+:/gm)?.map((name) => name.trim())).toEqual(['lo:']);
   });
