@@ -9,6 +9,10 @@ import type { Job } from './options.ts';
 
 export const isUrl = (word: string): boolean => /^https?:\/\//i.test(word);
 
+/** What BuildKit would clone instead of fetching it as a file. */
+export const isGitRepository = (word: string): boolean =>
+  /^(?:git@|git:\/\/|ssh:\/\/|https?:\/\/[^?#]*\.git(?:$|[?#]))/i.test(word);
+
 export interface Downloads {
   /** Changes when a file or its name does. */
   readonly fingerprint: string;

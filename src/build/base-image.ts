@@ -131,7 +131,7 @@ function wrongPlatform(
     'PLATFORM_NOT_FOUND',
     `${name} is not available for ${formatPlatform(platform)}`,
     {
-      hint: `it exists for ${exists.join(', ') || 'no platform'}; build for one of these, or write FROM --platform=`,
+      hint: `it exists for ${exists.join(', ') || 'no platform'}; build for one of these, or name one with FROM --platform`,
       ...(cause === undefined ? {} : { cause }),
     },
   );

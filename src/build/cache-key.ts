@@ -1,7 +1,7 @@
 /**
  * The key of a step's result. Its inputs, in the order hashed: a version of this list, the platform, the chain of
- * layers below, the instruction after expansion, and what else the kind of step depends on. Timestamps of files and
- * the emulator's version are not among them.
+ * layers below, the instruction after expansion, and what else the kind of step depends on. Timestamps of source files
+ * and the emulator's version are not among them.
  */
 import { createHash } from 'node:crypto';
 import type { CacheKey, ChainId } from '../oci/digest.ts';
@@ -19,5 +19,12 @@ export interface CacheInputs {
 
 export function cacheKeyOf(inputs: CacheInputs): CacheKey {
   const lines = [VERSION, inputs.platform, inputs.parent ?? '', inputs.instruction, inputs.context];
-  return `sha256:${createHash('sha256').update(JSON.stringify(lines)).digest('hex')}` as CacheKey;
+  return keyOf(lines);
 }
+
+/** `--source-date-epoch` decides times of layers and history, so each epoch has results of its own. */
+export const keyAtEpoch = (key: CacheKey, epochSeconds: number | undefined): CacheKey =>
+  epochSeconds === undefined ? key : keyOf([VERSION, key, epochSeconds]);
+
+const keyOf = (values: readonly unknown[]): CacheKey =>
+  `sha256:${createHash('sha256').update(JSON.stringify(values)).digest('hex')}` as CacheKey;

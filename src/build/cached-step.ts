@@ -1,8 +1,9 @@
 /** One step with its cache: reuse what it once made, or make it and remember. */
+import type { StepName } from '../events.ts';
 import type { CacheKey } from '../oci/digest.ts';
 import type { Snapshot } from '../store/snapshots.ts';
+import { keyAtEpoch } from './cache-key.ts';
 import type { BuildOptions, Job } from './options.ts';
-import type { StepName } from '../events.ts';
 import { withStep, type StageState } from './stage-state.ts';
 
 export interface CachedStep {
@@ -20,7 +21,8 @@ export async function runCached(
   state: StageState,
   step: CachedStep,
 ): Promise<StageState> {
-  const known = options.noCache && step.make !== undefined ? undefined : store.cache.get(step.key);
+  const key = keyAtEpoch(step.key, options.sourceDateEpoch);
+  const known = options.noCache && step.make !== undefined ? undefined : store.cache.get(key);
   if (known !== undefined) {
     const snapshot = known.layer === undefined ? undefined : store.snapshots.get(known.layer);
     report({ type: 'step-cached', step: step.name, text: step.text });
@@ -34,7 +36,7 @@ export async function runCached(
   const start = performance.now();
   const snapshot = await step.make?.();
   const created = creationTime(options);
-  store.cache.put(step.key, { created, ...(snapshot && { layer: snapshot.chainId }) });
+  store.cache.put(key, { created, ...(snapshot && { layer: snapshot.chainId }) });
   if (step.make === undefined) return withStep(state, { created, createdBy: step.createdBy });
   report({
     type: 'step-finished',

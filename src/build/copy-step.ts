@@ -10,7 +10,7 @@ import { MergedTree } from '../layer/merged-tree.ts';
 import { formatPlatform, type Platform } from '../oci/platform.ts';
 import type { Snapshot } from '../store/snapshots.ts';
 import { addArchives } from './add-archives.ts';
-import { isUrl, openDownloads, type Downloads } from './add-url.ts';
+import { isGitRepository, isUrl, openDownloads, type Downloads } from './add-url.ts';
 import { cacheKeyOf } from './cache-key.ts';
 import type { CachedStep } from './cached-step.ts';
 import { commitLayer } from './commit-layer.ts';
@@ -55,7 +55,7 @@ export async function planCopy(
   { instruction, name }: { readonly instruction: CopyInstruction; readonly name: StepName },
 ): Promise<CachedStep> {
   const operands = expandOperands(context, state, instruction);
-  refuseUnsupported(instruction);
+  refuseUnsupported(instruction, operands);
   const from = operands.from === undefined ? undefined : await context.stageOrImage(operands.from);
   const sources = await selectFrom(context, from, { operands, flags: instruction.flags });
   const digest = await digestSources(sources, {
@@ -134,19 +134,17 @@ function withArch({ dialect, target }: CopyContext, variables: Variables): Varia
 const bodyOf = ({ body, expand }: Heredoc, variables: Variables, escape: '\\' | '`'): string =>
   expand ? expandText(body, scopeOf(variables), { escape }) : body;
 
-function refuseUnsupported({ keyword, flags, sources }: CopyInstruction): void {
-  if (flags.keepGitDir === true) {
+function refuseUnsupported({ keyword, flags }: CopyInstruction, { words, urls }: CopyOperands): void {
+  if (keyword === 'COPY' && urls.length > 0) {
+    throw new ArchBuildError('COPY', 'COPY takes no URL', { hint: 'write ADD' });
+  }
+  const repository = [...words, ...urls].find(isGitRepository);
+  if (keyword === 'ADD' && (repository !== undefined || flags.keepGitDir === true)) {
     throw new ArchBuildError(
       'KUBEFILE_SEMANTICS',
-      'ADD --keep-git-dir is not supported: git repositories are not cloned',
-      {
-        hint: 'clone it into the build context before the build',
-      },
+      `ADD of git repositories is not supported yet${repository === undefined ? '' : `: ${repository}`}`,
+      { hint: 'clone it into the build context before the build' },
     );
-  }
-  const url = sources.find((source) => source.kind === 'word' && isUrl(source.word));
-  if (keyword === 'COPY' && url !== undefined) {
-    throw new ArchBuildError('COPY', 'COPY takes no URL', { hint: 'write ADD' });
   }
 }
 

@@ -44,6 +44,7 @@ export function planRun(
   { instruction, name }: { readonly instruction: RunInstruction; readonly name: StepName },
 ): CachedStep {
   const { options } = context;
+  refuseUnsupported(instruction);
   const command = runCommand(instruction, shellOf(state));
   const network = networkOf(instruction, options);
   const { User = '', WorkingDir = '/' } = containerConfigOf(state);
@@ -67,6 +68,12 @@ export function planRun(
     key,
     make: () => makeLayer(context, state, { command, network, name }),
   };
+}
+
+function refuseUnsupported({ mounts, security }: RunInstruction): void {
+  if (mounts.length === 0 && security !== 'insecure') return;
+  const flag = mounts.length > 0 ? '--mount' : '--security=insecure';
+  throw new ArchBuildError('KUBEFILE_SEMANTICS', `RUN ${flag} is not supported yet`);
 }
 
 function networkOf({ network }: RunInstruction, options: BuildOptions): 'host' | 'none' {

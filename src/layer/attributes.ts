@@ -17,10 +17,14 @@ export interface Attributes {
   readonly xattrs?: ReadonlyMap<string, Uint8Array>;
 }
 
-/** Of an existing file, to make it again: what a copy-up keeps. */
+/** Of an existing file, to make it again: what a copy-up keeps. An empty `host` (no layer has it) has no xattrs. */
 export function attributesOf({ host, stat, type }: TreeNode): Attributes {
   const names = host.length === 0 || type === 'symlink' ? [] : listXattrs(host).filter(isLayerXattr);
-  const xattrs = new Map(names.map((name) => [name, readXattr(host, name) ?? Buffer.alloc(0)]));
+  const xattrs = new Map<string, Buffer>();
+  for (const name of names) {
+    const value = readXattr(host, name);
+    if (value !== undefined) xattrs.set(name, value);
+  }
   return {
     mode: permissionsOf(stat),
     uid: Number(stat.uid),

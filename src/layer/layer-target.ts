@@ -8,14 +8,14 @@
 import { lstatSync, mkdirSync, readdirSync, readlinkSync, unlinkSync, type BigIntStats } from 'node:fs';
 import { systemErrorCode } from '../errors.ts';
 import { makeNode, S_IFCHR } from '../sys/special-file.ts';
-import { listXattrs, readXattr, writeXattr } from '../sys/xattr.ts';
-import { applyAttributes, setModificationTime, type Attributes } from './attributes.ts';
+import { writeXattr } from '../sys/xattr.ts';
+import { applyAttributes, attributesOf, setModificationTime, type Attributes } from './attributes.ts';
 import { baseNameOf, formatBytePath, joinBytePath, parentOf, ROOT, type BytePath } from './byte-path.ts';
 import { MergedTree, readLink } from './merged-tree.ts';
 import type { TreeDirectory } from './tree-directory.ts';
 import { invalidLayer } from './tar-format.ts';
-import { permissionsOf, type TreeNode } from './tree-node.ts';
-import { isLayerXattr, opaqueXattr, type OverlayNamespace } from './whiteout.ts';
+import type { TreeNode } from './tree-node.ts';
+import { opaqueXattr, type OverlayNamespace } from './whiteout.ts';
 
 /** What is at a path of the target itself. */
 export type Occupant = 'nothing' | 'whiteout' | 'directory' | 'other';
@@ -235,24 +235,6 @@ const isWhiteout = (stats: BigIntStats): boolean => stats.isCharacterDevice() &&
 
 export const duplicate = (path: BytePath): Error =>
   invalidLayer(`${formatBytePath(path)} is in the layer twice`);
-
-/** Of a file of the layers below, to make it again here. */
-export function attributesOf(node: TreeNode): Attributes {
-  const { stat, host } = node;
-  const names = host.length === 0 || node.type === 'symlink' ? [] : listXattrs(host).filter(isLayerXattr);
-  const xattrs = new Map<string, Buffer>();
-  for (const name of names) {
-    const value = readXattr(host, name);
-    if (value !== undefined) xattrs.set(name, value);
-  }
-  return {
-    mode: permissionsOf(stat),
-    uid: Number(stat.uid),
-    gid: Number(stat.gid),
-    mtimeNs: stat.mtimeNs,
-    xattrs,
-  };
-}
 
 const INVALID_CODES = new Set([
   'ENAMETOOLONG',

@@ -98,7 +98,7 @@ const TYPES: Readonly<Record<string, string>> = {
 
 const LONGEST_CONTENT = 200;
 
-export async function listLayer(bytes: Buffer): Promise<LayerEntries> {
+async function listLayer(bytes: Buffer): Promise<LayerEntries> {
   const entries: Record<string, string> = {};
   const parser = new tar.Parser({ strict: true });
   const waiting: Promise<void>[] = [];
