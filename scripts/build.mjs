@@ -44,13 +44,14 @@ async function bundle() {
     metafile: true,
     logLevel: 'warning',
   }).catch(() => process.exit(1)); // esbuild has printed what is wrong
-  removeStaleChunks(new Set(Object.keys(metafile.outputs).map((path) => basename(path))));
+  removeStale(new Set(Object.keys(metafile.outputs).map((path) => basename(path))));
   makeExecutable(join(dist, 'main.js'));
 }
 
-function removeStaleChunks(outputs) {
-  for (const name of readdirSync(dist)) {
-    if (name.endsWith('.js') && !outputs.has(name)) rmSync(join(dist, name));
+/** All of dist/ is packed, so nothing of an earlier build may stay; the helpers have their own folder. */
+function removeStale(outputs) {
+  for (const entry of readdirSync(dist, { withFileTypes: true })) {
+    if (entry.isFile() && !outputs.has(entry.name)) rmSync(join(dist, entry.name));
   }
 }
 

@@ -28,6 +28,7 @@ export type BuildEvent =
   | { readonly type: 'info'; readonly text: string }
   | {
       readonly type: 'transfer';
+      /** `layer`, `config`, or the media type of something else. */
       readonly what: string;
       readonly digest: string;
       readonly bytes: number;

@@ -21,6 +21,7 @@
 #include <linux/capability.h>
 #include <linux/magic.h>
 #include <net/if.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -155,11 +156,14 @@ static int enter(void) {
 	die_with_parent();
 	char go;
 	if (read(gate[0], &go, 1) != 1) _exit(FAILED); /* the launcher died or failed: it has said why */
-	close(gate[0]);
 	if (flags & CLONE_NEWUSER) {
 		if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0) return -1;
 		die_with_parent(); /* changing ids cleared it */
 	}
+	/* The launcher holds the other end as long as it lives: had it died before the line above, nobody would tell us. */
+	struct pollfd launcher = { .fd = gate[0], .events = POLLIN };
+	if (poll(&launcher, 1, 0) < 0 || launcher.revents & POLLHUP) _exit(FAILED);
+	close(gate[0]);
 	return 0;
 }
 

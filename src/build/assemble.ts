@@ -1,10 +1,11 @@
 /** The end of a build: config, manifest and index documents, into the store. */
 import type { Descriptor } from '../oci/descriptor.ts';
 import { formatImageConfig, type ImageConfig } from '../oci/image-config.ts';
-import { buildIndex, buildManifest } from '../oci/manifest.ts';
+import { buildManifest } from '../oci/manifest.ts';
 import { MEDIA_TYPES } from '../oci/media-types.ts';
 import type { Platform } from '../oci/platform.ts';
 import type { Store } from '../store/store.ts';
+import { writeIndex } from '../store/write-index.ts';
 import { creationTime } from './cached-step.ts';
 import type { BuildOptions } from './options.ts';
 import { containerConfigOf, type StageState } from './stage-state.ts';
@@ -35,9 +36,7 @@ export function writeManifest(
 export function writeRoot(store: Store, manifests: readonly Descriptor[]): Descriptor {
   const [only] = manifests;
   if (only !== undefined && manifests.length === 1) return only;
-  const index = buildIndex(manifests);
-  store.blobs.writeDocument(index.bytes);
-  return index.descriptor;
+  return writeIndex(store, manifests);
 }
 
 /**

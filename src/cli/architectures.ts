@@ -1,4 +1,4 @@
-/** Machine names of the command line to rows of the architecture table. */
+/** Machine names and platforms of the command line. */
 import {
   ARCHITECTURES,
   architectureByName,
@@ -7,12 +7,14 @@ import {
   type Architecture,
 } from '../emulation/architecture.ts';
 import { ArchBuildError } from '../errors.ts';
+import { parsePlatform, type Platform } from '../oci/platform.ts';
+import type { PlatformFlags } from './flags.ts';
 
 /** `all` (and nothing) are all of them. Throws USAGE for a name nobody uses. */
 export function architecturesNamed(names: readonly string[]): Architecture[] {
   if (names.length === 0 || names.includes('all')) return [...ARCHITECTURES];
   return names.map((name) => {
-    const platform = name.includes('/') ? platformOfMachine(name) : undefined;
+    const platform = name.includes('/') ? platformNamed(name) : undefined;
     const found = platform === undefined ? architectureByName(name) : architectureOf(platform);
     if (found !== undefined) return found;
     throw new ArchBuildError('USAGE', `unknown machine ${JSON.stringify(name)}`, {
@@ -20,3 +22,20 @@ export function architecturesNamed(names: readonly string[]): Architecture[] {
     });
   });
 }
+
+/** A machine name (`aarch64`) or a platform (`linux/arm64`). Throws USAGE. */
+export function platformNamed(text: string): Platform {
+  try {
+    return platformOfMachine(text) ?? parsePlatform(text);
+  } catch (cause) {
+    if (!(cause instanceof ArchBuildError)) throw cause;
+    throw new ArchBuildError('USAGE', cause.message, {
+      hint: 'write a machine such as aarch64, or os/architecture[/variant] such as linux/arm64',
+      cause,
+    });
+  }
+}
+
+/** What `--platform` of commands about one image names. */
+export const platformFlag = ({ platform }: PlatformFlags): Platform | undefined =>
+  platform === undefined ? undefined : platformNamed(platform);

@@ -1,11 +1,14 @@
 /** Errors to text and exit status: the only place that does either. */
-import chalk from 'chalk';
 import { ArchBuildError, type ErrorCode } from '../errors.ts';
+import { onStderr as chalk } from './colours.ts';
 import { formatDiagnostic } from './diagnostic.ts';
 
 const BUG = 70;
 
 const USAGE: readonly ErrorCode[] = ['USAGE'];
+/** The exit status for a host that cannot do what was asked. */
+export const HOST_INCAPABLE = 3;
+
 const HOST: readonly ErrorCode[] = [
   'HOST_INCAPABLE',
   'EMULATOR_MISSING',
@@ -20,7 +23,7 @@ export function exitStatusOf(error: unknown): number {
   if (!(error instanceof ArchBuildError)) return isFullDisk(error) ? 1 : BUG;
   if (error.code === 'INTERRUPTED') return 130;
   if (USAGE.includes(error.code)) return 2;
-  return HOST.includes(error.code) ? 3 : 1;
+  return HOST.includes(error.code) ? HOST_INCAPABLE : 1;
 }
 
 export function printError(error: unknown): void {

@@ -46,8 +46,16 @@ export interface ListFlags {
   readonly json?: boolean;
 }
 
+export interface ImagesFlags extends ListFlags {
+  readonly trunc: boolean;
+}
+
 export interface PlatformFlags {
   readonly platform?: string;
+}
+
+export interface InspectFlags extends PlatformFlags {
+  readonly format: 'json' | 'config' | 'manifest' | 'index';
 }
 
 export interface PruneFlags {
@@ -57,6 +65,10 @@ export interface PruneFlags {
 export interface SaveFlags extends PlatformFlags {
   readonly output?: string;
   readonly format: 'oci' | 'docker';
+}
+
+export interface LoadFlags {
+  readonly input: string;
 }
 
 export interface ImportFlags {
@@ -81,6 +93,10 @@ export interface LoginFlags {
 export interface DoctorFlags {
   readonly platform: readonly string[];
   readonly emulator?: string;
+  readonly json?: boolean;
+}
+
+export interface VerifyFlags {
   readonly json?: boolean;
 }
 

@@ -1,11 +1,23 @@
 /** Options and value parsers that several commands share. */
 import { InvalidArgumentError, Option, type Command } from 'commander';
 
-export const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value];
-export const collectList = (value: string, before: readonly string[]): readonly string[] => [
-  ...before,
-  ...value.split(',').filter((word) => word !== ''),
-];
+/** An option that may stand several times; its flag is the list of its values, empty without it. */
+export const repeatable = (flags: string, text: string): Option =>
+  list(flags, text, (value, before) => [...before, value]);
+
+/** As `repeatable`, with several values in one word, separated by commas. */
+export const commaSeparated = (flags: string, text: string): Option =>
+  list(flags, text, (value, before) => [...before, ...value.split(',').filter((word) => word !== '')]);
+
+/** Registries are asked over TLS unless they are named here. */
+export const insecureOption = (): Option =>
+  repeatable('--insecure <host>', 'registry without TLS, repeatable');
+
+const list = (
+  flags: string,
+  text: string,
+  add: (value: string, before: readonly string[]) => readonly string[],
+): Option => new Option(flags, text).argParser(add).default([]);
 
 export const choice = (flags: string, text: string, choices: readonly string[]): Option =>
   new Option(flags, text).choices(choices);
@@ -21,7 +33,7 @@ export function withRunOptions(command: Command): Command {
     .addOption(
       choice('--pull <policy>', 'when to ask registries', ['always', 'missing', 'never']).default('missing'),
     )
-    .option('--insecure <host>', 'registry without TLS, repeatable', collect, [])
+    .addOption(insecureOption())
     .addOption(
       choice('--isolation <rung>', 'how foreign programs run', ['auto', 'private', 'host']).default('auto'),
     )

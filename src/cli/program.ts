@@ -1,6 +1,6 @@
 /** The program: global options and the commands. What a command does is loaded when it runs (cli/actions). */
 import { resolve } from 'node:path';
-import { Command, CommanderError, Option } from 'commander';
+import { Command, CommanderError, Help, Option } from 'commander';
 import { ArchBuildError } from '../errors.ts';
 import { buildCommand } from './commands/build.ts';
 import { hostCommands } from './commands/host.ts';
@@ -31,9 +31,7 @@ export async function run(argv: readonly string[], signal: AbortSignal): Promise
 
 export function createProgram(signal: AbortSignal, exitWith: (status: number) => void): Command {
   const program = new Command('arch-build')
-    .description(
-      'Builds container and cluster images for foreign architectures: no Docker, no daemon, no containers.',
-    )
+    .description('Builds container images for foreign architectures: no Docker, no daemon, no containers.')
     .usage('[build] [options] [CONTEXT] | COMMAND')
     .version(VERSION)
     .enablePositionalOptions();
@@ -50,7 +48,7 @@ export function createProgram(signal: AbortSignal, exitWith: (status: number) =>
   ]) {
     program.addCommand(command);
   }
-  neverExit(program);
+  configure(program);
   for (const command of program.commands) acceptGlobals(command);
   return program;
 }
@@ -77,13 +75,16 @@ function globalsOf(program: Command, running: Command, signal: AbortSignal): Glo
 
 /** Global options count behind the command's name too: with the default command nobody sees where it begins. */
 function acceptGlobals(command: Command): void {
-  for (const flags of ['--root <dir>', '--debug', '--no-color'])
-    command.addOption(new Option(flags).hideHelp());
+  for (const [flags, text] of GLOBAL_OPTIONS) command.addOption(new Option(flags, text).hideHelp());
   for (const child of command.commands) acceptGlobals(child);
 }
 
 /** Wrong words end in an exception, so that whatever is open is closed. */
-function neverExit(command: Command): void {
-  command.exitOverride();
-  for (const child of command.commands) neverExit(child);
+function configure(command: Command): void {
+  command.exitOverride().configureHelp({ optionDescription });
+  for (const child of command.commands) configure(child);
 }
+
+/** That a list is empty without its option goes without saying. */
+const optionDescription = (option: Option): string =>
+  Array.isArray(option.defaultValue) ? option.description : new Help().optionDescription(option);

@@ -1,7 +1,7 @@
 /** Build events to lines on stderr. stdout is for the answer alone. */
-import chalk from 'chalk';
 import { unreachable } from '../errors.ts';
 import type { BuildEvent, Reporter, StepName } from '../events.ts';
+import { onStderr as chalk } from './colours.ts';
 import { terminalText } from './terminal-text.ts';
 
 export type ProgressMode = 'auto' | 'tty' | 'plain' | 'json' | 'quiet';

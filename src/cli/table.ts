@@ -6,7 +6,7 @@ export function formatTable(header: readonly string[], rows: readonly (readonly 
     .map((line) =>
       line
         .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join('   ')
+        .join('  ')
         .trimEnd(),
     )
     .map((line) => `${line}\n`)

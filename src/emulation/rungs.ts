@@ -123,7 +123,7 @@ async function firstFailure(
 }
 
 const DESCRIPTIONS: Readonly<Record<ForeignRung, string>> = {
-  private: 'private binfmt_misc in the step’s own user namespace; the host is not changed',
+  private: 'a binfmt_misc private to each step; the host is not changed',
   'host-entry': 'the host’s own binfmt_misc entry',
   host: 'an entry in the host’s binfmt_misc for the time of this build',
 };
@@ -134,9 +134,9 @@ function announce(
   refused: readonly string[],
 ): void {
   if (rung === 'native') return;
-  const programs = [...emulators.values()].map(({ path, version }) => `${path} (qemu ${version})`);
+  const programs = [...emulators.values()].map(({ path, version }) => `qemu ${version} (${path})`);
   const better = refused.length === 0 ? '' : `; not ${refused.join('; not ')}`;
-  report({ type: 'info', text: `emulation: ${[DESCRIPTIONS[rung], ...programs].join(', ')}${better}` });
+  report({ type: 'info', text: `emulation: ${[...programs, DESCRIPTIONS[rung]].join(', ')}${better}` });
 }
 
 /** What two platforms of one machine (arm/v6, arm/v7) share is one entry. */

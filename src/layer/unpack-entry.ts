@@ -1,15 +1,14 @@
 /** One tar entry becomes one file of the target: the table of what each type needs, and the whiteouts. */
-import { closeSync, fchmodSync, fchownSync, ftruncateSync, linkSync, symlinkSync, unlinkSync } from 'node:fs';
+import { linkSync, symlinkSync, unlinkSync } from 'node:fs';
 import { makeNode, S_IFBLK, S_IFCHR, S_IFIFO } from '../sys/special-file.ts';
-import { applyAttributes, setModificationTime, writeXattrs, type Attributes } from './attributes.ts';
+import { applyAttributes, attributesOf, type Attributes } from './attributes.ts';
 import { baseNameOf, cleanBytePath, formatBytePath, parentOf, ROOT, type BytePath } from './byte-path.ts';
-import { createFile, fillFile, fillFromSource } from './file-writer.ts';
-import { attributesOf, duplicate, type LayerTarget } from './layer-target.ts';
+import { createFile, fillFile, fillFromSource, fillFromStream } from './file-writer.ts';
+import { duplicate, type LayerTarget } from './layer-target.ts';
 import { readLink } from './merged-tree.ts';
 import { invalidLayer } from './tar-format.ts';
 import type { TarEntry } from './tar-reader.ts';
 import { isLayerXattr, OPAQUE_NAME, WHITEOUT_PREFIX } from './whiteout.ts';
-import { writeWithHoles } from './write-holes.ts';
 
 export interface UnpackContext {
   readonly target: LayerTarget;
@@ -78,7 +77,10 @@ function unpackNode(context: UnpackContext, entry: TarEntry, path: BytePath): Pr
     return undefined;
   }
   if (entry.type === 'file')
-    return unpackLargeFile(createOrReplace(target, located, path), target.host(located), entry);
+    return fillFromStream(createOrReplace(target, located, path), target.host(located), {
+      data: entry.body(),
+      attributes: attributesFrom(entry),
+    });
   if (entry.type === 'hardlink') return unpackHardLink(target, entry, { path, located });
   makeRoom(target, located, path);
   const host = target.host(located);
@@ -174,24 +176,6 @@ function copyUp(target: LayerTarget, linkPath: BytePath, source: BytePath): Prom
   symlinkSync(Buffer.from(readLink(node), 'latin1'), host);
   applyAttributes(host, 'symlink', attributes);
   return undefined;
-}
-
-async function unpackLargeFile(fd: number, host: Buffer, entry: TarEntry): Promise<void> {
-  const attributes = attributesFrom(entry);
-  try {
-    let position = 0;
-    for await (const chunk of entry.body()) {
-      writeWithHoles(fd, chunk, position);
-      position += chunk.length;
-    }
-    ftruncateSync(fd, position);
-    fchownSync(fd, attributes.uid, attributes.gid);
-    fchmodSync(fd, attributes.mode);
-  } finally {
-    closeSync(fd);
-  }
-  writeXattrs(host, attributes);
-  setModificationTime(host, attributes.mtimeNs);
 }
 
 const MAX_ID = 0xfffffffe;

@@ -6,6 +6,7 @@ import { ArchBuildError } from '../errors.ts';
 import type { Reporter } from '../events.ts';
 import type { ContentSink, ContentSource } from '../oci/content.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
+import { isConfigType, isLayerType } from '../oci/media-types.ts';
 import { mapConcurrently } from './concurrency.ts';
 import { loadGraph, type ChildSelection } from './content-graph.ts';
 import { once } from './once.ts';
@@ -60,8 +61,9 @@ async function* observed(
   data: AsyncIterable<Uint8Array>,
   { report, signal, stopped }: CopyOptions & { readonly stopped: () => boolean },
 ): AsyncGenerator<Uint8Array, void, undefined> {
+  const role = isLayerType(mediaType) ? 'layer' : isConfigType(mediaType) ? 'config' : mediaType;
   const progress = (bytes: number): void =>
-    report?.({ type: 'transfer', what: mediaType, digest, bytes, total: size });
+    report?.({ type: 'transfer', what: role, digest, bytes, total: size });
   let bytes = 0;
   let reported = 0;
   progress(0);

@@ -1,8 +1,9 @@
 /** The command line as such: which words reach which command, and what is wrong usage. */
-import { mkdirSync, readFileSync } from 'node:fs';
+import { lstatSync, mkdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it, vi } from 'vitest';
 import { exitStatusOf } from '../../src/cli/explain.ts';
 import { createProgram, run } from '../../src/cli/program.ts';
+import { makeNode, S_IFCHR } from '../../src/sys/special-file.ts';
 import { describeWithRoot } from '../support/requires.ts';
 import { openScratch, type Scratch } from '../support/scratch.ts';
 
@@ -111,16 +112,60 @@ describeWithRoot('build', () => {
     expect(error).toMatchObject({ code: 'KUBEFILE_NOT_FOUND' });
   });
 
-  it('of an unknown machine or system is wrong usage or a bad platform, never a crash', async () => {
+  it('of an unknown machine, system or key is wrong usage, never a crash', async () => {
     await using shop = await openShop();
     const context = shop.path('context');
     const statusOf = async (...argv: string[]): Promise<number> =>
       (await call(['--root', shop.path('store'), ...argv, context])).status;
     expect(await statusOf('--platform', 'windows/amd64')).toBe(2);
-    expect(await statusOf('--platform', 'linux/a/b/c/d')).toBe(1);
-    expect(await statusOf('--platform', 'nonsense!')).toBe(1);
+    expect(await statusOf('--platform', 'linux/a/b/c/d')).toBe(2);
+    expect(await statusOf('--platform', 'nonsense!')).toBe(2);
     expect(await statusOf('--build-arg', '=x')).toBe(2);
     expect(await statusOf('--tag', 'UPPER')).toBe(1);
+  });
+
+  it.each([
+    'RUN --mount=type=cache,target=/c true',
+    'RUN --security=insecure true',
+    'ADD https://host.invalid/team/project.git /src/',
+    'ADD https://host.invalid/team/project.git#main:docs /src/',
+    'ADD git@host.invalid:team/project /src/',
+    'ADD --keep-git-dir=true https://host.invalid/team/project /src/',
+  ])('refuses %s', async (line) => {
+    await using shop = await openShop();
+    await shop.write('context/Kubefile', `FROM scratch\n${line}\n`);
+    const { status, error } = await call(['--root', shop.path('store'), shop.path('context')]);
+    expect(error).toMatchObject({
+      code: 'KUBEFILE_SEMANTICS',
+      message: expect.stringContaining('is not supported yet') as string,
+    });
+    expect(status).toBe(1);
+  });
+
+  it('writes its result files into a device without replacing it', async () => {
+    await using shop = await openShop();
+    const device = shop.path('null');
+    makeNode(Buffer.from(device), S_IFCHR | 0o666, { major: 1, minor: 3 });
+    const argv = ['--root', shop.path('store'), '--iidfile', device, '--metadata-file', device];
+    expect(await call([...argv, shop.path('context')])).toMatchObject({ status: 0, error: undefined });
+    expect(lstatSync(device).isCharacterDevice()).toBe(true);
+  });
+
+  it('has the times asked for, also when the steps are cached from a build with others', async () => {
+    await using shop = await openShop();
+    const root = ['--root', shop.path('store')];
+    await shop.write('context/Kubefile', 'FROM scratch\nWORKDIR /w\nLABEL a=b\n');
+    const digestOf = async (...argv: string[]): Promise<string> =>
+      (await call([...root, ...argv, shop.path('context')])).stdout;
+    const plain = await digestOf();
+    const first = await digestOf('--source-date-epoch', '1000');
+    expect(await digestOf('--source-date-epoch', '1000')).toBe(first);
+    expect(await digestOf('--no-cache', '--source-date-epoch', '1000')).toBe(first);
+    expect(await digestOf('--source-date-epoch', '2000')).not.toBe(first);
+    expect(await digestOf()).toBe(plain);
+    const { stdout } = await call([...root, 'history', '--json', first.trim()]);
+    const created = (JSON.parse(stdout) as { created: string }[]).map((entry) => entry.created);
+    expect(created).toEqual(['1970-01-01T00:16:40.000Z', '1970-01-01T00:16:40.000Z']);
   });
 });
 

@@ -12,11 +12,11 @@ describe('a table', () => {
           ['', 'yy', 'end'],
         ],
       ),
-    ).toBe('A           NAME   Z\nlong cell   x\n            yy     end\n');
+    ).toBe('A          NAME  Z\nlong cell  x\n           yy    end\n');
   });
 
   it('has its header alone without rows', () => {
-    expect(formatTable(['A', 'B'], [])).toBe('A   B\n');
+    expect(formatTable(['A', 'B'], [])).toBe('A  B\n');
   });
 
   it('has one line for each row, and every cell where its column begins', () => {

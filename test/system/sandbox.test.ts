@@ -183,6 +183,24 @@ describeWithRoot('a sandbox', () => {
     expect(processesWith(marker)).toEqual([]);
   });
 
+  it('leaves nothing behind whenever it is killed, while it starts too', async () => {
+    await using scratch = await openScratch();
+    const marker = `sleep 33${process.pid % 1000}`;
+    for (let attempt = 0; attempt < 120; attempt += 1) {
+      const directory = scratch.path(String(attempt));
+      mkdirSync(directory);
+      const plan = stepPlan({ ...prepare(directory), argv: ['/bin/sh', '-c', marker] });
+      const controller = new AbortController();
+      const running = runSandbox(plan, { signal: controller.signal, onOutput: () => undefined });
+      const ended = expect(running).rejects.toMatchObject({ code: 'INTERRUPTED' });
+      await sleep((attempt % 40) / 8); // from 0 to 5 ms: through every moment of the start
+      controller.abort();
+      await ended;
+    }
+    await sleep(100);
+    expect(processesWith(marker)).toEqual([]);
+  }, 60_000);
+
   it('dies with a parent that is killed', async () => {
     await using scratch = await openScratch();
     const marker = `sleep 32${process.pid % 1000}`;

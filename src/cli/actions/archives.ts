@@ -13,9 +13,9 @@ import { openImageArchive } from '../../transfer/image-archive.ts';
 import type { NamedImage } from '../../transfer/image-list.ts';
 import { ociArchive } from '../../transfer/oci-archive.ts';
 import { writeOutputFile } from '../../transfer/output-file.ts';
-import type { SaveFlags } from '../flags.ts';
+import { platformFlag } from '../architectures.ts';
+import type { LoadFlags, SaveFlags } from '../flags.ts';
 import { reporterFor, storeFor, type Globals } from '../globals.ts';
-import { platformFlag } from './images.ts';
 
 export async function save(globals: Globals, names: readonly string[], flags: SaveFlags): Promise<void> {
   await using store = await storeFor(globals);
@@ -76,7 +76,7 @@ async function writeArchive(archive: AsyncIterable<Uint8Array>, output: string |
   }
 }
 
-export async function load(globals: Globals, input: string): Promise<void> {
+export async function load(globals: Globals, { input }: LoadFlags): Promise<void> {
   await using store = await storeFor(globals);
   await using archive = await openImageArchive(resolve(input), store.makeDirectory('load'));
   const report = reporterFor(globals, 'quiet');

@@ -10,17 +10,17 @@ import {
 import type { BinfmtEntry } from '../../emulation/binfmt-entry.ts';
 import { hostArchitecture } from '../../emulation/architecture.ts';
 import { elfHeader } from '../../emulation/probe.ts';
+import { printJson } from '../answer.ts';
 import { architecturesNamed } from '../architectures.ts';
+import { HOST_INCAPABLE } from '../explain.ts';
 import { wantsJson, type ListFlags } from '../flags.ts';
 import { formatTable } from '../table.ts';
-
-const HOST_INCAPABLE = 3;
 
 export function list(flags: ListFlags): void {
   const state = readBinfmtState();
   if (wantsJson(flags)) {
     const { mounted, enabled, entries, unreadable } = state;
-    print({ mounted, enabled, entries: entries.map(jsonEntry), unreadable });
+    printJson({ mounted, enabled, entries: entries.map(jsonEntry), unreadable });
     return;
   }
   if (!state.mounted)
@@ -38,7 +38,7 @@ export function list(flags: ListFlags): void {
 export function check(names: readonly string[], flags: ListFlags): Promise<number> {
   const state = readBinfmtState();
   const answers = architecturesNamed(names).map((architecture) => answerFor(state, architecture));
-  if (wantsJson(flags)) print(answers);
+  if (wantsJson(flags)) printJson(answers);
   else {
     const rows = answers.map(({ arch, runs, entry, missing, shadowed }) => [
       arch,
@@ -83,5 +83,3 @@ const jsonEntry = ({ match, ...entry }: BinfmtEntry): object => ({
       ? { ...match, magic: match.magic.toString('hex'), mask: match.mask?.toString('hex') ?? null }
       : match,
 });
-
-const print = (value: unknown): void => void process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);

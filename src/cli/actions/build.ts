@@ -3,16 +3,18 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { build as buildImage, type BuildResult } from '../../build/build.ts';
 import type { BuildOptions } from '../../build/options.ts';
-import { platformOfMachine } from '../../emulation/architecture.ts';
 import { hostPlatform } from '../../emulation/host.ts';
 import { ArchBuildError, systemErrorCode } from '../../errors.ts';
-import { formatPlatform, parsePlatform, type Platform } from '../../oci/platform.ts';
+import { formatPlatform, type Platform } from '../../oci/platform.ts';
 import { formatReference, parseReference, withDefaultTag } from '../../oci/reference.ts';
-import { writeFileAtomic } from '../../sys/atomic-file.ts';
+import { once } from '../../transfer/once.ts';
+import { writeOutputFile } from '../../transfer/output-file.ts';
+import { platformNamed } from '../architectures.ts';
 import type { BuildFlags } from '../flags.ts';
 import { reporterFor, storeFor, type Globals } from '../globals.ts';
-import { requireRoot } from '../require-root.ts';
 import { parseEpoch } from '../options.ts';
+import { pairsOf, variablesOf } from '../pairs.ts';
+import { requireRoot } from '../require-root.ts';
 
 const DEFAULT_FILES = ['Kubefile', 'Dockerfile', 'Containerfile'];
 
@@ -22,9 +24,8 @@ export async function build(globals: Globals, contextArgument: string, flags: Bu
   const report = reporterFor(globals, flags.quiet === true ? 'quiet' : flags.progress);
   await using store = await storeFor(globals);
   const result = await buildImage({ store, report, signal: globals.signal }, options);
-  if (flags.iidfile !== undefined) writeFileAtomic(resolve(flags.iidfile), result.root.digest);
-  if (flags.metadataFile !== undefined)
-    writeFileAtomic(resolve(flags.metadataFile), metadataOf(result, options));
+  await writeResult(flags.iidfile, result.root.digest);
+  await writeResult(flags.metadataFile, metadataOf(result, options));
   process.stdout.write(`${result.root.digest}\n`);
 }
 
@@ -39,7 +40,7 @@ function optionsOf(contextArgument: string, flags: BuildFlags): BuildOptions {
     platforms: platforms.length === 0 ? [hostPlatform()] : platforms,
     emulate,
     dialect: flags.dialect,
-    buildArgs: buildArgsOf(flags.buildArg),
+    buildArgs: variablesOf('--build-arg', flags.buildArg),
     labels: pairsOf('--label', flags.label),
     annotations: pairsOf('--annotation', flags.annotation),
     target: flags.target,
@@ -54,9 +55,8 @@ function optionsOf(contextArgument: string, flags: BuildFlags): BuildOptions {
   };
 }
 
-/** A machine name (`aarch64`) or a platform (`linux/arm64`). */
 function platformOf(text: string): Platform {
-  const platform = platformOfMachine(text) ?? parsePlatform(text);
+  const platform = platformNamed(text);
   if (platform.os === 'linux') return platform;
   throw new ArchBuildError(
     'USAGE',
@@ -105,32 +105,6 @@ function requireContext(context: string): void {
   });
 }
 
-function buildArgsOf(words: readonly string[]): Record<string, string> {
-  const args: Record<string, string> = {};
-  for (const word of words) {
-    const [key, value] = splitPair(word);
-    const found = value ?? process.env[key];
-    if (key === '') throw new ArchBuildError('USAGE', `--build-arg ${JSON.stringify(word)} has no name`);
-    if (found !== undefined) args[key] = found;
-  }
-  return args;
-}
-
-function pairsOf(option: string, words: readonly string[]): Record<string, string> {
-  return Object.fromEntries(
-    words.map((word) => {
-      const [key, value] = splitPair(word);
-      if (key === '') throw new ArchBuildError('USAGE', `${option} ${JSON.stringify(word)} has no name`);
-      return [key, value ?? ''];
-    }),
-  );
-}
-
-function splitPair(word: string): [string, string | undefined] {
-  const equals = word.indexOf('=');
-  return equals < 0 ? [word, undefined] : [word.slice(0, equals), word.slice(equals + 1)];
-}
-
 function epochOfEnvironment(): number | undefined {
   const text = process.env['SOURCE_DATE_EPOCH'];
   if (text === undefined || text === '') return undefined;
@@ -142,6 +116,11 @@ function epochOfEnvironment(): number | undefined {
       `$SOURCE_DATE_EPOCH is not a number of seconds: ${JSON.stringify(text)}`,
     );
   }
+}
+
+/** Whole or not at all; a device such as /dev/null stays one. */
+async function writeResult(path: string | undefined, text: string): Promise<void> {
+  if (path !== undefined) await writeOutputFile(resolve(path), once(Buffer.from(text)));
 }
 
 /** The keys docker buildx uses, and the platforms. */

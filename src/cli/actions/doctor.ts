@@ -2,33 +2,32 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { platformOfMachine, type Architecture } from '../../emulation/architecture.ts';
+import type { Architecture } from '../../emulation/architecture.ts';
 import { runDoctor, type RungReport } from '../../emulation/doctor.ts';
 import type { EmulationRequest } from '../../emulation/emulation-request.ts';
 import { openEmulation } from '../../emulation/ladder.ts';
 import { ArchBuildError } from '../../errors.ts';
-import { parsePlatform } from '../../oci/platform.ts';
-import type { DoctorFlags } from '../flags.ts';
+import { printJson } from '../answer.ts';
+import { platformNamed } from '../architectures.ts';
+import { onStdout } from '../colours.ts';
 import { formatDoctor } from '../doctor-text.ts';
+import { HOST_INCAPABLE } from '../explain.ts';
+import type { DoctorFlags } from '../flags.ts';
 import type { Globals } from '../globals.ts';
-
-const HOST_INCAPABLE = 3;
 
 /** Returns 3 when something a build needs is missing. */
 export async function doctor(globals: Globals, flags: DoctorFlags): Promise<number> {
   const directory = mkdtempSync(join(tmpdir(), 'arch-build-doctor-'));
   try {
     const report = await runDoctor({
-      platforms: flags.platform.map((text) => platformOfMachine(text) ?? parsePlatform(text)),
+      platforms: flags.platform.map(platformNamed),
       storeDirectory: globals.root,
       environment: process.env,
       ...(flags.emulator === undefined ? {} : { emulators: [resolve(flags.emulator)] }),
       probeRung: (architecture) => probe(globals, flags, { architecture, directory }),
     });
-    const color = process.stdout.isTTY && process.env['NO_COLOR'] === undefined;
-    process.stdout.write(
-      flags.json === true ? `${JSON.stringify(report, null, 2)}\n` : formatDoctor(report, { color }),
-    );
+    if (flags.json === true) printJson(report);
+    else process.stdout.write(formatDoctor(report, { color: onStdout.level > 0 }));
     return report.state === 'fail' ? HOST_INCAPABLE : 0;
   } finally {
     rmSync(directory, { recursive: true, force: true });

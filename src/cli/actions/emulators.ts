@@ -4,6 +4,7 @@ import { lookUpEmulators, type Emulator } from '../../emulation/emulators.ts';
 import { fetchEmulators } from '../../emulation/fetch.ts';
 import { importEmulator } from '../../emulation/import.ts';
 import { pinnedPackages } from '../../emulation/pins.ts';
+import { printJson } from '../answer.ts';
 import { architecturesNamed } from '../architectures.ts';
 import { wantsJson, type FetchFlags, type ListFlags } from '../flags.ts';
 import { reporterFor, type Globals } from '../globals.ts';
@@ -21,7 +22,7 @@ export async function list(globals: Globals, names: readonly string[], flags: Li
     rejected.push(...found.rejected);
   }
   if (wantsJson(flags)) {
-    process.stdout.write(`${JSON.stringify({ emulators: usable, rejected }, null, 2)}\n`);
+    printJson({ emulators: usable, rejected });
     return;
   }
   for (const { path, why } of rejected) process.stderr.write(`not usable: ${path} ${why}\n`);

@@ -1,27 +1,24 @@
 /** `images`, `tag`, `rmi`. */
-import { platformOfMachine } from '../../emulation/architecture.ts';
 import { ArchBuildError } from '../../errors.ts';
-import { buildIndex } from '../../oci/manifest.ts';
-import type { Descriptor } from '../../oci/descriptor.ts';
-import { formatPlatform, matchesPlatform, parsePlatform, type Platform } from '../../oci/platform.ts';
+import { formatPlatform, matchesPlatform, type Platform } from '../../oci/platform.ts';
 import { familiarReference, formatReference, parseReference, withDefaultTag } from '../../oci/reference.ts';
 import { describeImage, pickPlatform, type ImageDetails } from '../../store/image-details.ts';
 import type { StoredImage } from '../../store/images.ts';
 import { prune } from '../../store/prune.ts';
 import { openStore, type Store } from '../../store/store.ts';
-import { wantsJson, type ListFlags, type PlatformFlags } from '../flags.ts';
+import { writeIndex } from '../../store/write-index.ts';
+import { printJson } from '../answer.ts';
+import { platformFlag } from '../architectures.ts';
+import { wantsJson, type ImagesFlags, type PlatformFlags } from '../flags.ts';
 import { storeFor, type Globals } from '../globals.ts';
 import { formatBytes } from '../reporter.ts';
 import { formatAge, formatTable, shortDigest } from '../table.ts';
 
-export const platformFlag = ({ platform }: PlatformFlags): Platform | undefined =>
-  platform === undefined ? undefined : (platformOfMachine(platform) ?? parsePlatform(platform));
-
-export async function images(globals: Globals, flags: ListFlags & { trunc: boolean }): Promise<void> {
+export async function images(globals: Globals, flags: ImagesFlags): Promise<void> {
   await using store = await storeFor(globals);
   const all = store.images.list().map((image) => describeImage(store, image));
   if (wantsJson(flags)) {
-    process.stdout.write(`${JSON.stringify(all.map(jsonRow), null, 2)}\n`);
+    printJson(all.map(jsonRow));
     return;
   }
   const digest = (text: string): string => (flags.trunc ? shortDigest(text) : text);
@@ -127,10 +124,4 @@ async function removePlatform(store: Store, image: StoredImage, wanted: Platform
   const root = writeIndex(store, rest);
   await store.images.put(root, [image.name]);
   await store.images.remove(({ name, root: old }) => name === undefined && old.digest === image.root.digest);
-}
-
-function writeIndex(store: Store, manifests: readonly Descriptor[]): Descriptor {
-  const index = buildIndex(manifests);
-  store.blobs.writeDocument(index.bytes);
-  return index.descriptor;
 }

@@ -1,7 +1,6 @@
 /** `import`: the tar of a root file system as a base image of one layer. */
 import { createReadStream, fstatSync, mkdirSync, openSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { platformOfMachine } from '../../emulation/architecture.ts';
 import { ArchBuildError, systemErrorCode } from '../../errors.ts';
 import { writeManifest } from '../../build/assemble.ts';
 import { scratchImage } from '../../build/base-image.ts';
@@ -9,10 +8,10 @@ import { beginStage, withStep } from '../../build/stage-state.ts';
 import { applyLayer } from '../../layer/apply-layer.ts';
 import { decompress } from '../../layer/decompress.ts';
 import { hashLayer } from '../../layer/write-layer.ts';
-import { parsePlatform } from '../../oci/platform.ts';
 import { formatReference, parseReference, withDefaultTag } from '../../oci/reference.ts';
 import type { Snapshot } from '../../store/snapshots.ts';
 import type { Store } from '../../store/store.ts';
+import { platformNamed } from '../architectures.ts';
 import type { ImportFlags } from '../flags.ts';
 import { storeFor, type Globals } from '../globals.ts';
 import { requireRoot } from '../require-root.ts';
@@ -22,7 +21,7 @@ export async function importRootfs(
   { file, name }: { readonly file: string; readonly name: string },
   flags: ImportFlags,
 ): Promise<void> {
-  const platform = platformOfMachine(flags.platform) ?? parsePlatform(flags.platform);
+  const platform = platformNamed(flags.platform);
   const reference = formatReference(withDefaultTag(parseReference(name)));
   requireRoot('importing a root file system');
   await using store = await storeFor(globals);

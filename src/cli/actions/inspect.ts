@@ -7,25 +7,20 @@ import {
   type ImageDetails,
   type PlatformImage,
 } from '../../store/image-details.ts';
-import { wantsJson, type ListFlags, type PlatformFlags } from '../flags.ts';
+import { printJson } from '../answer.ts';
+import { platformFlag } from '../architectures.ts';
+import { wantsJson, type InspectFlags, type ListFlags, type PlatformFlags } from '../flags.ts';
 import { storeFor, type Globals } from '../globals.ts';
 import { formatBytes } from '../reporter.ts';
 import { formatAge, formatTable } from '../table.ts';
-import { platformFlag } from './images.ts';
 
-type Format = 'json' | 'config' | 'manifest' | 'index';
-
-export async function inspect(
-  globals: Globals,
-  name: string,
-  flags: PlatformFlags & { format: Format },
-): Promise<void> {
+export async function inspect(globals: Globals, name: string, flags: InspectFlags): Promise<void> {
   await using store = await storeFor(globals);
   const details = describeImage(store, store.images.get(name));
-  process.stdout.write(`${JSON.stringify(documentOf(details, flags), null, 2)}\n`);
+  printJson(documentOf(details, flags));
 }
 
-function documentOf(details: ImageDetails, flags: PlatformFlags & { format: Format }): unknown {
+function documentOf(details: ImageDetails, flags: InspectFlags): unknown {
   const wanted = platformFlag(flags);
   switch (flags.format) {
     case 'json': {
@@ -72,7 +67,7 @@ export async function history(
     return { ...entry, layer: descriptor?.digest ?? null, size: descriptor?.size ?? 0 };
   });
   if (wantsJson(flags)) {
-    process.stdout.write(`${JSON.stringify(steps, null, 2)}\n`);
+    printJson(steps);
     return;
   }
   const rows = steps

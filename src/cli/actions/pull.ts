@@ -1,8 +1,8 @@
 /** `pull`. */
 import { pullImage } from '../../transfer/pull.ts';
+import { platformFlag } from '../architectures.ts';
 import type { PullFlags } from '../flags.ts';
 import { reporterFor, storeFor, type Globals } from '../globals.ts';
-import { platformFlag } from './images.ts';
 
 export async function pull(globals: Globals, names: readonly string[], flags: PullFlags): Promise<void> {
   await using store = await storeFor(globals);

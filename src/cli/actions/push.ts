@@ -2,13 +2,13 @@
 import { ArchBuildError } from '../../errors.ts';
 import { storeContent } from '../../layer/image-content.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
-import { buildIndex } from '../../oci/manifest.ts';
 import { describeImage, pickPlatform } from '../../store/image-details.ts';
 import type { Store } from '../../store/store.ts';
+import { writeIndex } from '../../store/write-index.ts';
 import { pushImage } from '../../transfer/push.ts';
+import { platformFlag } from '../architectures.ts';
 import type { PushFlags } from '../flags.ts';
 import { reporterFor, storeFor, type Globals } from '../globals.ts';
-import { platformFlag } from './images.ts';
 
 export async function push(
   globals: Globals,
@@ -32,7 +32,5 @@ function rootToPush(store: Store, image: string, flags: PushFlags): Descriptor {
   if (present.length === details.index.manifests.length) return details.image.root;
   if (present.length === 0)
     throw new ArchBuildError('IMAGE_NOT_FOUND', `the store has no platform of ${image}`);
-  const index = buildIndex(present);
-  store.blobs.writeDocument(index.bytes);
-  return index.descriptor;
+  return writeIndex(store, present);
 }

@@ -2,17 +2,18 @@
 import { constants } from 'node:os';
 import { BaseImages, platformsInStore } from '../../build/base-image.ts';
 import { parseVolume, runImage, type RunOptions } from '../../build/run-image.ts';
-import { platformOfMachine } from '../../emulation/architecture.ts';
 import { hostPlatform } from '../../emulation/host.ts';
 import { openEmulation } from '../../emulation/ladder.ts';
 import { ArchBuildError } from '../../errors.ts';
-import { formatPlatform, matchesPlatform, parsePlatform, type Platform } from '../../oci/platform.ts';
+import { formatPlatform, matchesPlatform, type Platform } from '../../oci/platform.ts';
 import type { Store } from '../../store/store.ts';
 import type { PseudoTerminal } from '../../sys/pty.ts';
 import { SandboxRefusal, type Outcome } from '../../sys/sandbox.ts';
+import { platformNamed } from '../architectures.ts';
 import { printError } from '../explain.ts';
 import type { RunFlags } from '../flags.ts';
 import { reporterFor, storeFor, type Globals } from '../globals.ts';
+import { variablesOf } from '../pairs.ts';
 import { requireRoot } from '../require-root.ts';
 
 interface Wanted {
@@ -73,7 +74,7 @@ function optionsOf({ command }: Wanted, flags: RunFlags, streams: RunOptions['st
     command,
     entrypoint:
       flags.entrypoint === undefined ? undefined : flags.entrypoint.split(' ').filter((word) => word !== ''),
-    env: new Map(flags.env.flatMap(variableOf)),
+    env: new Map(Object.entries(variablesOf('-e', flags.env))),
     user: flags.user,
     workdir: flags.workdir,
     volumes: flags.volume.map(parseVolume),
@@ -83,17 +84,9 @@ function optionsOf({ command }: Wanted, flags: RunFlags, streams: RunOptions['st
   };
 }
 
-function variableOf(word: string): [string, string][] {
-  const equals = word.indexOf('=');
-  const [key, value] =
-    equals < 0 ? [word, process.env[word]] : [word.slice(0, equals), word.slice(equals + 1)];
-  if (key === '') throw new ArchBuildError('USAGE', `-e ${JSON.stringify(word)} has no name`);
-  return value === undefined ? [] : [[key, value]];
-}
-
 /** Asked for; else the host's, when the image has it; else the only one there is. */
 function choosePlatform(store: Store, name: string, { platform }: RunFlags): Platform {
-  if (platform !== undefined) return platformOfMachine(platform) ?? parsePlatform(platform);
+  if (platform !== undefined) return platformNamed(platform);
   const host = hostPlatform();
   const root = store.images.find(name)?.root;
   if (root === undefined) return host;

@@ -9,6 +9,8 @@ import type { Problem } from '../../oci/verify.ts';
 import type { Store } from '../../store/store.ts';
 import { openImageArchive } from '../../transfer/image-archive.ts';
 import { OciLayout } from '../../transfer/oci-layout.ts';
+import { printJson } from '../answer.ts';
+import type { VerifyFlags } from '../flags.ts';
 import { storeFor, type Globals } from '../globals.ts';
 
 interface Verified {
@@ -21,11 +23,11 @@ interface Verified {
 export async function verify(
   globals: Globals,
   image: string,
-  { json = false }: { json?: boolean },
+  { json = false }: VerifyFlags,
 ): Promise<number> {
   await using store = await storeFor(globals);
   const results = await verifyNamed(store, image);
-  if (json) process.stdout.write(`${JSON.stringify(results, null, 2)}\n`);
+  if (json) printJson(results);
   else process.stdout.write(results.map(formatResult).join(''));
   return results.every(({ problems }) => problems.length === 0) ? 0 : 1;
 }
@@ -67,5 +69,6 @@ async function verifyOne(
 
 function formatResult({ name, digest, problems }: Verified): string {
   const lines = problems.map(({ rule, where, message }) => `  ${rule} ${where}: ${message}\n`);
-  return `${name} ${digest} ${problems.length === 0 ? 'ok' : `${problems.length} problems`}\n${lines.join('')}`;
+  const shown = name === digest ? digest : `${name} ${digest}`;
+  return `${shown} ${problems.length === 0 ? 'ok' : `${problems.length} problems`}\n${lines.join('')}`;
 }

@@ -2,21 +2,18 @@
 import { Command } from 'commander';
 import type { BuildFlags } from '../flags.ts';
 import type { CommandContext } from '../globals.ts';
-import { choice, collect, collectList, parseEpoch, withRunOptions } from '../options.ts';
+import { choice, commaSeparated, parseEpoch, repeatable, withRunOptions } from '../options.ts';
 
 export function buildCommand({ globals }: CommandContext): Command {
   const command = new Command('build')
     .description('build one image for one or more platforms (the default command)')
     .argument('[context]', 'the build context', '.')
     .option('-f, --file <path>', 'Kubefile, Dockerfile or Containerfile; - is stdin')
-    .option('-t, --tag <ref>', 'name of the image, repeatable', collect, [])
-    .option(
-      '--emulate <arch,…>',
-      'build for these machines or platforms; their emulator must work',
-      collectList,
-      [],
+    .addOption(repeatable('-t, --tag <ref>', 'name of the image, repeatable'))
+    .addOption(
+      commaSeparated('--emulate <arch,…>', 'build for these machines or platforms; their emulator must work'),
     )
-    .option('--platform <os/arch[/variant],…>', 'build for these platforms', collectList, [])
+    .addOption(commaSeparated('--platform <os/arch[/variant],…>', 'build for these platforms'))
     .addOption(
       choice('--dialect <name>', 'how to read the file', [
         'auto',
@@ -25,14 +22,11 @@ export function buildCommand({ globals }: CommandContext): Command {
         'dockerfile',
       ]).default('auto'),
     )
-    .option(
-      '--build-arg <k[=v]>',
-      'value of an ARG, repeatable; without =v from the environment',
-      collect,
-      [],
+    .addOption(
+      repeatable('--build-arg <k[=v]>', 'value of an ARG, repeatable; without =v from the environment'),
     )
-    .option('--label <k=v>', 'label of the image, repeatable', collect, [])
-    .option('--annotation <k=v>', 'annotation of the manifest, repeatable', collect, [])
+    .addOption(repeatable('--label <k=v>', 'label of the image, repeatable'))
+    .addOption(repeatable('--annotation <k=v>', 'annotation of the manifest, repeatable'))
     .option('--target <stage>', 'build up to this stage')
     .addOption(choice('--network <mode>', 'network of RUN', ['host', 'none', 'default']).default('default'))
     .option('--no-cache', 'run every step again')

@@ -1,6 +1,6 @@
 /** The commands about images of the store: their tables of options. */
 import { Command } from 'commander';
-import type { ListFlags, PlatformFlags, PruneFlags } from '../flags.ts';
+import type { ImagesFlags, InspectFlags, ListFlags, PlatformFlags, PruneFlags } from '../flags.ts';
 import type { CommandContext } from '../globals.ts';
 import { choice, formatOption, jsonOption, platformOption } from '../options.ts';
 
@@ -21,7 +21,7 @@ function imagesCommand({ globals }: CommandContext): Command {
     .addOption(formatOption())
     .addOption(jsonOption())
     .option('--no-trunc', 'whole digests')
-    .action(async (flags: ListFlags & { trunc: boolean }) => {
+    .action(async (flags: ImagesFlags) => {
       await (await import('../actions/images.ts')).images(globals(), flags);
     });
 }
@@ -39,11 +39,9 @@ function inspectCommand({ globals }: CommandContext): Command {
         'index',
       ]).default('json'),
     )
-    .action(
-      async (image: string, flags: PlatformFlags & { format: 'json' | 'config' | 'manifest' | 'index' }) => {
-        await (await import('../actions/inspect.ts')).inspect(globals(), image, flags);
-      },
-    );
+    .action(async (image: string, flags: InspectFlags) => {
+      await (await import('../actions/inspect.ts')).inspect(globals(), image, flags);
+    });
 }
 
 function historyCommand({ globals }: CommandContext): Command {

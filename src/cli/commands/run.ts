@@ -2,7 +2,7 @@
 import { Command } from 'commander';
 import type { RunFlags } from '../flags.ts';
 import type { CommandContext } from '../globals.ts';
-import { choice, collect, withRunOptions } from '../options.ts';
+import { choice, repeatable, withRunOptions } from '../options.ts';
 
 export function runCommand({ globals, exitWith }: CommandContext): Command {
   const command = new Command('run')
@@ -13,13 +13,12 @@ export function runCommand({ globals, exitWith }: CommandContext): Command {
     .option('-i, --interactive', 'hand on standard input')
     .option('-t, --tty', 'give it a terminal')
     .option('--platform <os/arch[/variant]>', 'which of the image’s platforms; the host’s, else the only one')
-    .option(
-      '-e, --env <k[=v]>',
-      'environment variable, repeatable; without =v from the environment',
-      collect,
-      [],
+    .addOption(
+      repeatable('-e, --env <k[=v]>', 'environment variable, repeatable; without =v from the environment'),
     )
-    .option('-v, --volume <host:image[:ro]>', 'show a file or directory of the host, repeatable', collect, [])
+    .addOption(
+      repeatable('-v, --volume <host:image[:ro]>', 'show a file or directory of the host, repeatable'),
+    )
     .option('-w, --workdir <dir>', 'working directory')
     .option('-u, --user <user[:group]>', 'user')
     .option('--entrypoint <program>', 'instead of the image’s entrypoint; empty for none')

@@ -1,8 +1,16 @@
 /** The commands that move images: their tables of options. */
 import { Command } from 'commander';
-import type { ImportFlags, LoginFlags, PullFlags, PushFlags, SaveFlags } from '../flags.ts';
+import type {
+  ImportFlags,
+  LoadFlags,
+  LoginFlags,
+  PullFlags,
+  PushFlags,
+  SaveFlags,
+  VerifyFlags,
+} from '../flags.ts';
 import type { CommandContext } from '../globals.ts';
-import { choice, collect, jsonOption, platformOption } from '../options.ts';
+import { choice, insecureOption, jsonOption, platformOption } from '../options.ts';
 
 export function transferCommands(context: CommandContext): Command[] {
   return [...archiveCommands(context), ...registryCommands(context), verifyCommand(context)];
@@ -24,8 +32,8 @@ function archiveCommands({ globals }: CommandContext): Command[] {
     new Command('load')
       .description('take the images of an archive (oci or docker, found out by content)')
       .requiredOption('-i, --input <file>', 'the archive')
-      .action(async ({ input }: { input: string }) => {
-        await (await import('../actions/archives.ts')).load(globals(), input);
+      .action(async (flags: LoadFlags) => {
+        await (await import('../actions/archives.ts')).load(globals(), flags);
       }),
     new Command('import')
       .description('make a base image from the tar of a root file system')
@@ -45,7 +53,7 @@ function registryCommands({ globals }: CommandContext): Command[] {
       .description('bring images of a registry into the store, all platforms unless one is named')
       .argument('<image...>')
       .addOption(platformOption())
-      .option('--insecure <host>', 'registry without TLS, repeatable', collect, [])
+      .addOption(insecureOption())
       .action(async (names: readonly string[], flags: PullFlags) => {
         await (await import('../actions/pull.ts')).pull(globals(), names, flags);
       }),
@@ -54,7 +62,7 @@ function registryCommands({ globals }: CommandContext): Command[] {
       .argument('<image>')
       .argument('[name]', 'its name there; its own by default')
       .addOption(platformOption())
-      .option('--insecure <host>', 'registry without TLS, repeatable', collect, [])
+      .addOption(insecureOption())
       .action(async (image: string, name: string | undefined, flags: PushFlags) => {
         await (await import('../actions/push.ts')).push(globals(), { image, name: name ?? image }, flags);
       }),
@@ -63,7 +71,7 @@ function registryCommands({ globals }: CommandContext): Command[] {
       .argument('<registry>')
       .requiredOption('-u, --username <name>', 'user name')
       .option('--password-stdin', 'read the password from standard input (it is the only way)')
-      .option('--insecure <host>', 'registry without TLS, repeatable', collect, [])
+      .addOption(insecureOption())
       .action(async (registry: string, flags: LoginFlags) => {
         await (await import('../actions/login.ts')).login(globals(), registry, flags);
       }),
@@ -81,7 +89,7 @@ function verifyCommand({ globals, exitWith }: CommandContext): Command {
     .description('check every document and every byte of an image; exits 1 when something is wrong')
     .argument('<image>', 'name or digest in the store, or the file of an archive or layout')
     .addOption(jsonOption())
-    .action(async (image: string, flags: { json?: boolean }) => {
+    .action(async (image: string, flags: VerifyFlags) => {
       exitWith(await (await import('../actions/verify.ts')).verify(globals(), image, flags));
     });
 }

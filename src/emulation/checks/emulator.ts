@@ -30,15 +30,11 @@ function emulatorFindings({ architecture, emulators, asked, trial }: Foreign): F
   const { arch, emulator: target } = architecture;
   const [best] = emulators.usable;
   if (best === undefined) {
-    const fix = `arch-build emulators fetch ${target}, or without network: arch-build emulators import FILE`;
-    return [
-      {
-        state: asked ? 'fail' : 'info',
-        found: `${arch}: none`,
-        why: 'nothing can run programs of this machine',
-        fix,
-      },
-    ];
+    const fix = `arch-build emulators fetch ${target} (offline: import FILE)`;
+    const found = `${arch}: none`;
+    return asked
+      ? [{ state: 'fail', found, why: 'nothing can run programs of this machine', fix }]
+      : [{ state: 'info', found, fix }];
   }
   const found = `${arch}: ${best.path} (qemu ${best.version}, ${best.source})`;
   if (trial?.works === false) {

@@ -56,7 +56,7 @@ function namespaceFix({ sysctls }: HostFacts): string {
 
 function privateBinfmt({ trials, kernel, fileSystems }: HostFacts): readonly Finding[] {
   const trial = trials.privateBinfmt;
-  if (trial.works === true) return ok('each step can have its own table: the host does not change');
+  if (trial.works === true) return ok('each step can have a table of its own');
   if (trials.userNamespace.works !== true) return info('not tried: it needs a user namespace');
   const why = 'without it emulators must be registered in the table of the host, by root';
   const fix = fileSystems.has('binfmt_misc')
