@@ -71,6 +71,7 @@ const uniquePlatforms = (platforms: readonly Platform[]): Platform[] => [
 function readKubefile(context: string, file: string | undefined): BuildOptions['file'] {
   if (file === '-') return { path: 'stdin', text: readFileSync(0, 'utf8') };
   const path = file ?? defaultFile(context);
+  refusePipe(path);
   try {
     return { path, text: readFileSync(path, 'utf8') };
   } catch (cause) {
@@ -119,6 +120,14 @@ function epochOfEnvironment(): number | undefined {
 }
 
 /** Whole or not at all; a device such as /dev/null stays one. */
+/** A named pipe without a writer would be waited for, and nothing could interrupt that. `<(…)` of a shell has one. */
+function refusePipe(path: string): void {
+  if (path.startsWith('/dev/fd/') || statSync(path, { throwIfNoEntry: false })?.isFIFO() !== true) return;
+  throw new ArchBuildError('KUBEFILE_NOT_FOUND', `${path} is a named pipe`, {
+    hint: 'hand it on with -f - < PIPE',
+  });
+}
+
 async function writeResult(path: string | undefined, text: string): Promise<void> {
   if (path !== undefined) await writeOutputFile(resolve(path), once(Buffer.from(text)));
 }
