@@ -55,11 +55,23 @@ export function prepareRootfs(
     }
     makeMountPoint(stubs, point);
   }
-  const resolved = binds.map((bind) => ({ ...bind, target: formatBytePath(makeMountPoint(stubs, bind)) }));
+  const resolved = binds
+    .map((bind) => ({ ...bind, target: realTarget(stubs, bind) }))
+    .filter(
+      (bind, index) => isBelowKernelMount(binds[index]?.target ?? '') || !isBelowKernelMount(bind.target),
+    )
+    .map((bind) => ({ ...bind, target: formatBytePath(makeMountPoint(stubs, bind)) }));
   const trees = [join(scratch, 'stubs'), ...lowers];
   trees.forEach((tree, index) => symlinkSync(tree, join(scratch, 'l', String(index))));
   return { scratch, lowerCount: trees.length, upper: join(scratch, 'upper'), binds: resolved };
 }
+
+const realTarget = (stubs: LayerWriter, { target }: MountPoint): string =>
+  formatBytePath(stubs.tree.resolve(toBytePath(target)).path);
+
+/** An image's link that leads there (`/etc/resolv.conf` → `/dev/null`) stays one: a file mounted there breaks the device. */
+const isBelowKernelMount = (path: string): boolean =>
+  KERNEL_MOUNTS.some(({ target }) => path === target || path.startsWith(`${target}/`));
 
 /** The mount point's real path inside the rootfs, made in the stub layer when the image lacks it. */
 function makeMountPoint(stubs: LayerWriter, { target, kind }: MountPoint): BytePath {

@@ -48,6 +48,8 @@ const isFullDisk = (error: unknown): boolean => systemFailure(error) !== undefin
 
 /** Failures of the machine that can come from any file operation. */
 function systemFailure(error: unknown): ArchBuildError | undefined {
+  if (error instanceof Error && 'syscall' in error && error.syscall === 'uv_cwd')
+    return new ArchBuildError('IO', 'the working directory does not exist any more', { cause: error });
   if (!(error instanceof Error) || !('code' in error) || !FULL.includes(String(error.code))) return undefined;
   const hints: Readonly<Record<string, string>> = {
     ENOSPC: 'free space on the store’s file system: `arch-build prune`, or another --root',

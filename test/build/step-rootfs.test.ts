@@ -59,6 +59,24 @@ describeWithRoot('the rootfs of a step', () => {
     expect(lstatSync(stub(scratch, 'run/resolve/hosts')).isFile()).toBe(true);
   });
 
+  it.each(['/dev/null', '../proc/net/pnp', '/sys/kernel/uevent_helper'])(
+    'mounts nothing where a symlink of the image leads to %s, which is the kernel’s',
+    async (target) => {
+      await using scratch = await openScratch();
+      mkdirSync(scratch.path('image/etc'), { recursive: true });
+      symlinkSync(target, scratch.path('image/etc/hosts'));
+      expect(prepare(scratch).binds).toEqual([]);
+      expect(readdirSync(stub(scratch, '')).sort()).toEqual(['dev', 'proc', 'sys']);
+    },
+  );
+
+  it('mounts below /dev what is asked for by that name', async () => {
+    await using scratch = await openScratch();
+    mkdirSync(scratch.path('image'));
+    const named = { ...hosts, target: '/dev/extra' };
+    expect(prepare(scratch, [named]).binds).toEqual([named]);
+  });
+
   it('follows a directory that is a symlink to the root', async () => {
     await using scratch = await openScratch();
     mkdirSync(scratch.path('image'));

@@ -67,6 +67,11 @@ describe('the exit status', () => {
     },
   );
 
+  it('of a working directory that was deleted is 1', () => {
+    const error = Object.assign(new Error('ENOENT: uv_cwd'), { code: 'ENOENT', syscall: 'uv_cwd' });
+    expect(exitStatusOf(error)).toBe(1);
+  });
+
   it.each([
     new TypeError('x'),
     systemError('EINVAL'),

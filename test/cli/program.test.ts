@@ -104,6 +104,18 @@ describeWithRoot('build', () => {
     });
   });
 
+  it('of a file without an end refuses it', async () => {
+    await using shop = await openShop();
+    const { status, error } = await call([
+      '--root',
+      shop.path('store'),
+      '-f',
+      '/dev/zero',
+      shop.path('context'),
+    ]);
+    expect({ status, error }).toMatchObject({ status: 1, error: { code: 'KUBEFILE_NOT_FOUND' } });
+  });
+
   it('of a context without a file says which it looked for', async () => {
     await using shop = await openShop();
     mkdirSync(shop.path('empty'));

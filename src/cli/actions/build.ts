@@ -1,5 +1,5 @@
 /** `arch-build build`: flags to options, and the digest to stdout. */
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { build as buildImage, type BuildResult } from '../../build/build.ts';
 import type { BuildOptions } from '../../build/options.ts';
@@ -73,8 +73,9 @@ function readKubefile(context: string, file: string | undefined): BuildOptions['
   const path = file ?? defaultFile(context);
   refusePipe(path);
   try {
-    return { path, text: readFileSync(path, 'utf8') };
+    return { path, text: readBounded(path) };
   } catch (cause) {
+    if (cause instanceof ArchBuildError) throw cause;
     throw new ArchBuildError(
       'KUBEFILE_NOT_FOUND',
       `cannot read ${path}: ${systemErrorCode(cause) ?? String(cause)}`,
@@ -83,6 +84,23 @@ function readKubefile(context: string, file: string | undefined): BuildOptions['
         cause,
       },
     );
+  }
+}
+
+const FILE_LIMIT = 16 * 1024 * 1024;
+
+/** A pipe is read to its end (`-f <(…)`); a device such as /dev/zero has none. */
+function readBounded(path: string): string {
+  const file = openSync(path, 'r');
+  try {
+    const bytes = Buffer.allocUnsafe(FILE_LIMIT + 1);
+    let length = 0;
+    for (let count = -1; count !== 0; length += count)
+      count = readSync(file, bytes, length, bytes.length - length, null);
+    if (length > FILE_LIMIT) throw new ArchBuildError('KUBEFILE_NOT_FOUND', `${path} is larger than 16 MiB`);
+    return bytes.toString('utf8', 0, length);
+  } finally {
+    closeSync(file);
   }
 }
 
