@@ -3,7 +3,7 @@
  *
  * The machine goes on living in between, so only what can be the run's is compared: the whole mount table and the
  * whole binfmt_misc registry, those processes that belong to the test's directory or environment or descend from the
- * test, and temporary directories (all of them under CI=true, where nothing else runs; else those named after us).
+ * test, and temporary directories (of the system's those named after us: others come and go with other programs).
  */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -101,9 +101,7 @@ function entries(directory: string): string[] {
 }
 
 function ourEntries(directory: string): string[] {
-  const all = entries(directory);
-  if (process.env.CI === 'true') return all.filter((path) => !path.includes('node-compile-cache'));
-  return all.filter((path) => path.startsWith(join(directory, 'arch-build')));
+  return entries(directory).filter((path) => path.startsWith(join(directory, 'arch-build')));
 }
 
 function processesOf(directory: string): string[] {
