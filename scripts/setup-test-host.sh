@@ -29,6 +29,7 @@ bzip2 bzip2
 bsdtar libarchive-tools
 skopeo skopeo
 umoci umoci
+/bin/busybox busybox-static
 buildah buildah
 podman podman
 docker-registry docker-registry
