@@ -230,6 +230,23 @@ static int op_mount(void) {
 	return mount(*source ? source : NULL, target, *type ? type : NULL, flags, *data ? data : NULL);
 }
 
+/*
+ * The attributes are added to what the mount has: a remount would have to name those too that a user namespace may
+ * not take away.
+ */
+static int op_restrict(void) {
+	char *target = word();
+	unsigned long flags = number();
+	struct mount_attr add = { .attr_set = 0 };
+	if (flags & MS_RDONLY) add.attr_set |= MOUNT_ATTR_RDONLY;
+	if (flags & MS_NOSUID) add.attr_set |= MOUNT_ATTR_NOSUID;
+	if (flags & MS_NODEV) add.attr_set |= MOUNT_ATTR_NODEV;
+	if (flags & MS_NOEXEC) add.attr_set |= MOUNT_ATTR_NOEXEC;
+	if (syscall(SYS_mount_setattr, AT_FDCWD, target, AT_RECURSIVE, &add, sizeof add) == 0) return 0;
+	if (errno != ENOSYS) return -1;
+	return mount(NULL, target, NULL, MS_BIND | MS_REMOUNT | flags, NULL);
+}
+
 static int op_mkdir(void) {
 	char *path = word();
 	mode_t mode = (mode_t)number();
@@ -335,6 +352,16 @@ static void give_streams(uid_t uid) {
 	}
 }
 
+/* Where a single id is mapped nobody may change groups, and there are none to change to. See user_namespaces(7). */
+static int groups_are_denied(void) {
+	char answer = 'a';
+	int error = errno, fd = open("/proc/self/setgroups", O_RDONLY | O_CLOEXEC);
+	if (fd >= 0 && read(fd, &answer, 1) < 0) answer = 'a';
+	if (fd >= 0) close(fd);
+	errno = error;
+	return answer == 'd';
+}
+
 /* Groups are written as "1,2,3" or "". */
 static int op_ids(void) {
 	uid_t uid = (uid_t)number();
@@ -346,7 +373,7 @@ static int op_ids(void) {
 		groups[count++] = (gid_t)strtoul(next, NULL, 10);
 	}
 	give_streams(uid);
-	if (setgroups(count, groups) < 0 || setresgid(gid, gid, gid) < 0) return -1;
+	if ((setgroups(count, groups) < 0 && !groups_are_denied()) || setresgid(gid, gid, gid) < 0) return -1;
 	return setresuid(uid, uid, uid);
 }
 
@@ -354,7 +381,7 @@ static int op_environment(void) { environment = words(); return 0; }
 
 static const struct { const char *name; int (*run)(void); } operations[] = {
 	{ "unshare", op_unshare }, { "mount", op_mount }, { "mkdir", op_mkdir }, { "touch", op_touch },
-	{ "symlink", op_symlink }, { "write", op_write }, { "chdir", op_chdir }, { "workdir", op_workdir },
+	{ "symlink", op_symlink }, { "restrict", op_restrict }, { "write", op_write }, { "chdir", op_chdir }, { "workdir", op_workdir },
 	{ "enter", enter }, { "pivot", op_pivot }, { "hostname", op_hostname }, { "loopback", op_loopback },
 	{ "init", init }, { "umask", op_umask }, { "terminal", op_terminal }, { "ids", op_ids },
 	{ "capabilities", op_capabilities }, { "environment", op_environment }, { "exec", execute },

@@ -7,6 +7,7 @@ import type { EmulationRequest } from '../emulation/emulation-request.ts';
 import { openEmulation } from '../emulation/ladder.ts';
 import { hostPlatform } from '../emulation/host.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
+import { hasSingleId } from '../sys/identity.ts';
 import { writeRoot } from './assemble.ts';
 import { BaseImages } from './base-image.ts';
 import { buildPlatform } from './build-platform.ts';
@@ -29,6 +30,7 @@ export async function build(job: Job, options: BuildOptions): Promise<BuildResul
   for (const { message, rule, position } of kubefile.warnings) {
     report({ type: 'warning', text: `${message} (${rule})`, location: { file: kubefile.file, ...position } });
   }
+  if (hasSingleId()) report({ type: 'warning', text: SINGLE_ID });
   if (options.dialect === 'auto') report({ type: 'info', text: describeDialect(kubefile) });
   selectStages(kubefile, options.target); // refuses an unknown target before anything is fetched
   await using emulation = openEmulation(emulationRequest(job, options));
@@ -50,6 +52,9 @@ export async function build(job: Job, options: BuildOptions): Promise<BuildResul
   });
   return { root, manifests, record };
 }
+
+const SINGLE_ID =
+  'only one user id can be used here, so every file belongs to root, and what changes owners or users fails in steps (apt, chown, su, useradd): give this user ranges in /etc/subuid and /etc/subgid, and install newuidmap (Debian: uidmap)';
 
 function describeDialect({ file, dialect }: Kubefile): string {
   const placement =

@@ -6,6 +6,7 @@ import { MergedTree } from '../layer/merged-tree.ts';
 import { hashLayer } from '../layer/write-layer.ts';
 import type { ChainId } from '../oci/digest.ts';
 import type { Snapshot } from '../store/snapshots.ts';
+import { overlayNamespace } from '../sys/identity.ts';
 import type { Job } from './options.ts';
 
 /**
@@ -20,7 +21,7 @@ export async function commitLayer(
   const { store } = job;
   const lower = new MergedTree(store.snapshots.trees(chain));
   const cleaned = commitUpper(directory, lower, {
-    overlay: 'trusted',
+    overlay: overlayNamespace(),
     ...(epochSeconds === undefined ? {} : { epochSeconds }),
   });
   if (!cleaned.changed) return undefined;

@@ -8,6 +8,7 @@ import type { Attributes } from '../layer/attributes.ts';
 import type { LayerWriter } from '../layer/layer-writer.ts';
 import { readLink } from '../layer/merged-tree.ts';
 import { permissionsOf, type TreeNode } from '../layer/tree-node.ts';
+import { DEVICE_MARK } from '../layer/whiteout.ts';
 import { decodeDevice } from '../sys/special-file.ts';
 import { listXattrs, readXattr } from '../sys/xattr.ts';
 import { abortableTurns } from './abortable-turns.ts';
@@ -158,20 +159,22 @@ class Copier {
   #attributesOf(node: TreeNode): Attributes {
     const { owner, mode, keepsOwner } = this.#request;
     const own = keepsOwner ? { uid: Number(node.stat.uid), gid: Number(node.stat.gid) } : { uid: 0, gid: 0 };
-    const capability = keepsOwner && node.type === 'file' ? capabilityOf(node) : undefined;
+    const xattrs = keepsOwner && node.type === 'file' ? keptXattrs(node) : undefined;
     return {
       ...(owner ?? own),
       mode: mode ?? permissionsOf(node.stat),
       mtimeNs: wholeSecond(node.stat.mtimeNs),
-      ...(capability === undefined ? {} : { xattrs: new Map([[CAPABILITY, capability]]) }),
+      ...(xattrs === undefined ? {} : { xattrs }),
     };
   }
 }
 
-const CAPABILITY = 'security.capability';
+/** Capabilities, and what says that a file stands for a device node. */
+const KEPT_XATTRS = ['security.capability', DEVICE_MARK];
 
-function capabilityOf({ host }: TreeNode): Buffer | undefined {
-  return listXattrs(host).includes(CAPABILITY) ? readXattr(host, CAPABILITY) : undefined;
+function keptXattrs({ host }: TreeNode): Map<string, Buffer> {
+  const names = listXattrs(host).filter((name) => KEPT_XATTRS.includes(name));
+  return new Map(names.map((name) => [name, readXattr(host, name) ?? Buffer.alloc(0)]));
 }
 
 /** As a layer keeps it, so that a snapshot and the same layer pulled again agree. */

@@ -6,6 +6,7 @@ import { ArchBuildError, systemErrorCode } from '../errors.ts';
 import { MergedTree } from '../layer/merged-tree.ts';
 import type { ImageConfig } from '../oci/image-config.ts';
 import { environmentOf } from '../oci/image-config.ts';
+import { ownIdentity } from '../sys/identity.ts';
 import { hasVolatileOverlay, kernelSurface } from '../sys/kernel-surface.ts';
 import { describeOperation } from '../sys/plan.ts';
 import { runSandbox, type Outcome, type SandboxOptions } from '../sys/sandbox.ts';
@@ -88,6 +89,7 @@ export async function runImage(
   const plan = stepPlan({
     ...rootfs,
     ...kernelSurface(),
+    ids: ownIdentity(),
     pipes: [],
     isolation: emulation.isolation,
     user,

@@ -10,6 +10,7 @@ import type { RunInstruction } from '../kubefile/instruction.ts';
 import { MergedTree } from '../layer/merged-tree.ts';
 import { formatPlatform } from '../oci/platform.ts';
 import type { Snapshot } from '../store/snapshots.ts';
+import { ownIdentity } from '../sys/identity.ts';
 import { hasVolatileOverlay, kernelSurface } from '../sys/kernel-surface.ts';
 import { describeOperation } from '../sys/plan.ts';
 import { runSandbox, SandboxRefusal, type Outcome } from '../sys/sandbox.ts';
@@ -129,6 +130,7 @@ async function makeLayer(
   const plan = stepPlan({
     ...rootfs,
     ...kernelSurface(),
+    ids: ownIdentity(),
     ...scriptOf(scratch, operands.command),
     isolation: emulation.isolation,
     user,

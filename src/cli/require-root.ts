@@ -1,10 +1,11 @@
-/** Commands that unpack or run a root file system need its owners and devices, which only root may make. */
-import { ArchBuildError } from '../errors.ts';
+/**
+ * Commands that unpack or run a root file system need its owners and more rights than an ordinary user has: they run
+ * as root, or as root of a user namespace.
+ */
+import { enterOwnNamespace } from '../sys/own-namespace.ts';
+import type { Globals } from './globals.ts';
 
-/** Throws HOST_INCAPABLE for anybody else. */
-export function requireRoot(what: string): void {
-  if (process.geteuid?.() === 0) return;
-  throw new ArchBuildError('HOST_INCAPABLE', `${what} needs root`, {
-    hint: 'run it with sudo; with --root the store can stay in a directory of yours',
-  });
+/** Does not return for an ordinary user: the command starts again in a namespace of its own. */
+export function requireRoot({ root }: Globals): void {
+  enterOwnNamespace({ ARCH_BUILD_ROOT: root });
 }

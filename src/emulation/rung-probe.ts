@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { systemErrorCode } from '../errors.ts';
 import { CLONE, MS, type Operation } from '../sys/plan.ts';
 import { runSandbox, SandboxRefusal } from '../sys/sandbox.ts';
-import { DEFAULT_CAPABILITIES, IDENTITY_MAP, type Isolation } from '../sys/step-plan.ts';
+import { identityMap, readIdMap } from '../sys/identity.ts';
+import { DEFAULT_CAPABILITIES, type Isolation } from '../sys/step-plan.ts';
 import type { Architecture } from './architecture.ts';
 import { PROBE_STATUS, probeProgram } from './probe.ts';
 
@@ -52,7 +53,7 @@ function probePlan({ scratch, isolation, environment }: ProbeOptions): Operation
     { op: 'unshare', flags: CLONE.NEWNS },
     { ...MOUNT, target: '/', flags: MS.REC | MS.PRIVATE },
     { op: 'chdir', path: scratch },
-    { op: 'enter', flags: namespaces, uidMap: IDENTITY_MAP, gidMap: IDENTITY_MAP },
+    { op: 'enter', flags: namespaces, ...identityMaps() },
     { ...MOUNT, source: 'root', target: 'root', flags: MS.BIND },
     // Inside the new root: the table goes with its last mount.
     ...(own && isolation.entries.length > 0
@@ -70,6 +71,11 @@ function probePlan({ scratch, isolation, environment }: ProbeOptions): Operation
     { op: 'exec', argv: ['/probe'] },
   ];
 }
+
+const identityMaps = (): { uidMap: string; gidMap: string } => ({
+  uidMap: identityMap(readIdMap('uid')),
+  gidMap: identityMap(readIdMap('gid')),
+});
 
 /** What a refused operation says about the kernel. */
 const REFUSALS: readonly (readonly [op: string, errno: string, meaning: string])[] = [

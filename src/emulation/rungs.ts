@@ -1,6 +1,7 @@
 /** The rungs themselves, best first. Each is proved by a probe; why a better one was not taken is told. */
 import { ArchBuildError } from '../errors.ts';
 import type { Platform } from '../oci/platform.ts';
+import { isHostRoot } from '../sys/identity.ts';
 import type { Isolation } from '../sys/step-plan.ts';
 import type { Architecture } from './architecture.ts';
 import { formatEntry, FULL_FLAGS, type Registration } from './binfmt-entry.ts';
@@ -57,6 +58,7 @@ async function tryRung(
     const isolation: Isolation = { kind: 'private', entries: registrations.map(formatEntry) };
     return (await firstFailure(request, machines, isolation)) ?? { rung, isolation, emulators };
   }
+  if (!isHostRoot()) return 'only the root of the host can register there';
   const registration = await registerOrExplain(registrations);
   if (typeof registration === 'string') return registration;
   let failure: string | undefined = 'not tried';

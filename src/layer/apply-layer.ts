@@ -13,12 +13,14 @@ import { isArchiveFault, LayerTarget } from './layer-target.ts';
 import { invalidLayer } from './tar-format.ts';
 import { readTar, type TarEntry, type TarLimits } from './tar-reader.ts';
 import { unpackEntry, type UnpackContext } from './unpack-entry.ts';
-import type { OverlayNamespace } from './whiteout.ts';
+import type { OverlayNamespace } from '../sys/identity.ts';
 
 export interface ApplyOptions {
   /** Snapshots below, topmost first: where unnamed parents and targets of hard links come from. */
   readonly lowers: readonly string[];
   readonly overlay: OverlayNamespace;
+  /** Everything belongs to root, whatever the archive says: for hosts where only one id is mapped. */
+  readonly singleOwner?: boolean;
   readonly limits?: TarLimits;
 }
 
@@ -33,12 +35,13 @@ export interface AppliedLayer {
 export async function applyLayer(
   tar: AsyncIterable<Uint8Array>,
   target: string,
-  { lowers, overlay, limits }: ApplyOptions,
+  { lowers, overlay, singleOwner = false, limits }: ApplyOptions,
 ): Promise<AppliedLayer> {
   const passed: Passed = { hash: createHash('sha256'), size: 0 };
   const context: UnpackContext = {
     target: new LayerTarget(target, { lowers, overlay }),
-    devices: overlay === 'trusted',
+    overlay,
+    singleOwner,
   };
   const turn = eventLoopTurns();
   let entries = 0;
@@ -71,8 +74,12 @@ async function* hashed(input: AsyncIterable<Uint8Array>, passed: Passed): AsyncG
 /** What the kernel refused, in terms of the entry. */
 function explained(error: unknown, entry: TarEntry): unknown {
   const code = systemErrorCode(error);
-  if (error instanceof ArchBuildError || !(error instanceof Error) || !('syscall' in error)) return error;
   const path = formatBytePath(cleanBytePath(entry.path)).slice(0, 300);
+  if (error instanceof ArchBuildError && error.code === 'HOST_INCAPABLE') {
+    const details = error.hint === undefined ? {} : { hint: error.hint };
+    return new ArchBuildError(error.code, `cannot unpack ${path}: ${error.message}`, details);
+  }
+  if (error instanceof ArchBuildError || !(error instanceof Error) || !('syscall' in error)) return error;
   if (isArchiveFault(error)) return invalidLayer(`${path} cannot be unpacked: ${code ?? ''}`, error);
   const hint = HINTS[code ?? ''];
   const details = hint === undefined ? { cause: error } : { cause: error, hint };

@@ -3,10 +3,11 @@
  * setuid bits and capabilities, and everything moves the times.
  */
 import { chmodSync, lchownSync, lutimesSync } from 'node:fs';
+import { ArchBuildError, systemErrorCode } from '../errors.ts';
 import { setTimes } from '../sys/special-file.ts';
 import { listXattrs, readXattr, writeXattr } from '../sys/xattr.ts';
 import { permissionsOf, type TreeNode } from './tree-node.ts';
-import { isLayerXattr } from './whiteout.ts';
+import { isSnapshotXattr } from './whiteout.ts';
 
 export interface Attributes {
   /** Permission bits with setuid, setgid and sticky; the umask does not narrow them. Symlinks have none. */
@@ -19,7 +20,7 @@ export interface Attributes {
 
 /** Of an existing file, to make it again: what a copy-up keeps. An empty `host` (no layer has it) has no xattrs. */
 export function attributesOf({ host, stat, type }: TreeNode): Attributes {
-  const names = host.length === 0 || type === 'symlink' ? [] : listXattrs(host).filter(isLayerXattr);
+  const names = host.length === 0 || type === 'symlink' ? [] : listXattrs(host).filter(isSnapshotXattr);
   const xattrs = new Map<string, Buffer>();
   for (const name of names) {
     const value = readXattr(host, name);
@@ -39,10 +40,26 @@ export function applyAttributes(
   kind: 'directory' | 'symlink' | 'other',
   attributes: Attributes,
 ): void {
-  lchownSync(host, attributes.uid, attributes.gid);
+  setOwner(attributes, (uid, gid) => lchownSync(host, uid, gid));
   if (kind !== 'symlink') chmodSync(host, attributes.mode);
   writeXattrs(host, attributes);
   setModificationTime(host, attributes.mtimeNs);
+}
+
+/** Throws HOST_INCAPABLE for an owner that the map of our user namespace does not have. */
+export function setOwner(
+  { uid, gid }: Pick<Attributes, 'uid' | 'gid'>,
+  change: (uid: number, gid: number) => void,
+): void {
+  try {
+    change(uid, gid);
+  } catch (cause) {
+    if (systemErrorCode(cause) !== 'EINVAL') throw cause;
+    throw new ArchBuildError('HOST_INCAPABLE', `the owner ${uid}:${gid} is not mapped here`, {
+      hint: 'give the user more ids in /etc/subuid and /etc/subgid (65536 hold those of nearly all images), or build as root',
+      cause,
+    });
+  }
 }
 
 export function writeXattrs(host: Buffer, { xattrs }: Pick<Attributes, 'xattrs'>): void {

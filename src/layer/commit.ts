@@ -7,13 +7,14 @@
 import { readdirSync, rmdirSync, unlinkSync, type Dirent } from 'node:fs';
 import { ArchBuildError } from '../errors.ts';
 import { removeXattr } from '../sys/xattr.ts';
+import type { OverlayNamespace } from '../sys/identity.ts';
 import { setModificationTime } from './attributes.ts';
 import { formatBytePath, joinBytePath, hostPath, ROOT, type BytePath } from './byte-path.ts';
 import type { MergedTree } from './merged-tree.ts';
 import { isSameAttributes, isSameFileAs } from './same-file.ts';
 import { isXattrWhiteout, readMark, type TreeDirectory } from './tree-directory.ts';
 import { hostError, nodeType, statPath, type NodeStat, type TreeNode } from './tree-node.ts';
-import { opaqueXattr, WHITEOUT_PREFIX, type OverlayNamespace } from './whiteout.ts';
+import { opaqueXattr, WHITEOUT_PREFIX } from './whiteout.ts';
 
 export interface CommitOptions {
   readonly overlay: OverlayNamespace;

@@ -14,6 +14,7 @@ import { copyFile } from 'node:fs/promises';
 import {
   applyAttributes,
   setModificationTime,
+  setOwner,
   wholeSeconds,
   writeXattrs,
   type Attributes,
@@ -123,7 +124,7 @@ function copySmall(from: number, to: number, size: number): void {
 }
 
 function finish(fd: number, host: Buffer, attributes: Attributes): void {
-  fchownSync(fd, attributes.uid, attributes.gid);
+  setOwner(attributes, (uid, gid) => fchownSync(fd, uid, gid));
   fchmodSync(fd, attributes.mode);
   writeXattrs(host, attributes);
   const seconds = wholeSeconds(attributes.mtimeNs);

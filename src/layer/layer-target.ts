@@ -9,13 +9,14 @@ import { lstatSync, mkdirSync, readdirSync, readlinkSync, unlinkSync, type BigIn
 import { systemErrorCode } from '../errors.ts';
 import { makeNode, S_IFCHR } from '../sys/special-file.ts';
 import { writeXattr } from '../sys/xattr.ts';
+import type { OverlayNamespace } from '../sys/identity.ts';
 import { applyAttributes, attributesOf, setModificationTime, type Attributes } from './attributes.ts';
 import { baseNameOf, formatBytePath, joinBytePath, parentOf, ROOT, type BytePath } from './byte-path.ts';
 import { MergedTree, readLink } from './merged-tree.ts';
 import type { TreeDirectory } from './tree-directory.ts';
 import { invalidLayer } from './tar-format.ts';
 import type { TreeNode } from './tree-node.ts';
-import { opaqueXattr, type OverlayNamespace } from './whiteout.ts';
+import { opaqueXattr } from './whiteout.ts';
 
 /** What is at a path of the target itself. */
 export type Occupant = 'nothing' | 'whiteout' | 'directory' | 'other';

@@ -7,17 +7,19 @@
 import { mkdirSync, rmSync, symlinkSync, unlinkSync, linkSync } from 'node:fs';
 import { ArchBuildError, systemErrorCode } from '../errors.ts';
 import { writeXattr } from '../sys/xattr.ts';
-import { encodeDevice, makeNode, type Device } from '../sys/special-file.ts';
+import { encodeDevice, makeNode, S_IFCHR, S_IFIFO, type Device } from '../sys/special-file.ts';
+import { overlayNamespace, type OverlayNamespace } from '../sys/identity.ts';
 import { applyAttributes, attributesOf, setModificationTime, type Attributes } from './attributes.ts';
 import { formatBytePath, hostPath, parentOf, ROOT, type BytePath } from './byte-path.ts';
+import { makeDevice } from './device-node.ts';
 import { createFile, fillFile, fillFromSource, fillFromStream } from './file-writer.ts';
 import { MergedTree } from './merged-tree.ts';
 import type { SourceFile } from './source-file.ts';
 import { statPath, type TreeNode } from './tree-node.ts';
-import { opaqueXattr, type OverlayNamespace } from './whiteout.ts';
+import { opaqueXattr } from './whiteout.ts';
 
 export interface LayerWriterOptions {
-  /** `trusted` unless said. */
+  /** This process's own unless said. */
   readonly overlay?: OverlayNamespace;
   /**
    * Modification time of directories made without attributes, and of existing ones that gain or lose a name.
@@ -35,8 +37,6 @@ interface WrittenDirectory {
   readonly isFixed: boolean;
 }
 
-const S_IFMT_OF = { fifo: 0o010000, char: 0o020000, block: 0o060000 } as const;
-
 export class LayerWriter {
   /** The new layer above those below, always up to date. */
   readonly tree: MergedTree;
@@ -50,7 +50,11 @@ export class LayerWriter {
   #batch: Set<BytePath> | undefined;
 
   /** `target` is an existing directory: the new layer's root. It takes the lower root's attributes on the first change. */
-  constructor(target: string, lower: MergedTree, { overlay = 'trusted', now }: LayerWriterOptions = {}) {
+  constructor(
+    target: string,
+    lower: MergedTree,
+    { overlay = overlayNamespace(), now }: LayerWriterOptions = {},
+  ) {
     this.tree = new MergedTree([target, ...lower.layers], { overlay });
     this.#lower = lower;
     this.#target = target;
@@ -167,7 +171,8 @@ export class LayerWriter {
       );
     }
     this.#create(path, (host) => {
-      makeNode(host, S_IFMT_OF[node.type] | 0o600, node.device);
+      if (node.type === 'fifo') makeNode(host, S_IFIFO | 0o600);
+      else makeDevice(host, { type: node.type, device: node.device }, { overlay: this.#overlay });
       applyAttributes(host, 'other', attributes);
     });
   }
@@ -179,7 +184,7 @@ export class LayerWriter {
     this.ensureParents(path);
     this.#clear(path);
     if (this.tree.lookup(path) !== undefined) {
-      makeNode(this.#host(path), S_IFMT_OF.char);
+      makeNode(this.#host(path), S_IFCHR);
       this.tree.forget(path);
     }
     this.#touch(parentOf(path));

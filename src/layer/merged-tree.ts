@@ -9,12 +9,12 @@ import { ArchBuildError } from '../errors.ts';
 import { baseNameOf, formatBytePath, joinBytePath, parentOf, ROOT, type BytePath } from './byte-path.ts';
 import { TreeDirectory, readMark, type TreeFilter, type TreeReading } from './tree-directory.ts';
 import { EMPTY_ROOT, hostError, nodeType, statPath, type TreeNode } from './tree-node.ts';
-import type { OverlayNamespace } from './whiteout.ts';
+import { overlayNamespace, type OverlayNamespace } from '../sys/identity.ts';
 
 export interface TreeOptions {
   /** The layers are normal directories, such as a build context: whiteouts mean nothing. */
   readonly plain?: boolean;
-  /** Whose marks count; `trusted` unless said. */
+  /** Whose marks count: this process's own unless said. */
   readonly overlay?: OverlayNamespace;
   /** Hides names from every reader of the tree. */
   readonly filter?: TreeFilter;
@@ -30,7 +30,10 @@ export class MergedTree {
   #root: TreeDirectory | undefined;
 
   /** Without layers it is an empty root, 0755 and root's. */
-  constructor(layers: readonly string[], { plain = false, overlay = 'trusted', filter }: TreeOptions = {}) {
+  constructor(
+    layers: readonly string[],
+    { plain = false, overlay = overlayNamespace(), filter }: TreeOptions = {},
+  ) {
     this.layers = layers;
     this.#reading = { overlay: plain ? undefined : overlay, filter };
   }

@@ -3,7 +3,7 @@ import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { listXattrs, readXattr } from '../sys/xattr.ts';
 import { readLink } from './merged-tree.ts';
 import { permissionsOf, type TreeNode } from './tree-node.ts';
-import { isLayerXattr } from './whiteout.ts';
+import { isSnapshotXattr } from './whiteout.ts';
 
 /** Mode, owner and the xattrs that enter a layer. A directory's time is not part of it. */
 export function isSameAttributes(a: TreeNode, b: TreeNode): boolean {
@@ -28,7 +28,7 @@ export function isSameFileAs(a: TreeNode, b: TreeNode): boolean {
 }
 
 function hasSameXattrs(a: Buffer, b: Buffer): boolean {
-  const [first, second] = [layerXattrs(a), layerXattrs(b)];
+  const [first, second] = [snapshotXattrs(a), snapshotXattrs(b)];
   if (first.length !== second.length) return false;
   return first.every((name, index) => {
     if (name !== second[index]) return false;
@@ -36,8 +36,8 @@ function hasSameXattrs(a: Buffer, b: Buffer): boolean {
   });
 }
 
-const layerXattrs = (host: Buffer): string[] =>
-  host.length === 0 ? [] : listXattrs(host).filter(isLayerXattr).sort();
+const snapshotXattrs = (host: Buffer): string[] =>
+  host.length === 0 ? [] : listXattrs(host).filter(isSnapshotXattr).sort();
 
 const CHUNK = 256 << 10;
 const firstChunk = Buffer.allocUnsafe(CHUNK);

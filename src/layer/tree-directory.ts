@@ -4,10 +4,11 @@
  */
 import { readdirSync, type Dirent } from 'node:fs';
 import { listXattrs, readXattr } from '../sys/xattr.ts';
+import type { OverlayNamespace } from '../sys/identity.ts';
 import { joinBytePath, type BytePath } from './byte-path.ts';
 import { readLiveDirectory } from './live-directory.ts';
 import { hostError, nodeType, statPath, type NodeStat, type TreeNode } from './tree-node.ts';
-import { opaqueXattr, whiteoutXattr, type OverlayNamespace } from './whiteout.ts';
+import { opaqueXattr, whiteoutXattr } from './whiteout.ts';
 
 /** How the layers of a tree are to be read. */
 export interface TreeReading {

@@ -1,8 +1,10 @@
 /** One tar entry becomes one file of the target: the table of what each type needs, and the whiteouts. */
 import { linkSync, symlinkSync, unlinkSync } from 'node:fs';
-import { makeNode, S_IFBLK, S_IFCHR, S_IFIFO } from '../sys/special-file.ts';
+import type { OverlayNamespace } from '../sys/identity.ts';
+import { makeNode, S_IFIFO } from '../sys/special-file.ts';
 import { applyAttributes, attributesOf, type Attributes } from './attributes.ts';
 import { baseNameOf, cleanBytePath, formatBytePath, parentOf, ROOT, type BytePath } from './byte-path.ts';
+import { makeDevice } from './device-node.ts';
 import { createFile, fillFile, fillFromSource, fillFromStream } from './file-writer.ts';
 import { duplicate, type LayerTarget } from './layer-target.ts';
 import { readLink } from './merged-tree.ts';
@@ -12,8 +14,9 @@ import { isLayerXattr, OPAQUE_NAME, WHITEOUT_PREFIX } from './whiteout.ts';
 
 export interface UnpackContext {
   readonly target: LayerTarget;
-  /** Device nodes cannot be made inside a user namespace: they are left out. */
-  readonly devices: boolean;
+  readonly overlay: OverlayNamespace;
+  /** Everything belongs to root: where a single id is mapped there is nobody else. */
+  readonly singleOwner: boolean;
 }
 
 /** There is a promise only when there is something to wait for. Throws LAYER_INVALID. */
@@ -30,7 +33,7 @@ export function unpackEntry(context: UnpackContext, entry: TarEntry): Promise<vo
     return undefined;
   }
   if (entry.type === 'directory') {
-    context.target.makeDirectory(context.target.locate(path), attributesFrom(entry));
+    context.target.makeDirectory(context.target.locate(path), attributesFrom(entry, context));
     return undefined;
   }
   return unpackNode(context, entry, path);
@@ -39,9 +42,9 @@ export function unpackEntry(context: UnpackContext, entry: TarEntry): Promise<vo
 /** The kernel's PATH_MAX without its NUL. */
 const MAX_PATH = 4095;
 
-function unpackRoot({ target }: UnpackContext, entry: TarEntry): void {
+function unpackRoot(context: UnpackContext, entry: TarEntry): void {
   if (entry.type !== 'directory') throw invalidLayer(`the root directory is a ${entry.type} in the layer`);
-  target.setDirectory(ROOT, attributesFrom(entry));
+  context.target.setDirectory(ROOT, attributesFrom(entry, context));
 }
 
 /** AUFS kept its own things under `.wh..wh.*`; only the opaque mark among them says something. */
@@ -69,7 +72,7 @@ function unpackNode(context: UnpackContext, entry: TarEntry, path: BytePath): Pr
   const { target } = context;
   const located = target.locate(path);
   if (entry.type === 'file' && entry.content !== undefined) {
-    const attributes = attributesFrom(entry);
+    const attributes = attributesFrom(entry, context);
     fillFile(createOrReplace(target, located, path), target.host(located), {
       data: entry.content,
       attributes,
@@ -79,7 +82,7 @@ function unpackNode(context: UnpackContext, entry: TarEntry, path: BytePath): Pr
   if (entry.type === 'file')
     return fillFromStream(createOrReplace(target, located, path), target.host(located), {
       data: entry.body(),
-      attributes: attributesFrom(entry),
+      attributes: attributesFrom(entry, context),
     });
   if (entry.type === 'hardlink') return unpackHardLink(target, entry, { path, located });
   makeRoom(target, located, path);
@@ -87,9 +90,10 @@ function unpackNode(context: UnpackContext, entry: TarEntry, path: BytePath): Pr
   if (entry.type === 'symlink') {
     if (entry.linkPath === '') throw invalidLayer(`the symlink ${formatBytePath(path)} has no target`);
     symlinkSync(Buffer.from(entry.linkPath, 'latin1'), host);
-    applyAttributes(host, 'symlink', attributesFrom(entry));
-  } else if (makeSpecial(context, entry, host)) {
-    applyAttributes(host, 'other', attributesFrom(entry));
+    applyAttributes(host, 'symlink', attributesFrom(entry, context));
+  } else {
+    makeSpecial(context, entry, host);
+    applyAttributes(host, 'other', attributesFrom(entry, context));
   }
   return undefined;
 }
@@ -116,20 +120,18 @@ function makeRoom(target: LayerTarget, located: BytePath, path: BytePath): void 
   unlinkSync(target.host(located));
 }
 
-function makeSpecial({ devices }: UnpackContext, entry: TarEntry, host: Buffer): boolean {
+function makeSpecial(context: UnpackContext, entry: TarEntry, host: Buffer): void {
   if (entry.type === 'fifo') {
     makeNode(host, S_IFIFO | 0o600);
-    return true;
+    return;
   }
-  if (!devices) return false;
   const { major, minor } = entry.device;
   if (entry.type === 'char' && major === 0 && minor === 0) {
     throw invalidLayer(
       `${formatBytePath(cleanBytePath(entry.path))} is the character device 0:0, which means deletion`,
     );
   }
-  makeNode(host, (entry.type === 'char' ? S_IFCHR : S_IFBLK) | 0o600, entry.device);
-  return true;
+  makeDevice(host, { type: entry.type === 'char' ? 'char' : 'block', device: entry.device }, context);
 }
 
 /** The last name of the target is not followed: a hard link to a symlink is a second name of the symlink. */
@@ -179,10 +181,12 @@ function copyUp(target: LayerTarget, linkPath: BytePath, source: BytePath): Prom
 }
 
 const MAX_ID = 0xfffffffe;
+const ROOT_OWNER = { uid: 0, gid: 0 };
 
 /** Attributes that a file of this type cannot have are left out with those that never enter a layer. */
-function attributesFrom(entry: TarEntry): Attributes {
-  const { mode, uid, gid, mtimeNs, type } = entry;
+function attributesFrom(entry: TarEntry, { singleOwner }: UnpackContext): Attributes {
+  const { mode, mtimeNs, type } = entry;
+  const { uid, gid } = singleOwner ? ROOT_OWNER : entry;
   if (uid > MAX_ID || gid > MAX_ID) {
     throw invalidLayer(`${formatBytePath(cleanBytePath(entry.path))} has an owner beyond 32 bits`);
   }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { ArchBuildError } from '../errors.ts';
 import { chainIdsOf, type ChainId, type DiffId } from '../oci/digest.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
+import { hasSingleId, overlayNamespace } from '../sys/identity.ts';
 import type { Store } from '../store/store.ts';
 import { applyLayer } from './apply-layer.ts';
 import { decompress } from './decompress.ts';
@@ -33,7 +34,11 @@ async function unpackLayer(
   mkdirSync(target, { mode: 0o755 });
   const { data } = await decompress(store.blobs.read(layer.digest));
   const lowers = store.snapshots.trees(parents);
-  const applied = await applyLayer(data, target, { lowers, overlay: 'trusted' });
+  const applied = await applyLayer(data, target, {
+    lowers,
+    overlay: overlayNamespace(),
+    singleOwner: hasSingleId(),
+  });
   if (applied.diffId !== diffId) {
     throw new ArchBuildError(
       'DIGEST_MISMATCH',

@@ -4,15 +4,11 @@
  */
 import { lstatSync, readdirSync, type BigIntStats, type Dirent } from 'node:fs';
 import { listXattrs, readXattr } from '../sys/xattr.ts';
+import type { OverlayNamespace } from '../sys/identity.ts';
 import { formatBytePath, joinBytePath, ROOT, type BytePath } from './byte-path.ts';
+import { readDeviceMark, type DeviceNode } from './device-node.ts';
 import { invalidLayer } from './tar-format.ts';
-import {
-  isLayerXattr,
-  opaqueXattr,
-  whiteoutXattr,
-  WHITEOUT_PREFIX,
-  type OverlayNamespace,
-} from './whiteout.ts';
+import { DEVICE_MARK, isLayerXattr, opaqueXattr, whiteoutXattr, WHITEOUT_PREFIX } from './whiteout.ts';
 
 export type SnapshotNode =
   | {
@@ -22,6 +18,8 @@ export type SnapshotNode =
       readonly stats: BigIntStats;
       /** Those that belong into a layer. */
       readonly xattrs: ReadonlyMap<string, Buffer>;
+      /** What the file stands for, in a rootless store. */
+      readonly device?: DeviceNode | undefined;
     }
   /** `path` is what is deleted. */
   | { readonly kind: 'whiteout'; readonly path: BytePath }
@@ -122,7 +120,9 @@ function nodeAt(top: string, path: BytePath): Visited {
     const value = isLayerXattr(name) ? readXattr(host, name) : undefined;
     if (value !== undefined) xattrs.set(name, value);
   }
-  return { node: { kind: 'entry', path, host, stats, xattrs }, marks: marksOf(host, names) };
+  const isStandIn = stats.isFile() && stats.size === 0n && names.includes(DEVICE_MARK);
+  const device = isStandIn ? readDeviceMark(host) : undefined;
+  return { node: { kind: 'entry', path, host, stats, xattrs, device }, marks: marksOf(host, names) };
 }
 
 function marksOf(host: Buffer, names: readonly string[]): Marks {

@@ -7,11 +7,10 @@
  *
  * Sources: OCI image-spec layer.md "Whiteouts"; Linux Documentation/filesystems/overlayfs.rst.
  */
+import type { OverlayNamespace } from '../sys/identity.ts';
+
 export const WHITEOUT_PREFIX = '.wh.';
 export const OPAQUE_NAME = '.wh..wh..opq';
-
-/** `trusted.` when mounted by real root, `user.` inside a user namespace (mount option userxattr). */
-export type OverlayNamespace = 'trusted' | 'user';
 
 export const opaqueXattr = (namespace: OverlayNamespace): string => `${namespace}.overlay.opaque`;
 export const whiteoutXattr = (namespace: OverlayNamespace): string => `${namespace}.overlay.whiteout`;
@@ -19,6 +18,13 @@ export const whiteoutXattr = (namespace: OverlayNamespace): string => `${namespa
 /** Attributes overlayfs keeps for itself: they never enter a layer. */
 const isOverlayXattr = (name: string): boolean => /^(trusted|user)\.overlay\./.test(name);
 
+/** On the empty file that stands for a device node in a rootless store: see device-node.ts. */
+export const DEVICE_MARK = 'user.arch-build.device';
+
 /** What survives into a layer (and from one onto disk): file capabilities and the user's own. */
 export const isLayerXattr = (name: string): boolean =>
-  name === 'security.capability' || (name.startsWith('user.') && !isOverlayXattr(name));
+  name === 'security.capability' ||
+  (name.startsWith('user.') && !isOverlayXattr(name) && name !== DEVICE_MARK);
+
+/** What a file of a snapshot keeps when it is copied to another one. */
+export const isSnapshotXattr = (name: string): boolean => isLayerXattr(name) || name === DEVICE_MARK;

@@ -102,7 +102,7 @@ function headerOf(node: SnapshotNode, firstNames: Map<bigint, BytePath>): EntryH
   if (node.kind === 'whiteout')
     return markHeader(parentOf(node.path), WHITEOUT_PREFIX + baseNameOf(node.path));
   if (node.kind === 'opaque') return markHeader(node.path, OPAQUE_NAME);
-  const { path, host, stats, xattrs } = node;
+  const { path, host, stats, xattrs, device } = node;
   const common = {
     mode: Number(stats.mode & 0o7777n),
     uid: Number(stats.uid),
@@ -117,6 +117,7 @@ function headerOf(node: SnapshotNode, firstNames: Map<bigint, BytePath>): EntryH
     if (first !== undefined) return { ...common, path, type: 'hardlink', linkPath: first };
     firstNames.set(stats.ino, path);
   }
+  if (device !== undefined) return { ...common, path, ...device };
   if (stats.isFile()) return { ...common, path, type: 'file', size: Number(stats.size), xattrs };
   if (stats.isSymbolicLink()) {
     return { ...common, path, type: 'symlink', linkPath: readlinkSync(host, { encoding: 'latin1' }) };

@@ -9,6 +9,7 @@
  *   builds/<time>-<id>.json            a record of each build
  *   emulators/<version>/qemu-<arch>
  *   tmp/                               sessions
+ *   owner                              root, user or single-user: whose ids the snapshots have
  *   lock, index.lock                   flock files
  */
 import { join } from 'node:path';
@@ -27,6 +28,8 @@ export interface StoreLayout {
   readonly index: string;
   readonly lock: string;
   readonly indexLock: string;
+  /** Whose ids and marks the snapshots have: see store-owner.ts. */
+  readonly owner: string;
   readonly blobs: string;
   readonly snapshots: string;
   readonly layers: string;
@@ -50,6 +53,7 @@ export function storeLayout(root: string): StoreLayout {
     index: at('index.json'),
     lock: at('lock'),
     indexLock: at('index.lock'),
+    owner: at('owner'),
     blobs: at('blobs'),
     snapshots: at('snapshots'),
     layers: at('layers'),

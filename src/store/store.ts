@@ -9,6 +9,7 @@ import { CacheRecords } from './cache-records.ts';
 import { Images } from './images.ts';
 import { storeLayout, type StoreLayout } from './layout.ts';
 import { Snapshots } from './snapshots.ts';
+import { claimStore } from './store-owner.ts';
 
 export interface Store extends AsyncDisposable {
   readonly layout: StoreLayout;
@@ -34,6 +35,7 @@ export async function openStore(
 ): Promise<Store> {
   const layout = storeLayout(root);
   initialise(layout);
+  claimStore(layout);
   const lock = await acquireLock(layout.lock, mode, { waitMs });
   return openWith(layout, lock);
 }

@@ -11,6 +11,8 @@ export interface Libc {
   mknod(path: Uint8Array, mode: number, device: number | bigint): number;
   utimensat(directory: number, path: Uint8Array, times: BigInt64Array, flags: number): number;
   flock(fileDescriptor: number, operation: number): number;
+  fcntl(fileDescriptor: number, command: number, argument: number): number;
+  execve(path: string, argv: readonly (string | null)[], envp: readonly (string | null)[]): number;
   pipe2(ends: Int32Array, flags: number): number;
   tcgetattr(fileDescriptor: number, termios: Uint8Array): number;
   tcsetattr(fileDescriptor: number, when: number, termios: Uint8Array): number;
@@ -39,11 +41,32 @@ function bind(): Libc {
     mknod: call('int mknod(const uint8_t *path, uint32_t mode, uint64_t device)'),
     utimensat: call('int utimensat(int directory, const uint8_t *path, const int64_t *times, int flags)'),
     flock: call('int flock(int fd, int operation)'),
+    fcntl: call('int fcntl(int fd, int command, int argument)'),
+    execve: call('int execve(const char *path, const char **argv, const char **envp)'),
     pipe2: call('int pipe2(_Out_ int *ends, int flags)'),
     tcgetattr: call('int tcgetattr(int fd, uint8_t *termios)'),
     tcsetattr: call('int tcsetattr(int fd, int when, const uint8_t *termios)'),
     errno: () => koffi.errno(),
   } as Libc;
+}
+
+const F_SETFD = 2;
+
+/**
+ * execve(2): on success there is nobody to return to. The new program gets our three streams, which Node would have
+ * closed, and nothing else. Throws a system error.
+ */
+export function replaceProcess(
+  path: string,
+  argv: readonly string[],
+  environment: Readonly<Record<string, string | undefined>>,
+): never {
+  const variables = Object.entries(environment).flatMap(([name, value]) =>
+    value === undefined ? [] : [`${name}=${value}`],
+  );
+  for (const stream of [0, 1, 2]) libc().fcntl(stream, F_SETFD, 0);
+  libc().execve(path, [...argv, null], [...variables, null]);
+  throw systemError('execve', path);
 }
 
 /** A path as C wants it. Strings are UTF-8; raw names come as bytes. */

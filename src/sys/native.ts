@@ -7,7 +7,7 @@ import { ArchBuildError } from '../errors.ts';
 const DIRECTORIES = ['native', '../native', '../../dist/native'];
 
 /** Throws SANDBOX when it was never built: a host without a C compiler and not the packed release. */
-export function nativeProgram(name: 'sandbox'): string {
+export function nativeProgram(name: 'sandbox' | 'namespace'): string {
   for (const directory of DIRECTORIES) {
     const path = fileURLToPath(new URL(`${directory}/${name}`, import.meta.url));
     if (existsSync(path)) return path;

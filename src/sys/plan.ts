@@ -33,6 +33,8 @@ export type Operation =
       readonly flags: number;
       readonly data: string;
     }
+  /** Adds mount flags to a mount and, from Linux 5.12 on, to those below it. */
+  | { readonly op: 'restrict'; readonly target: string; readonly flags: number }
   | { readonly op: 'mkdir'; readonly path: string; readonly mode: number }
   | { readonly op: 'touch'; readonly path: string }
   | { readonly op: 'symlink'; readonly target: string; readonly path: string }
@@ -76,6 +78,8 @@ function encodeOperation(operation: Operation): string[] {
         String(operation.flags),
         operation.data,
       ];
+    case 'restrict':
+      return ['restrict', operation.target, String(operation.flags)];
     case 'mkdir':
       return ['mkdir', operation.path, String(operation.mode)];
     case 'touch':
@@ -120,12 +124,19 @@ const MOUNT_FLAG_NAMES: readonly (readonly [number, string])[] = [
   [MS.PRIVATE, 'private'],
 ];
 
+const flagNames = (flags: number): string[] =>
+  MOUNT_FLAG_NAMES.filter(([bit]) => (flags & bit) !== 0).map(([, name]) => name);
+
 /** One line for people: close to the command that would do the same. */
 export function describeOperation(operation: Operation): string {
   switch (operation.op) {
+    case 'restrict':
+      return `mount ${operation.target} remount,bind,${flagNames(operation.flags).join(',')}`;
     case 'mount': {
-      const flags = MOUNT_FLAG_NAMES.filter(([bit]) => (operation.flags & bit) !== 0).map(([, name]) => name);
-      const options = [...flags, ...(operation.data === '' ? [] : [operation.data])].join(',');
+      const options = [
+        ...flagNames(operation.flags),
+        ...(operation.data === '' ? [] : [operation.data]),
+      ].join(',');
       return ['mount', operation.type, operation.source, operation.target, options]
         .filter((w) => w !== '')
         .join(' ');

@@ -122,12 +122,17 @@ const REFUSED: readonly (readonly [what: string, errno: string, hint: string])[]
     'EINVAL',
     'the file system of the store cannot hold an overlay: name another directory with --root',
   ],
-  ['unshare', 'EPERM', 'run as root'],
+  ['unshare', 'EPERM', 'mount namespaces are forbidden here: see `arch-build doctor`'],
   ['enter', 'ENOSPC', 'raise the limit: sysctl user.max_user_namespaces=15000'],
   [
     'enter',
     'EPERM',
     'user namespaces are forbidden here: see `arch-build doctor`, or build with --isolation host',
+  ],
+  [
+    'ids',
+    'EINVAL',
+    'this user or group id is not mapped here: give the user more in /etc/subuid and /etc/subgid',
   ],
   ['devpts', 'ENOSPC', 'all pseudo-terminals are in use (sysctl kernel.pty.max)'],
 ];

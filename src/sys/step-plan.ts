@@ -6,6 +6,7 @@
  * attributes) and everything bound from the host. Inside the new namespaces: what belongs to them (/proc, mqueue,
  * binfmt_misc). Mounts made outside are locked for the step.
  */
+import { identityMap, isMapped, type Identity } from './identity.ts';
 import { CLONE, MS, type Operation } from './plan.ts';
 
 /** The fourteen capabilities of a default container: no SYS_ADMIN, no SYS_PTRACE, no SYS_MODULE. */
@@ -41,6 +42,8 @@ export interface StepPlanOptions {
   readonly readOnlyProc: readonly string[];
   /** Overlay without fsync (Linux 5.10): a step that did not finish is thrown away anyway. */
   readonly volatile: boolean;
+  /** The ids there are here, which the step gets as they are: ownership inside is ownership outside. */
+  readonly ids: Identity;
   /** Path on the host of the terminal the command gets. */
   readonly terminal: string | undefined;
   readonly user: { readonly uid: number; readonly gid: number; readonly groups: readonly number[] };
@@ -50,8 +53,6 @@ export interface StepPlanOptions {
   readonly argv: readonly string[];
 }
 
-/** Every id as itself: ownership inside is ownership outside. */
-export const IDENTITY_MAP = '0 0 4294967295';
 const BINFMT = 'merged/proc/sys/fs/binfmt_misc';
 
 export function stepPlan(options: StepPlanOptions): Operation[] {
@@ -60,7 +61,7 @@ export function stepPlan(options: StepPlanOptions): Operation[] {
     mount({ target: '/', flags: MS.REC | MS.PRIVATE }),
     { op: 'chdir', path: options.scratch },
     overlay(options),
-    ...devices(),
+    ...devices(options.ids),
     ...consoleDevice(options.terminal),
     ...pipes(options.pipes),
     ...sysfs(options),
@@ -106,10 +107,12 @@ function mount({ source = '', target, type = '', flags, data = '' }: MountOperan
  */
 function overlay(options: StepPlanOptions): Operation {
   const lowers = Array.from({ length: options.lowerCount }, (_, index) => `l/${index}`).join(':');
-  const features = 'redirect_dir=off,metacopy=off,index=off';
+  const features = options.ids.overlay === 'user' ? 'userxattr' : 'redirect_dir=off,metacopy=off,index=off';
   const data = `lowerdir=${lowers},upperdir=upper,workdir=work,${features}${options.volatile ? ',volatile' : ''}`;
   return mount({ source: 'overlay', target: 'merged', type: 'overlay', flags: 0, data });
 }
+
+const TTY_GROUP = 5; // of every distribution; a terminal's group
 
 const DEVICE_NODES = ['null', 'zero', 'full', 'random', 'urandom', 'tty'];
 const DEVICE_LINKS = [
@@ -121,7 +124,7 @@ const DEVICE_LINKS = [
 ] as const;
 
 /** Mode 755: on a sticky world-writable directory the kernel refuses `> /dev/null` on a bound node. */
-function devices(): Operation[] {
+function devices({ gids }: Identity): Operation[] {
   const dev = 'merged/dev';
   return [
     mount({ source: 'tmpfs', target: dev, type: 'tmpfs', flags: MS.NOSUID, data: 'mode=755,size=65536k' }),
@@ -140,7 +143,7 @@ function devices(): Operation[] {
       target: `${dev}/pts`,
       type: 'devpts',
       flags: MS.NOSUID | MS.NOEXEC,
-      data: 'newinstance,ptmxmode=0666,mode=0620,gid=5',
+      data: `newinstance,ptmxmode=0666,mode=0620${isMapped(gids, TTY_GROUP) ? `,gid=${TTY_GROUP}` : ''}`,
     }),
     mount({
       source: 'shm',
@@ -166,17 +169,20 @@ function pipes(files: StepPlanOptions['pipes']): Operation[] {
     return [
       { op: 'touch', path: target },
       mount({ source, target, flags: MS.BIND }),
-      mount({ target, flags: MS.BIND | MS.REMOUNT | MS.RDONLY }),
+      { op: 'restrict', target, flags: MS.RDONLY },
     ];
   });
   return [{ op: 'mkdir', path: 'merged/dev/pipes', mode: 0o755 }, ...made];
 }
 
-/** The host's sysfs shows the host's interfaces whatever the step's network is. */
-function sysfs({ masked, network }: StepPlanOptions): Operation[] {
+/**
+ * The host's sysfs shows the host's interfaces whatever the step's network is. In a user namespace what is mounted
+ * below it cannot be left behind: it comes along, read-only.
+ */
+function sysfs({ masked, network, ids }: StepPlanOptions): Operation[] {
   return [
-    mount({ source: '/sys', target: 'merged/sys', flags: MS.BIND }),
-    mount({ target: 'merged/sys', flags: MS.BIND | MS.REMOUNT | MS.RDONLY | HARMLESS }),
+    mount({ source: '/sys', target: 'merged/sys', flags: MS.BIND | (ids.overlay === 'user' ? MS.REC : 0) }),
+    { op: 'restrict', target: 'merged/sys', flags: MS.RDONLY | HARMLESS },
     ...masks('/sys', masked),
     ...(network === 'none' ? [emptyDirectory('merged/sys/class/net')] : []),
   ];
@@ -198,14 +204,14 @@ const emptyDirectory = (target: string): Operation =>
 function bind({ source, target, readOnly }: Bind): Operation[] {
   const at = `merged${target}`;
   const made = mount({ source, target: at, flags: MS.BIND | MS.REC });
-  return readOnly ? [made, mount({ target: at, flags: MS.BIND | MS.REMOUNT | MS.RDONLY })] : [made];
+  return readOnly ? [made, { op: 'restrict', target: at, flags: MS.RDONLY }] : [made];
 }
 
-function enter({ isolation, network }: StepPlanOptions): Operation {
+function enter({ isolation, network, ids }: StepPlanOptions): Operation {
   const user = isolation.kind === 'private' ? CLONE.NEWUSER : 0;
   const net = network === 'none' ? CLONE.NEWNET : 0;
   const flags = user | CLONE.NEWNS | CLONE.NEWPID | CLONE.NEWIPC | CLONE.NEWUTS | net;
-  return { op: 'enter', flags, uidMap: IDENTITY_MAP, gidMap: IDENTITY_MAP };
+  return { op: 'enter', flags, uidMap: identityMap(ids.uids), gidMap: identityMap(ids.gids) };
 }
 
 /**
@@ -225,6 +231,6 @@ function emulators(isolation: Isolation): Operation[] {
 function readOnlyProc(paths: readonly string[]): Operation[] {
   return paths.flatMap((path): Operation[] => [
     mount({ source: `merged${path}`, target: `merged${path}`, flags: MS.BIND | MS.REC }),
-    mount({ target: `merged${path}`, flags: MS.BIND | MS.REMOUNT | MS.RDONLY | HARMLESS }),
+    { op: 'restrict', target: `merged${path}`, flags: MS.RDONLY | HARMLESS },
   ]);
 }

@@ -1,24 +1,16 @@
 /**
  * The real thing: Debian 12 for arm64. Its root file system is finished by a build of ours, packages are installed
  * with apt, and what comes out is read by everybody else's tools.
- *
- * The second stage of debootstrap runs hundreds of foreign programs and takes minutes; its result is kept under
- * .cache/.
  */
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { readFile, rm } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { openCli, type Cli } from '../support/cli.ts';
 import { openForeignTools, runTool, type ForeignTools } from '../support/foreign-tools.ts';
 import { captureCliState, diffHostState } from '../support/host-state.ts';
 import { describeWith } from '../support/requires.ts';
-import { DEBIAN_ROOTFS, debianFirstStage } from './bases.ts';
+import { debianRootfs } from './debian-rootfs.ts';
 import { build, cachedSteps } from './projects.ts';
-
-const SECOND_STAGE = `FROM first-stage
-RUN container=lxc /debootstrap/debootstrap --second-stage && apt-get clean
-`;
 
 const KUBEFILE = `FROM debian AS data
 WORKDIR /data
@@ -40,29 +32,10 @@ const FILES = { 'numbers.json': '{"numbers":[1,2,3]}\n', program: PROGRAM };
 let cli: Cli;
 let tools: ForeignTools;
 
-/** `.cache/debian-arm64.tar`: the image of the second stage as umoci unpacks and GNU tar packs it. */
-async function makeRootfs(): Promise<void> {
-  await cli.run(['import', await debianFirstStage(), 'first-stage', '--platform', 'linux/arm64']);
-  await build(cli, 'second-stage', { kubefile: SECOND_STAGE, folder: 'second-stage' });
-  const [archive, layout, rootfs] = ['stage.tar', 'stage', 'rootfs'].map((name) =>
-    tools.scratch.path(name),
-  ) as [string, string, string];
-  await cli.run(['save', '-o', archive, 'second-stage']);
-  await tools.skopeo(['copy', '--quiet', `oci-archive:${archive}`, `oci:${layout}:it`]);
-  await tools.umoci(['raw', 'unpack', '--image', `${layout}:it`, rootfs]);
-  const part = `${DEBIAN_ROOTFS}.part`;
-  await mkdir(dirname(part), { recursive: true });
-  const form = ['--format=posix', '--numeric-owner', '--sort=name', '--xattrs', '--xattrs-include=*'];
-  await runTool('tar', ['--create', '--file', part, '--directory', rootfs, ...form, '.']);
-  await rename(part, DEBIAN_ROOTFS);
-  for (const path of [archive, layout, rootfs]) await rm(path, { recursive: true });
-}
-
 beforeAll(async () => {
   cli = await openCli();
   tools = await openForeignTools();
-  if (!existsSync(DEBIAN_ROOTFS)) await makeRootfs();
-  await cli.run(['import', DEBIAN_ROOTFS, 'debian', '--platform', 'linux/arm64']);
+  await cli.run(['import', await debianRootfs(), 'debian', '--platform', 'linux/arm64']);
 });
 afterAll(async () => {
   await cli[Symbol.asyncDispose]();

@@ -1,8 +1,9 @@
-import { mkdirSync, readFileSync, statSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { expect, it } from 'vitest';
 import { applyLayer, type AppliedLayer } from '../../src/layer/apply-layer.ts';
-import type { OverlayNamespace } from '../../src/layer/whiteout.ts';
+import type { OverlayNamespace } from '../../src/sys/identity.ts';
+import { hashLayer } from '../../src/layer/write-layer.ts';
 import { readXattr } from '../../src/sys/xattr.ts';
 import { describeWithRoot } from '../support/requires.ts';
 import { openScratch, type Scratch } from '../support/scratch.ts';
@@ -144,7 +145,33 @@ describeWithRoot('whiteouts', () => {
     ]);
     await apply(scratch, tar, { overlay: 'user' });
     expect(readXattr(scratch.path('layer/d'), 'user.overlay.opaque')?.toString()).toBe('y');
-    expect(describeTree(scratch.path('layer'))).toEqual({ d: 'dir 0755' }); // devices are left out there
+    expect(describeTree(scratch.path('layer'))).toMatchObject({ d: 'dir 0755' });
+  });
+
+  it('in a user namespace keep devices, which nobody can make there: the layer is the same', async () => {
+    await using scratch = await openScratch('apply');
+    const tar = tarOf([
+      { path: 'block', type: 'block', mode: 0o660, gid: 6, device: { major: 8, minor: 1 } },
+      { path: 'null', type: 'char', mode: 0o666, device: { major: 1, minor: 3 } },
+      { path: 'pts', type: 'char', device: { major: 136, minor: 300 } },
+    ]);
+    const layers: string[] = [];
+    for (const overlay of ['trusted', 'user'] as const) {
+      await apply(scratch, tar, { overlay });
+      expect(statSync(scratch.path('layer/null')).isCharacterDevice()).toBe(overlay === 'trusted');
+      layers.push((await hashLayer(scratch.path('layer'))).diffId);
+      rmSync(scratch.path('layer'), { recursive: true });
+    }
+    expect(layers[1]).toBe(layers[0]);
+  });
+
+  it('give everything to root where there is nobody else', async () => {
+    await using scratch = await openScratch('apply');
+    mkdirSync(scratch.path('layer'));
+    const tar = tarOf([{ path: 'f', type: 'file', uid: 7, gid: 42 }, dirEntry('d')]);
+    const options = { lowers: [], overlay: 'user', singleOwner: true } as const;
+    await applyLayer(inChunks(tar, 512), scratch.path('layer'), options);
+    expect(statSync(scratch.path('layer/f'))).toMatchObject({ uid: 0, gid: 0 });
   });
 });
 

@@ -33,6 +33,12 @@ const ROWS: readonly [string, Operation, string[], string][] = [
     ['mount', '/a', 'm/b', '', '20480', ''],
     'mount /a m/b bind,rec',
   ],
+  [
+    'restrict',
+    { op: 'restrict', target: 'm/sys', flags: MS.RDONLY | MS.NOSUID },
+    ['restrict', 'm/sys', '3'],
+    'mount m/sys remount,bind,ro,nosuid',
+  ],
   ['mkdir', { op: 'mkdir', path: 'd', mode: 0o755 }, ['mkdir', 'd', '493'], 'mkdir d 755'],
   ['touch', { op: 'touch', path: 'f' }, ['touch', 'f'], 'touch f'],
   ['symlink', { op: 'symlink', target: 't', path: 'p' }, ['symlink', 't', 'p'], 'symlink t p'],

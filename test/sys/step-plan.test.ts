@@ -17,6 +17,11 @@ const OPTIONS: StepPlanOptions = {
   masked: { files: ['/proc/kcore'], directories: ['/proc/acpi', '/sys/firmware'] },
   readOnlyProc: ['/proc/sys', '/proc/sysrq-trigger'],
   volatile: true,
+  ids: {
+    uids: [{ inside: 0, outside: 0, count: 4294967295 }],
+    gids: [{ inside: 0, outside: 0, count: 4294967295 }],
+    overlay: 'trusted',
+  },
   terminal: undefined,
   user: { uid: 1000, gid: 1000, groups: [1000, 10] },
   workdir: '/w',
@@ -30,6 +35,9 @@ const mountsOf = (plan: readonly Operation[]): Mount[] =>
   plan.filter((operation) => operation.op === 'mount');
 const mountOn = (plan: readonly Operation[], target: string): Mount[] =>
   mountsOf(plan).filter((mount) => mount.target === target);
+type Restriction = Extract<Operation, { op: 'restrict' }>;
+const restrictionsOf = (plan: readonly Operation[], target: string): Restriction[] =>
+  plan.filter((operation) => operation.op === 'restrict').filter((each) => each.target === target);
 const indexOf = (plan: readonly Operation[], matches: (operation: Operation) => boolean): number =>
   plan.findIndex(matches);
 const flagsOf = (plan: readonly Operation[]): number =>
@@ -125,9 +133,11 @@ describe('the plan of a step', () => {
 
   it('makes /proc/sys read-only after the table was mounted below it', () => {
     const plan = planOf();
-    const [bind, remount] = mountOn(plan, 'merged/proc/sys');
+    const [bind] = mountOn(plan, 'merged/proc/sys');
     expect(bind!.flags).toBe(MS.BIND | MS.REC);
-    expect(remount!.flags & (MS.REMOUNT | MS.RDONLY)).toBe(MS.REMOUNT | MS.RDONLY);
+    const [readOnly] = restrictionsOf(plan, 'merged/proc/sys');
+    expect(readOnly!.flags & MS.RDONLY).toBe(MS.RDONLY);
+    expect(plan.indexOf(readOnly!)).toBeGreaterThan(plan.indexOf(bind!));
     expect(plan.indexOf(bind!)).toBeGreaterThan(
       plan.indexOf(mountOn(plan, 'merged/proc/sys/fs/binfmt_misc')[1]!),
     );
@@ -147,10 +157,12 @@ describe('the plan of a step', () => {
 
   it('binds read-only where asked, and scripts always', () => {
     const plan = planOf();
-    const readOnly = MS.BIND | MS.REMOUNT | MS.RDONLY;
-    expect(mountOn(plan, 'merged/etc/hosts').map(({ flags }) => flags)).toEqual([MS.BIND | MS.REC, readOnly]);
+    expect(mountOn(plan, 'merged/etc/hosts').map(({ flags }) => flags)).toEqual([MS.BIND | MS.REC]);
+    expect(restrictionsOf(plan, 'merged/etc/hosts').map(({ flags }) => flags)).toEqual([MS.RDONLY]);
     expect(mountOn(plan, 'merged/data').map(({ flags }) => flags)).toEqual([MS.BIND | MS.REC]);
-    expect(mountOn(plan, 'merged/dev/pipes/EOF').map(({ flags }) => flags)).toEqual([MS.BIND, readOnly]);
+    expect(restrictionsOf(plan, 'merged/data')).toEqual([]);
+    expect(mountOn(plan, 'merged/dev/pipes/EOF').map(({ flags }) => flags)).toEqual([MS.BIND]);
+    expect(restrictionsOf(plan, 'merged/dev/pipes/EOF').map(({ flags }) => flags)).toEqual([MS.RDONLY]);
     expect(planOf({ pipes: [] }).some((each) => each.op === 'mkdir' && each.path.endsWith('pipes'))).toBe(
       false,
     );
@@ -164,6 +176,40 @@ describe('the plan of a step', () => {
         { source: `/dev/${name}`, flags: MS.BIND },
       ]);
     }
+  });
+
+  describe('of an ordinary user', () => {
+    const ids: StepPlanOptions['ids'] = {
+      uids: [
+        { inside: 0, outside: 1000, count: 1 },
+        { inside: 1, outside: 100_000, count: 65_536 },
+      ],
+      gids: [{ inside: 0, outside: 1000, count: 1 }],
+      overlay: 'user',
+    };
+
+    it('keeps the marks of the overlay in attributes a user may write', () => {
+      const [overlay] = mountOn(planOf({ ids }), 'merged');
+      expect(overlay?.data).toContain(',userxattr');
+      expect(overlay?.data).not.toContain('redirect_dir'); // conflicts with userxattr
+    });
+
+    it('hands on the ids there are, each as itself', () => {
+      const [entered] = planOf({ ids }).filter(({ op }) => op === 'enter');
+      expect(entered).toMatchObject({ uidMap: '0 0 1\n1 1 65536', gidMap: '0 0 1' });
+    });
+
+    it('names the group of terminals only where it is mapped', () => {
+      const ptsOf = (changes: Partial<StepPlanOptions>): string =>
+        mountOn(planOf(changes), 'merged/dev/pts')[0]!.data;
+      expect(ptsOf({})).toContain('gid=5');
+      expect(ptsOf({ ids })).not.toContain('gid=');
+    });
+
+    it('takes what is mounted below /sys along, read-only', () => {
+      expect(mountOn(planOf({ ids }), 'merged/sys')[0]!.flags).toBe(MS.BIND | MS.REC);
+      expect(restrictionsOf(planOf({ ids }), 'merged/sys')[0]!.flags & MS.RDONLY).toBe(MS.RDONLY);
+    });
   });
 
   it('is the same for the same facts', () => {

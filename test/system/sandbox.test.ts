@@ -14,6 +14,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { runSandbox, type Outcome } from '../../src/sys/sandbox.ts';
 import { stepPlan, type StepPlanOptions } from '../../src/sys/step-plan.ts';
+import { ownIdentity } from '../../src/sys/identity.ts';
 import { kernelSurface } from '../../src/sys/kernel-surface.ts';
 import { describeWithRoot } from '../support/requires.ts';
 import { openScratch } from '../support/scratch.ts';
@@ -56,6 +57,7 @@ function prepare(directory: string): StepPlanOptions {
     pipes: [],
     ...kernelSurface(),
     volatile: true,
+    ids: ownIdentity(),
     terminal: undefined,
     user: { uid: 0, gid: 0, groups: [] },
     workdir: '/',

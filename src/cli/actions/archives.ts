@@ -16,8 +16,10 @@ import { writeOutputFile } from '../../transfer/output-file.ts';
 import { platformFlag } from '../architectures.ts';
 import type { LoadFlags, SaveFlags } from '../flags.ts';
 import { reporterFor, storeFor, type Globals } from '../globals.ts';
+import { requireRoot } from '../require-root.ts';
 
 export async function save(globals: Globals, names: readonly string[], flags: SaveFlags): Promise<void> {
+  requireRoot(globals);
   await using store = await storeFor(globals);
   const images = mergeNames(names.map((name) => chooseImage(store, name, flags)));
   const content = storeContent(store);
@@ -77,6 +79,7 @@ async function writeArchive(archive: AsyncIterable<Uint8Array>, output: string |
 }
 
 export async function load(globals: Globals, { input }: LoadFlags): Promise<void> {
+  requireRoot(globals);
   await using store = await storeFor(globals);
   await using archive = await openImageArchive(resolve(input), store.makeDirectory('load'));
   const report = reporterFor(globals, 'quiet');

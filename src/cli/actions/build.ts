@@ -19,8 +19,8 @@ import { requireRoot } from '../require-root.ts';
 const DEFAULT_FILES = ['Kubefile', 'Dockerfile', 'Containerfile'];
 
 export async function build(globals: Globals, contextArgument: string, flags: BuildFlags): Promise<void> {
+  requireRoot(globals);
   const options = optionsOf(contextArgument, flags);
-  requireRoot('building');
   const report = reporterFor(globals, flags.quiet === true ? 'quiet' : flags.progress);
   await using store = await storeFor(globals);
   const result = await buildImage({ store, report, signal: globals.signal }, options);

@@ -11,6 +11,7 @@ import { hashLayer } from '../../layer/write-layer.ts';
 import { formatReference, parseReference, withDefaultTag } from '../../oci/reference.ts';
 import type { Snapshot } from '../../store/snapshots.ts';
 import type { Store } from '../../store/store.ts';
+import { overlayNamespace } from '../../sys/identity.ts';
 import { platformNamed } from '../architectures.ts';
 import type { ImportFlags } from '../flags.ts';
 import { storeFor, type Globals } from '../globals.ts';
@@ -21,9 +22,9 @@ export async function importRootfs(
   { file, name }: { readonly file: string; readonly name: string },
   flags: ImportFlags,
 ): Promise<void> {
+  requireRoot(globals);
   const platform = platformNamed(flags.platform);
   const reference = formatReference(withDefaultTag(parseReference(name)));
-  requireRoot('importing a root file system');
   await using store = await storeFor(globals);
   const snapshot = await unpack(store, resolve(file));
   const created = new Date().toISOString();
@@ -44,7 +45,7 @@ async function unpack(store: Store, path: string): Promise<Snapshot> {
   const target = join(staged, 'fs');
   mkdirSync(target, { mode: 0o755 });
   const { data } = await decompress(openArchive(path));
-  await applyLayer(data, target, { lowers: [], overlay: 'trusted' });
+  await applyLayer(data, target, { lowers: [], overlay: overlayNamespace() });
   const { diffId, size } = await hashLayer(target, { includeRoot: false });
   return store.snapshots.commit(staged, { diffId, size, includeRoot: false }, { regenerable: true });
 }

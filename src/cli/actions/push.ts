@@ -9,12 +9,14 @@ import { pushImage } from '../../transfer/push.ts';
 import { platformFlag } from '../architectures.ts';
 import type { PushFlags } from '../flags.ts';
 import { reporterFor, storeFor, type Globals } from '../globals.ts';
+import { requireRoot } from '../require-root.ts';
 
 export async function push(
   globals: Globals,
   { image, name }: { readonly image: string; readonly name: string },
   flags: PushFlags,
 ): Promise<void> {
+  requireRoot(globals);
   await using store = await storeFor(globals);
   const root = rootToPush(store, image, flags);
   const options = { insecure: flags.insecure, report: reporterFor(globals), signal: globals.signal };

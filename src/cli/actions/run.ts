@@ -23,7 +23,7 @@ interface Wanted {
 
 /** Returns the program's own status, 128 + n for one that died of signal n. */
 export async function run(globals: Globals, wanted: Wanted, flags: RunFlags): Promise<number> {
-  requireRoot('running an image');
+  requireRoot(globals);
   await using store = await storeFor(globals);
   const job = {
     store,

@@ -12,6 +12,7 @@ import { OciLayout } from '../../transfer/oci-layout.ts';
 import { printJson } from '../answer.ts';
 import type { VerifyFlags } from '../flags.ts';
 import { storeFor, type Globals } from '../globals.ts';
+import { requireRoot } from '../require-root.ts';
 
 interface Verified {
   readonly name: string;
@@ -25,6 +26,7 @@ export async function verify(
   image: string,
   { json = false }: VerifyFlags,
 ): Promise<number> {
+  requireRoot(globals);
   await using store = await storeFor(globals);
   const results = await verifyNamed(store, image);
   if (json) printJson(results);
