@@ -1,7 +1,7 @@
 /** The record every build leaves in the store: what was made, on which rung, with which emulator. */
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import type { EmulationRecord } from '../emulation/ladder.ts';
+import type { EmulationRecord } from '../emulation/emulation-record.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { formatPlatform } from '../oci/platform.ts';
 import type { Store } from '../store/store.ts';

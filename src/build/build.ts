@@ -3,6 +3,7 @@ import { DIALECTS } from '../kubefile/dialect.ts';
 import { parseKubefile } from '../kubefile/parse.ts';
 import { selectStages } from '../kubefile/select-stages.ts';
 import type { Kubefile } from '../kubefile/instruction.ts';
+import type { EmulationRecord } from '../emulation/emulation-record.ts';
 import type { EmulationRequest } from '../emulation/emulation-request.ts';
 import { openEmulation } from '../emulation/ladder.ts';
 import { hostPlatform } from '../emulation/host.ts';
@@ -21,6 +22,7 @@ export interface BuildResult {
   readonly manifests: readonly Descriptor[];
   /** File name of the record in the store. */
   readonly record: string;
+  readonly emulation: EmulationRecord;
 }
 
 export async function build(job: Job, options: BuildOptions): Promise<BuildResult> {
@@ -43,14 +45,9 @@ export async function build(job: Job, options: BuildOptions): Promise<BuildResul
   warnUnusedArgs(job, kubefile, options);
   const root = writeRoot(store, manifests);
   await store.images.put(root, options.tags);
-  const record = writeBuildRecord(store, {
-    started,
-    options,
-    manifests,
-    root,
-    emulation: emulation.describe(),
-  });
-  return { root, manifests, record };
+  const emulated = emulation.describe();
+  const record = writeBuildRecord(store, { started, options, manifests, root, emulation: emulated });
+  return { root, manifests, record, emulation: emulated };
 }
 
 const SINGLE_ID =

@@ -1,5 +1,6 @@
 /** What a build is asked to do, fully defaulted: the CLI makes it, everything below reads it. */
 import type { Platform } from '../oci/platform.ts';
+import type { Choices } from '../emulation/emulator-choice.ts';
 import type { Dialect } from '../kubefile/instruction.ts';
 import type { Reporter } from '../events.ts';
 import type { Store } from '../store/store.ts';
@@ -27,8 +28,10 @@ export interface BuildOptions {
   readonly noCache: boolean;
   readonly pull: PullPolicy;
   readonly isolation: IsolationChoice;
-  readonly emulator: string | undefined;
-  readonly emulatorCpu: string | undefined;
+  readonly emulator: Choices;
+  readonly emulatorCpu: Choices;
+  /** A step that an emulator has crashed in is run again with the next version. */
+  readonly emulatorRetry: boolean;
   /** Seconds: every timestamp of new files and of the config. */
   readonly sourceDateEpoch: number | undefined;
   /** Registries that are spoken to without TLS. */

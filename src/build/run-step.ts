@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { ArchBuildError } from '../errors.ts';
 import type { StepName } from '../events.ts';
 import type { Emulation } from '../emulation/ladder.ts';
-import { architectureOf } from '../emulation/architecture.ts';
+import { adviseOnCrash } from '../emulation/crash-advice.ts';
+import type { EmulatorSituation } from '../emulation/crashed-emulators.ts';
 import { explainFailure, type Explanation } from '../emulation/failures.ts';
 import type { RunInstruction } from '../kubefile/instruction.ts';
 import { MergedTree } from '../layer/merged-tree.ts';
@@ -24,6 +25,7 @@ import { hostFiles, STEP_HOSTNAME } from './host-files.ts';
 import type { BuildOptions, Job } from './options.ts';
 import { OutputTail } from './output-tail.ts';
 import { readAccounts } from './rootfs-files.ts';
+import { shellStatusOf } from './shell-status.ts';
 import { isProxyArg, proxyVariables, type Variables } from './scope.ts';
 import { containerConfigOf, type StageState } from './stage-state.ts';
 import { ensureWorkdir, prepareRootfs, writeHostFiles } from './step-rootfs.ts';
@@ -105,8 +107,8 @@ interface RunOperands {
   readonly command: RunCommand;
   readonly network: 'host' | 'none';
   readonly name: StepName;
-  /** The machine it runs on, for explaining what an emulator says. */
-  readonly arch?: string | undefined;
+  /** Its emulator, for explaining a failure; undefined for a native step. */
+  readonly situation?: EmulatorSituation | undefined;
 }
 
 async function makeLayer(
@@ -116,6 +118,24 @@ async function makeLayer(
 ): Promise<Snapshot | undefined> {
   const { job, options } = context;
   await context.ensureRootfs(state);
+  for (;;) {
+    const { upper, crash } = await runOnce(context, state, operands);
+    if (crash === undefined)
+      return commitLayer(job, upper, { chain: state.chain, epochSeconds: options.sourceDateEpoch });
+    if (!(options.emulatorRetry && (await context.emulation.nextEmulator(state.platform)))) throw crash;
+  }
+}
+
+interface Attempt {
+  /** What the step has changed. */
+  readonly upper: string;
+  /** The step's failure, when the emulator may be what has crashed. */
+  readonly crash: ArchBuildError | undefined;
+}
+
+/** In a rootfs of its own: nothing of an attempt before is seen. Throws when the step fails for ordinary reasons. */
+async function runOnce(context: RunContext, state: StageState, operands: RunOperands): Promise<Attempt> {
+  const { job, options } = context;
   const scratch = job.store.makeDirectory('run');
   const lowers = job.store.snapshots.trees(state.chain);
   writeHostFiles(scratch, hostFiles(operands.network));
@@ -142,8 +162,8 @@ async function makeLayer(
     workdir,
     argv: operands.command.argv,
   });
-  await runToSuccess(job, plan, { ...operands, arch: architectureOf(state.platform)?.arch });
-  return commitLayer(job, rootfs.upper, { chain: state.chain, epochSeconds: options.sourceDateEpoch });
+  const situation = await context.emulation.emulatorsOf(state.platform);
+  return { upper: rootfs.upper, crash: await runToEnd(job, plan, { ...operands, situation }) };
 }
 
 /** A `#!` heredoc stands in the step's /dev, so nothing of it can reach the layer. */
@@ -173,11 +193,12 @@ function credentialsOf(
   return { user, variables };
 }
 
-async function runToSuccess(
+/** Returns the failure of a step that has crashed, throws that of any other. */
+async function runToEnd(
   job: Job,
   plan: ReturnType<typeof stepPlan>,
-  { command, name, arch }: RunOperands,
-): Promise<void> {
+  { command, name, situation }: RunOperands,
+): Promise<ArchBuildError | undefined> {
   const tail = new OutputTail();
   const onOutput = (stream: 'stdout' | 'stderr', data: Buffer): void => {
     tail.push(data);
@@ -190,9 +211,11 @@ async function runToSuccess(
   } catch (error) {
     throw startFailure(error, command);
   }
-  if (outcome.kind === 'exited' && outcome.status === 0) return;
-  const known = explainFailure(tail.text(), outcome.kind === 'exited' ? outcome.status : 128, arch);
-  throw runFailure(outcome, command, known);
+  if (outcome.kind === 'exited' && outcome.status === 0) return undefined;
+  const known = explainFailure(tail.text(), shellStatusOf(outcome), situation?.running.arch);
+  if (known?.crash !== true) throw runFailure(outcome, command, known);
+  if (situation === undefined) throw runFailure(outcome, command, undefined); // its own crash, on its own machine
+  return runFailure(outcome, command, adviseOnCrash(known, situation));
 }
 
 /** The command itself could not be started: that is the image's or the user's matter, not the sandbox's. */

@@ -14,8 +14,9 @@ export interface BuildFlags {
   readonly cache: boolean;
   readonly pull: 'always' | 'missing' | 'never';
   readonly isolation: 'auto' | 'private' | 'host';
-  readonly emulator?: string;
-  readonly emulatorCpu?: string;
+  readonly emulator: readonly string[];
+  readonly emulatorCpu: readonly string[];
+  readonly emulatorRetry?: boolean;
   readonly sourceDateEpoch?: number;
   readonly insecure: readonly string[];
   readonly progress: 'auto' | 'tty' | 'plain' | 'json' | 'quiet';
@@ -35,8 +36,8 @@ export interface RunFlags {
   readonly entrypoint?: string;
   readonly network: 'host' | 'none';
   readonly isolation: 'auto' | 'private' | 'host';
-  readonly emulator?: string;
-  readonly emulatorCpu?: string;
+  readonly emulator: readonly string[];
+  readonly emulatorCpu: readonly string[];
   readonly pull: 'always' | 'missing' | 'never';
   readonly insecure: readonly string[];
 }
@@ -92,7 +93,7 @@ export interface LoginFlags {
 
 export interface DoctorFlags {
   readonly platform: readonly string[];
-  readonly emulator?: string;
+  readonly emulator: readonly string[];
   readonly json?: boolean;
 }
 

@@ -37,9 +37,18 @@ export function withRunOptions(command: Command): Command {
     .addOption(
       choice('--isolation <rung>', 'how foreign programs run', ['auto', 'private', 'host']).default('auto'),
     )
-    .option('--emulator <path>', 'this emulator, or a directory of them')
-    .option('--emulator-cpu <model>', 'CPU model of the emulator');
+    .addOption(emulatorOption())
+    .addOption(
+      repeatable('--emulator-cpu <model>', 'CPU model of the emulator; ARCH=MODEL is about one machine'),
+    );
 }
+
+/** The same for `build`, `run` and `doctor`. */
+export const emulatorOption = (): Option =>
+  repeatable(
+    '--emulator <path|version>',
+    'this emulator, a directory of them, or a version of those there are; ARCH=… is about one machine, repeatable',
+  );
 
 /** Seconds since 1970, also from $SOURCE_DATE_EPOCH. */
 export function parseEpoch(text: string): number {

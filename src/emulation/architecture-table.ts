@@ -26,6 +26,8 @@ export interface ArchitectureRow {
   readonly probe?: string;
   /** The CPU model that emulated steps use; qemu's own default where absent. */
   readonly cpu?: string;
+  /** The oldest qemu that runs what distributions of this machine are built for today, where that was found out. */
+  readonly oldestVersion?: string;
   /** The qemu program, where it is not named after the machine. */
   readonly emulator?: string;
   /** Mask bytes that differ from the usual ones, by offset. */
@@ -112,6 +114,7 @@ export const ARCHITECTURE_TABLE: readonly ArchitectureRow[] = [
     debian: 'loong64',
     aliases: ['loongarch'],
     probe: '0b74810204a8800200002b00',
+    oldestVersion: '8.1', // LSX: Debian's busybox dies at its first vld under 7.2.22 and works under 10.0.13
     mask: { ...OSABI, ...ANY_ABI_VERSION },
   },
   { arch: 'm68k', elf: big32(4), platforms: ['m68k'], debian: 'm68k', probe: '7001722a4e40' },

@@ -25,6 +25,8 @@ export interface Architecture {
   readonly probe: string | undefined;
   /** The CPU model of emulated steps (QEMU_CPU); undefined leaves it to qemu. */
   readonly cpu: string | undefined;
+  /** Older emulators start, but do not run what the machine's distributions are built for. */
+  readonly oldestVersion: string | undefined;
 }
 
 export const ARCHITECTURES: readonly Architecture[] = ARCHITECTURE_TABLE.map(architectureOfRow);
@@ -116,6 +118,7 @@ function architectureOfRow(row: ArchitectureRow): Architecture {
     emulator: row.emulator ?? row.arch,
     probe: row.probe,
     cpu: row.cpu,
+    oldestVersion: row.oldestVersion,
   };
 }
 

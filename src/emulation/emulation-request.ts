@@ -1,6 +1,7 @@
 /** What a build asks of the emulation ladder, and the rungs it may be given. */
 import type { Reporter } from '../events.ts';
 import type { Platform } from '../oci/platform.ts';
+import type { Choices } from './emulator-choice.ts';
 
 /** `native` needs nothing; the others are explained in ladder.ts. */
 export type Rung = 'native' | 'private' | 'host-entry' | 'host';
@@ -10,9 +11,11 @@ export interface EmulationRequest {
   readonly platforms: readonly Platform[];
   readonly isolation: 'auto' | 'private' | 'host';
   /** `--emulator` */
-  readonly emulator: string | undefined;
+  readonly emulator: Choices | undefined;
   /** `--emulator-cpu` */
-  readonly cpu: string | undefined;
+  readonly cpu: Choices | undefined;
+  /** Versions that are not to be taken any more, by machine. */
+  readonly crashed?: ReadonlyMap<string, ReadonlySet<string>>;
   /** Root of the store: emulators are kept there. */
   readonly storeDirectory: string;
   readonly environment: Readonly<Record<string, string | undefined>>;

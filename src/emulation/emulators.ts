@@ -5,6 +5,7 @@ import { ArchBuildError } from '../errors.ts';
 import { hostArchitecture, type Architecture } from './architecture.ts';
 import { checkEmulator, objection } from './emulator-file.ts';
 import { EmulatorMemory } from './emulator-memory.ts';
+import { compareVersions, isTooOld, matchesVersion } from './emulator-version.ts';
 import { packageEmulators, pinnedPackages } from './pins.ts';
 
 export type EmulatorSource = 'explicit' | 'environment' | 'store' | 'package' | 'path' | 'distribution';
@@ -30,6 +31,10 @@ export interface RejectedEmulator {
 export interface LookupOptions {
   /** Files or directories the user named (`--emulator`); one that emulates another machine is passed over. */
   readonly explicit?: readonly string[];
+  /** This version, or the newest that begins so (`10`): first in the list, and the only one to be found. */
+  readonly version?: string;
+  /** Versions that have crashed: what is left is the choice, whatever version was asked for. */
+  readonly crashed?: ReadonlySet<string>;
   /** ARCH_BUILD_EMULATORS (directories, separated by colons) and PATH are read. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Root of the store. */
@@ -66,7 +71,25 @@ export async function lookUpEmulators(architecture: Architecture, options: Looku
       rejected.push({ path, source, why: objection(check) });
     }
   }
-  return { usable, rejected };
+  return { usable: inOrder(usable, architecture, options), rejected };
+}
+
+/** The version asked for comes first; those too old for the machine last, unless the user named the file. */
+function inOrder(
+  usable: readonly Emulator[],
+  architecture: Architecture,
+  { version }: LookupOptions,
+): Emulator[] {
+  const isAsked = (each: Emulator): boolean => version !== undefined && matchesVersion(each.version, version);
+  const isLast = (each: Emulator): boolean =>
+    each.source !== 'explicit' && isTooOld(each.version, architecture);
+  const others = usable.filter((each) => !isAsked(each));
+  const newestFirst = (a: Emulator, b: Emulator): number => compareVersions(b.version, a.version);
+  return [
+    ...usable.filter(isAsked).sort(newestFirst),
+    ...others.filter((each) => !isLast(each)),
+    ...others.filter(isLast),
+  ];
 }
 
 export async function findEmulators(
@@ -76,18 +99,47 @@ export async function findEmulators(
   return (await lookUpEmulators(architecture, options)).usable;
 }
 
-/** The first usable one. Throws EMULATOR_UNUSABLE when what is there (or was asked for) is no good, EMULATOR_MISSING. */
+/** The one to use. Throws EMULATOR_UNUSABLE when what is there (or was asked for) is no good, EMULATOR_MISSING. */
 export async function findEmulator(architecture: Architecture, options: LookupOptions): Promise<Emulator> {
   const { usable, rejected } = await lookUpEmulators(architecture, options);
   const [asked] = rejected.filter(({ source }) => source === 'explicit');
   if (asked !== undefined) throw unusable(architecture, asked);
-  const [best] = usable;
+  const best = usable.find((each) => isAllowed(each, options));
   if (best !== undefined) return best;
+  if (usable.length > 0) throw noSuchVersion(architecture, usable, options);
   if (rejected[0] !== undefined) throw unusable(architecture, rejected[0]);
   throw new ArchBuildError('EMULATOR_MISSING', `no emulator for ${architecture.arch} on this host`, {
     hint: hintFor(architecture),
   });
 }
+
+/** After a crash any other version will do; before, only the one asked for. */
+const isAllowed = ({ version }: Emulator, { version: asked, crashed = NONE }: LookupOptions): boolean =>
+  crashed.size > 0 ? !crashed.has(version) : asked === undefined || matchesVersion(version, asked);
+
+const NONE: ReadonlySet<string> = new Set();
+
+function noSuchVersion(
+  { arch, emulator }: Architecture,
+  usable: readonly Emulator[],
+  { version, crashed = NONE }: LookupOptions,
+): ArchBuildError {
+  const there = versionsOf(usable).join(', ');
+  const what =
+    version === undefined || crashed.size > 0
+      ? `no emulator for ${arch} is left: those of this host have crashed (${there})`
+      : `no emulator of version ${version} for ${arch} on this host, which has ${there}`;
+  const pinned = versionsOf(pinnedPackages().filter((each) => emulator in each.emulators));
+  const fitting = pinned.find((each) => version !== undefined && matchesVersion(each, version));
+  const fetch = `arch-build emulators fetch --emulator-version ${fitting ?? 'VERSION'} ${emulator}`;
+  const hint = fitting === undefined ? `\`${fetch}\` has ${pinned.join(', ')}` : `run \`${fetch}\``;
+  return new ArchBuildError('EMULATOR_MISSING', what, { hint });
+}
+
+/** Each once. */
+export const versionsOf = (those: readonly { readonly version: string }[]): string[] => [
+  ...new Set(those.map(({ version }) => version)),
+];
 
 const hintFor = ({ emulator }: Architecture): string =>
   `run \`arch-build emulators fetch ${emulator}\`, or where there is no network \`arch-build emulators import FILE\` with a static qemu-${emulator}`;
@@ -151,7 +203,7 @@ function filesOfKit(folder: string, architecture: Architecture): string[] {
   const versions = list(folder).filter((name) => /^\d/.test(name));
   const rank = new Map(pinnedPackages().map(({ version }, index) => [version, index]));
   const rankOf = (version: string): number => rank.get(version) ?? rank.size;
-  versions.sort((a, b) => rankOf(a) - rankOf(b) || b.localeCompare(a, 'en', { numeric: true }));
+  versions.sort((a, b) => rankOf(a) - rankOf(b) || compareVersions(b, a));
   return [folder, ...versions.map((version) => join(folder, version))].flatMap((each) =>
     filesIn(each, architecture),
   );

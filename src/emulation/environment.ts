@@ -3,6 +3,7 @@
  * image changes what runs: with QEMU_VERSION=1 every program "succeeds" without having run.
  */
 import type { Architecture } from './architecture.ts';
+import { chosenCpu, type Choices } from './emulator-choice.ts';
 
 export interface StepEnvironment {
   /** In the given order, ours last. */
@@ -11,20 +12,22 @@ export interface StepEnvironment {
   readonly held: readonly string[];
 }
 
-export interface EmulationSettings {
-  /** The CPU model the user chose (`--emulator-cpu`), instead of the architecture's own. */
-  readonly emulatorCpu?: string;
-}
+/** The CPU model of the machine's steps; undefined leaves it to qemu. */
+export const cpuOf = (architecture: Architecture, choices: Choices = []): string | undefined =>
+  chosenCpu(choices, architecture) ?? architecture.cpu;
 
-/** `architecture` undefined is a native step: nothing is held back and nothing is added. */
+/**
+ * `architecture` undefined is a native step: nothing is held back and nothing is added. `cpus` are the words of
+ * `--emulator-cpu`, which count instead of the architecture's own model.
+ */
 export function stepEnvironment(
   environment: ReadonlyMap<string, string>,
   architecture: Architecture | undefined,
-  settings: EmulationSettings = {},
+  cpus: Choices = [],
 ): StepEnvironment {
   if (architecture === undefined) return { variables: environment, held: [] };
   const variables = new Map([...environment].filter(([name]) => !steersEmulator(name)));
-  const cpu = settings.emulatorCpu ?? architecture.cpu;
+  const cpu = cpuOf(architecture, cpus);
   if (cpu !== undefined) variables.set('QEMU_CPU', cpu);
   return { variables, held: [...environment.keys()].filter(steersEmulator) };
 }

@@ -1,10 +1,12 @@
-/** Known ways in which programs fail under emulation, recognised in the last output of a failed step. */
+/** Known ways in which programs fail under emulation, recognised in the last output of a failed step. Crashes may be the emulator's. */
 
 export interface Explanation {
   /** A short phrase: why. */
   readonly what: string;
   /** What to do about it, one sentence. */
   readonly hint: string;
+  /** The program died as it would not on its own machine: another emulator may run it. */
+  readonly crash: boolean;
 }
 
 /**
@@ -13,13 +15,15 @@ export interface Explanation {
  */
 export function explainFailure(tail: string, status: number, arch?: string): Explanation | undefined {
   const lines = lastLines(tail);
-  const row = KNOWN_FAILURES.find(
+  const fitting = KNOWN_FAILURES.filter(
     ({ output, statuses, archs }) =>
       (output === undefined || lines.some((line) => output.test(line))) &&
       (statuses === undefined || statuses.includes(status)) &&
       (archs === undefined || arch === undefined || archs.includes(arch)),
   );
-  return row === undefined ? undefined : { what: row.what, hint: row.hint };
+  const [first] = fitting;
+  if (first === undefined) return undefined;
+  return { what: first.what, hint: first.hint, crash: fitting.some(({ crash }) => crash === true) };
 }
 
 const TAIL = 16_384;
@@ -33,7 +37,8 @@ function lastLines(tail: string): string[] {
     .map((line) => line.slice(0, LONGEST_LINE));
 }
 
-interface KnownFailure extends Explanation {
+interface KnownFailure extends Omit<Explanation, 'crash'> {
+  readonly crash?: true;
   /** Tried on each line. */
   readonly output?: RegExp;
   readonly statuses?: readonly number[];
@@ -41,9 +46,13 @@ interface KnownFailure extends Explanation {
 }
 
 const SIGILL = 128 + 4;
+const SIGABRT = 128 + 6;
 const SIGSEGV = 128 + 11;
 const CANNOT_EXECUTE = 126;
 const NOT_FOUND = 127;
+
+/** Said by qemu itself, before it runs anything. */
+export const UNKNOWN_CPU = /unable to find CPU model|CPU model '?[^']*'? not found/i;
 
 /** Special before general. */
 export const KNOWN_FAILURES: readonly KnownFailure[] = [
@@ -53,26 +62,29 @@ export const KNOWN_FAILURES: readonly KnownFailure[] = [
     hint: 'rename the variable QEMU_VERSION of the Kubefile or of the base image',
   },
   {
-    output: /unable to find CPU model|CPU model '?[^']*'? not found/i,
+    output: UNKNOWN_CPU,
     what: 'the emulator does not know the CPU model',
     hint: 'choose another --emulator-cpu; `qemu-<arch> -cpu help` lists them',
   },
   {
     output: /uncaught target signal 4|Illegal instruction/i,
     archs: ['aarch64'],
+    crash: true,
     what: 'the program uses instructions that the emulated CPU does not have',
     hint: 'try --emulator-cpu max,pauth-impdef=on',
   },
   {
     statuses: [SIGILL],
     archs: ['aarch64'],
+    crash: true,
     what: 'the program uses instructions that the emulated CPU does not have',
     hint: 'try --emulator-cpu max,pauth-impdef=on',
   },
   {
     output: /uncaught target signal 4|Illegal instruction/i,
+    crash: true,
     what: 'the program uses instructions that the emulated CPU does not have',
-    hint: 'try --emulator-cpu max, or a newer emulator (`arch-build emulators fetch`)',
+    hint: 'try --emulator-cpu max, or a newer emulator',
   },
   {
     output: /Unable to find a guest_base|Unable to reserve 0x[0-9a-f]+ bytes/,
@@ -121,14 +133,17 @@ export const KNOWN_FAILURES: readonly KnownFailure[] = [
   },
   {
     output:
-      /uncaught target signal 11|SIGSEGV.*(?:JRE|Java|JVM)|A fatal error has been detected by the Java/i,
+      /uncaught target signal (?:[5-8]|11)\b|SIGSEGV.*(?:JRE|Java|JVM)|A fatal error has been detected by the Java/i,
+    crash: true,
     what: 'the program crashed under emulation',
-    hint: 'take another emulator version (`arch-build emulators fetch`); for programs that compile at run time use fewer threads',
+    hint: 'take another emulator version; for programs that compile at run time use fewer threads',
   },
   {
-    output: /qemu_\w+_exec|qemu: fatal|qemu-\w+: .*Assertion|ERROR:\.\.\/.*qemu/i,
+    output:
+      /qemu_\w+_exec|qemu: (?:fatal|unhandled)|qemu-\w+: .*Assertion|ERROR:\.\.\/.*(?:qemu|accel|tcg)|QEMU internal SIG/i,
+    crash: true,
     what: 'the emulator itself crashed',
-    hint: 'take another emulator version: `arch-build emulators fetch`',
+    hint: 'take another emulator version',
   },
   {
     output: /Exec format error/i,
@@ -148,8 +163,9 @@ export const KNOWN_FAILURES: readonly KnownFailure[] = [
     hint: 'look at the path; a file that plainly exists lacks its ELF interpreter or #! program',
   },
   {
-    statuses: [SIGSEGV],
+    statuses: [SIGSEGV, SIGABRT, SIGILL],
+    crash: true,
     what: 'the program crashed',
-    hint: 'if it runs on real hardware, take another emulator version: `arch-build emulators fetch`',
+    hint: 'if it runs on real hardware, take another emulator version',
   },
 ];

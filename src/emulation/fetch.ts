@@ -10,7 +10,8 @@ import { openSession } from '../sys/scratch.ts';
 import { downloadPackage } from './apt.ts';
 import { hostArchitecture, type Architecture } from './architecture.ts';
 import { unpackFiles } from './deb.ts';
-import type { Emulator } from './emulators.ts';
+import { isTooOld, matchesVersion } from './emulator-version.ts';
+import { versionsOf, type Emulator } from './emulators.ts';
 import { pinnedPackages, type PinnedFile, type PinnedPackage } from './pins.ts';
 import { describeShelved, putOnShelf, sha256Of, shelfPath } from './shelf.ts';
 
@@ -19,7 +20,7 @@ export interface FetchOptions {
   readonly storeDirectory: string;
   readonly report: Reporter;
   readonly signal?: AbortSignal;
-  /** One of the pinned versions; the default is the first one that an archive of this host serves. */
+  /** One of the pinned versions; the default is the first one good for the machine that an archive of this host serves. */
   readonly version?: string;
   /** Instead of our own pins. */
   readonly pins?: readonly PinnedPackage[];
@@ -33,8 +34,38 @@ export async function fetchEmulators(
   architectures: readonly Architecture[],
   options: FetchOptions,
 ): Promise<readonly Emulator[]> {
+  const emulators: Emulator[] = [];
+  for (const group of groupsOf(architectures, options)) emulators.push(...(await fetchGroup(group, options)));
+  return emulators;
+}
+
+/** Machines that the same packages have good emulators for, and these packages, best first. */
+interface Group {
+  readonly architectures: readonly Architecture[];
+  readonly packages: readonly PinnedPackage[];
+}
+
+/** One download for as many machines as possible: only those that the first package is too old for go elsewhere. */
+function groupsOf(architectures: readonly Architecture[], options: FetchOptions): Group[] {
+  const suitable = suitablePackages(architectures, options);
+  const isTold = options.version !== undefined;
+  const groups = new Map<string, Group>();
+  for (const architecture of architectures) {
+    const good = suitable.filter(({ version }) => isTold || !isTooOld(version, architecture));
+    const packages = good.length > 0 ? good : suitable;
+    const key = versionsOf(packages).join(' ');
+    const before = groups.get(key)?.architectures ?? [];
+    groups.set(key, { architectures: [...before, architecture], packages });
+  }
+  return [...groups.values()];
+}
+
+async function fetchGroup(
+  { architectures, packages }: Group,
+  options: FetchOptions,
+): Promise<readonly Emulator[]> {
   let refusal: ArchBuildError | undefined;
-  for (const pinned of suitablePackages(architectures, options)) {
+  for (const pinned of packages) {
     try {
       await fetchMissing(pinned, architectures, options);
       return await describeShelved(architectures, pinned.version, options);
@@ -53,9 +84,8 @@ function suitablePackages(
 ): readonly PinnedPackage[] {
   const { version, pins = pinnedPackages() } = options;
   const host = hostArchitecture().arch;
-  const offered = pins.filter(
-    (each) => each.host === host && (version === undefined || each.version === version),
-  );
+  const ofHost = pins.filter((each) => each.host === host);
+  const offered = ofHost.filter((each) => version === undefined || matchesVersion(each.version, version));
   const suitable = offered.filter(({ emulators }) =>
     architectures.every(({ emulator }) => emulator in emulators),
   );
@@ -63,7 +93,10 @@ function suitablePackages(
   const wanted = architectures.map(({ arch }) => arch).join(', ');
   const of = version === undefined ? '' : ` of version ${version}`;
   throw new ArchBuildError('EMULATOR_MISSING', `no emulator for ${wanted}${of} is pinned for ${host} hosts`, {
-    hint: 'bring a static qemu program along and run `arch-build emulators import FILE`',
+    hint:
+      offered.length === 0 && ofHost.length > 0
+        ? `pinned are ${versionsOf(ofHost).join(', ')}; bring any other along and run \`arch-build emulators import FILE\``
+        : 'bring a static qemu program along and run `arch-build emulators import FILE`',
   });
 }
 

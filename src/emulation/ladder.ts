@@ -12,9 +12,11 @@ import type { Reporter } from '../events.ts';
 import { formatPlatform, type Platform } from '../oci/platform.ts';
 import type { Isolation } from '../sys/step-plan.ts';
 import { architectureOf, type Architecture } from './architecture.ts';
-import type { EmulationRequest, Rung } from './emulation-request.ts';
+import type { EmulationRequest } from './emulation-request.ts';
 import { stepEnvironment } from './environment.ts';
 import { runsOnHost } from './host.ts';
+import { CrashedEmulators, situationOf, type EmulatorSituation, type Running } from './crashed-emulators.ts';
+import type { EmulationRecord } from './emulation-record.ts';
 import { climb, machinesOf, type Prepared } from './rungs.ts';
 
 export interface StepEmulation {
@@ -23,19 +25,16 @@ export interface StepEmulation {
   environmentOf(variables: ReadonlyMap<string, string>): ReadonlyMap<string, string>;
 }
 
-export interface EmulationRecord {
-  readonly rung: Rung;
-  readonly emulators: readonly {
-    readonly arch: string;
-    readonly path: string;
-    readonly version: string;
-    readonly sha256: string;
-  }[];
-}
-
 export interface Emulation extends AsyncDisposable {
   /** Throws EMULATOR_MISSING, EMULATOR_UNUSABLE, HOST_INCAPABLE when the platform's programs cannot run here. */
   forPlatform(platform: Platform): Promise<StepEmulation>;
+  /**
+   * Puts the next version in place of the platform's emulator, which has crashed, for the rest of the build.
+   * False when this host has no other version that runs.
+   */
+  nextEmulator(platform: Platform): Promise<boolean>;
+  /** Who emulates the platform, and what else is there; undefined for a platform that needs no emulator. */
+  emulatorsOf(platform: Platform): Promise<EmulatorSituation | undefined>;
   describe(): EmulationRecord;
 }
 
@@ -43,20 +42,25 @@ const NATIVE: Prepared = {
   rung: 'native',
   isolation: { kind: 'private', entries: [] },
   emulators: new Map(),
+  records: [],
 };
 
 /** The caller disposes it, after the last step. */
 export function openEmulation(request: EmulationRequest): Emulation {
   let prepared = NATIVE;
-  const machines = new Set<string>();
+  const machines = new Map<string, Architecture>();
   const held = new Set<string>();
-  const prepareFor = async (architecture: Architecture): Promise<void> => {
-    if (machines.has(architecture.arch)) return;
+  const crashed = new CrashedEmulators();
+  const prepare = async (wanted: readonly Architecture[]): Promise<void> => {
     await prepared.registration?.[Symbol.asyncDispose]();
     prepared = NATIVE;
+    prepared = await climb({ ...request, crashed: crashed.versions }, wanted);
+    for (const machine of wanted) machines.set(machine.arch, machine);
+  };
+  const prepareFor = async (architecture: Architecture): Promise<void> => {
+    if (machines.has(architecture.arch)) return;
     const wanted = await foreignMachines(request.platforms, architecture);
-    prepared = await climb(request, wanted);
-    for (const { arch } of wanted) machines.add(arch);
+    await prepare([...new Map([...wanted, ...machines.values()].map((each) => [each.arch, each])).values()]);
   };
   return {
     forPlatform: async (platform) => {
@@ -66,24 +70,35 @@ export function openEmulation(request: EmulationRequest): Emulation {
       return {
         isolation: prepared.isolation,
         environmentOf: (variables) => {
-          const settings = request.cpu === undefined ? {} : { emulatorCpu: request.cpu };
-          const environment = stepEnvironment(variables, architecture, settings);
+          const environment = stepEnvironment(variables, architecture, request.cpu);
           warnHeld(request.report, held, environment.held);
           return environment.variables;
         },
       };
     },
+    nextEmulator: async (platform) => {
+      const running = await runningOf(platform, prepared);
+      if (running === undefined) return false;
+      return crashed.replace(running, { request, prepare: () => prepare([...machines.values()]) });
+    },
+    emulatorsOf: async (platform) => {
+      const running = await runningOf(platform, prepared);
+      return running && situationOf(running, { ...request, crashed: crashed.versions });
+    },
     describe: () => ({
       rung: prepared.rung,
-      emulators: [...prepared.emulators].map(([arch, { path, version, sha256 }]) => ({
-        arch,
-        path,
-        version,
-        sha256,
-      })),
+      notBetter: prepared.notBetter ?? [],
+      emulators: prepared.records,
+      crashed: crashed.records,
     }),
     [Symbol.asyncDispose]: async () => prepared.registration?.[Symbol.asyncDispose](),
   };
+}
+
+async function runningOf(platform: Platform, { records }: Prepared): Promise<Running | undefined> {
+  const architecture = (await runsOnHost(platform)) ? undefined : architectureOf(platform);
+  const record = records.find(({ arch }) => arch === architecture?.arch);
+  return architecture === undefined || record === undefined ? undefined : { architecture, record };
 }
 
 function requireArchitecture(platform: Platform): Architecture {

@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemErrorCode } from '../errors.ts';
 import { CLONE, MS, type Operation } from '../sys/plan.ts';
-import { runSandbox, SandboxRefusal } from '../sys/sandbox.ts';
+import { runSandbox, SandboxRefusal, type Outcome } from '../sys/sandbox.ts';
 import { identityMap, readIdMap } from '../sys/identity.ts';
 import { DEFAULT_CAPABILITIES, type Isolation } from '../sys/step-plan.ts';
 import type { Architecture } from './architecture.ts';
@@ -25,24 +25,51 @@ export async function probeRung(
 ): Promise<string | undefined> {
   const program = probeProgram(architecture);
   if (program === undefined) return undefined; // nothing to try with: the first step will tell
-  mkdirSync(join(options.scratch, 'root', 'binfmt'), { recursive: true });
-  writeFileSync(join(options.scratch, 'root', 'probe'), program);
-  chmodSync(join(options.scratch, 'root', 'probe'), 0o755);
   try {
-    const outcome = await runSandbox(probePlan(options), {
-      signal: options.signal,
-      onOutput: () => undefined,
-    });
+    const { outcome, output } = await startProbe(program, options);
     if (outcome.kind === 'exited' && outcome.status === PROBE_STATUS) return undefined;
-    return outcome.kind === 'exited'
-      ? `the probe exited with ${outcome.status}`
-      : `the probe died of ${outcome.signal}`;
+    const how =
+      outcome.kind === 'exited'
+        ? `the probe exited with ${outcome.status}`
+        : `the probe died of ${outcome.signal}`;
+    const [said = ''] = output.split('\n', 1);
+    return said === '' ? how : `${how}: ${said}`;
   } catch (error) {
     if (error instanceof SandboxRefusal) return explainRefusal(error);
     if (systemErrorCode(error) === undefined) throw error;
     return String(error);
   }
 }
+
+/** The version of the qemu that really runs, whatever lies at its path by now; undefined when it does not say. */
+export async function askRunningVersion(
+  architecture: Architecture,
+  options: ProbeOptions,
+): Promise<string | undefined> {
+  const program = probeProgram(architecture);
+  if (program === undefined) return undefined;
+  const { output } = await startProbe(program, { ...options, environment: ['QEMU_VERSION=1'] });
+  return /^qemu-\S+ version (\d[\w.+~-]*)/.exec(output)?.[1];
+}
+
+async function startProbe(
+  program: Buffer,
+  options: ProbeOptions,
+): Promise<{ outcome: Outcome; output: string }> {
+  mkdirSync(join(options.scratch, 'root', 'binfmt'), { recursive: true });
+  writeFileSync(join(options.scratch, 'root', 'probe'), program);
+  chmodSync(join(options.scratch, 'root', 'probe'), 0o755);
+  let output = '';
+  const outcome = await runSandbox(probePlan(options), {
+    signal: options.signal,
+    onOutput: (_, data) => {
+      if (output.length < MAX_OUTPUT) output += data.toString('utf8');
+    },
+  });
+  return { outcome, output };
+}
+
+const MAX_OUTPUT = 4096;
 
 const MOUNT = { op: 'mount', source: '', type: '', flags: 0, data: '' } as const;
 

@@ -3,19 +3,27 @@ import { ArchBuildError } from '../errors.ts';
 import type { Platform } from '../oci/platform.ts';
 import { isHostRoot } from '../sys/identity.ts';
 import type { Isolation } from '../sys/step-plan.ts';
-import type { Architecture } from './architecture.ts';
+import { architectureByName, type Architecture } from './architecture.ts';
 import { formatEntry, FULL_FLAGS, type Registration } from './binfmt-entry.ts';
 import type { EmulationRequest, Rung } from './emulation-request.ts';
-import { findEmulator, type Emulator } from './emulators.ts';
-import { stepEnvironment } from './environment.ts';
+import { recordOf, recordOfEntry, type EmulatorRecord } from './emulation-record.ts';
+import { chosenEmulator } from './emulator-choice.ts';
+import { ageFault } from './emulator-version.ts';
+import { findEmulator, type Emulator, type LookupOptions } from './emulators.ts';
+import { cpuOf, stepEnvironment } from './environment.ts';
+import { UNKNOWN_CPU } from './failures.ts';
 import { entryNameOf, registerOnHost } from './host-registration.ts';
-import { probeRung } from './rung-probe.ts';
+import { askRunningVersion, probeRung } from './rung-probe.ts';
 
 export interface Prepared {
   readonly rung: Rung;
   readonly isolation: Isolation;
   /** By machine. Empty on the `host-entry` rung: whose emulator runs there is the host's matter. */
   readonly emulators: ReadonlyMap<string, Emulator>;
+  /** What the build's record says of them, the host's included. */
+  readonly records: readonly EmulatorRecord[];
+  /** The better rungs and what each lacked. */
+  readonly notBetter?: readonly string[];
   readonly registration?: AsyncDisposable;
 }
 
@@ -28,7 +36,7 @@ export async function climb(request: EmulationRequest, machines: readonly Archit
     const result = await tryRung(rung, request, machines);
     if (typeof result !== 'string') {
       announce(request, result, refused);
-      return result;
+      return { ...result, notBetter: refused };
     }
     refused.push(`${rung}: ${result}`);
   }
@@ -53,21 +61,26 @@ async function tryRung(
 ): Promise<Prepared | string> {
   if (rung === 'host-entry') return tryHostEntry(request, machines);
   const emulators = await findEmulators(request, machines);
+  const records = machines.flatMap((machine) => {
+    const emulator = emulators.get(machine.arch);
+    return emulator === undefined ? [] : [recordOf(emulator, machine, request)];
+  });
   const registrations = machines.flatMap((machine) => registrationOf(machine, emulators));
   if (rung === 'private') {
     const isolation: Isolation = { kind: 'private', entries: registrations.map(formatEntry) };
-    return (await firstFailure(request, machines, isolation)) ?? { rung, isolation, emulators };
+    const failure = await firstFailure(request, machines, { isolation, emulators });
+    return failure ?? { rung, isolation, emulators, records };
   }
   if (!isHostRoot()) return 'only the root of the host can register there';
   const registration = await registerOrExplain(registrations);
   if (typeof registration === 'string') return registration;
   let failure: string | undefined = 'not tried';
   try {
-    failure = await firstFailure(request, machines, HOST);
+    failure = await firstFailure(request, machines, { isolation: HOST, emulators });
   } finally {
     if (failure !== undefined) await registration[Symbol.asyncDispose]();
   }
-  return failure ?? { rung, isolation: HOST, emulators, registration };
+  return failure ?? { rung, isolation: HOST, emulators, records, registration };
 }
 
 async function registerOrExplain(registrations: readonly Registration[]): Promise<AsyncDisposable | string> {
@@ -83,9 +96,34 @@ async function tryHostEntry(
   request: EmulationRequest,
   machines: readonly Architecture[],
 ): Promise<Prepared | string> {
-  if (request.emulator !== undefined) return 'an emulator was named, and this rung has the host choose it';
-  const failure = await firstFailure(request, machines, HOST);
-  return failure ?? { rung: 'host-entry', isolation: HOST, emulators: new Map() };
+  if (machines.some((machine) => isChosen(request, machine)))
+    return 'an emulator was named, and this rung has the host choose it';
+  const failure = await firstFailure(request, machines, { isolation: HOST });
+  if (failure !== undefined) return failure;
+  const records: EmulatorRecord[] = [];
+  for (const machine of machines) {
+    const options = { scratch: request.makeDirectory('probe'), isolation: HOST, signal: request.signal };
+    const version = await askRunningVersion(machine, { ...options, environment: [] });
+    records.push(await recordOfEntry(machine, request, version));
+  }
+  return { rung: 'host-entry', isolation: HOST, emulators: new Map(), records };
+}
+
+/** By the user, or because another version has crashed. */
+function isChosen(request: EmulationRequest, machine: Architecture): boolean {
+  const { explicit, version, crashed } = lookupOf(request, machine);
+  return explicit !== undefined || version !== undefined || crashed !== undefined;
+}
+
+/** How the emulator of a machine is to be looked up for this build. */
+export function lookupOf(request: EmulationRequest, machine: Architecture): LookupOptions {
+  const crashed = request.crashed?.get(machine.arch);
+  return {
+    ...chosenEmulator(request.emulator ?? [], machine),
+    ...(crashed === undefined ? {} : { crashed }),
+    environment: request.environment,
+    storeDirectory: request.storeDirectory,
+  };
 }
 
 async function findEmulators(
@@ -93,11 +131,8 @@ async function findEmulators(
   machines: readonly Architecture[],
 ): Promise<ReadonlyMap<string, Emulator>> {
   const found = new Map<string, Emulator>();
-  for (const machine of machines) {
-    const explicit = request.emulator === undefined ? {} : { explicit: [request.emulator] };
-    const lookup = { ...explicit, environment: request.environment, storeDirectory: request.storeDirectory };
-    found.set(machine.arch, await findEmulator(machine, lookup));
-  }
+  for (const machine of machines)
+    found.set(machine.arch, await findEmulator(machine, lookupOf(request, machine)));
   return found;
 }
 
@@ -108,20 +143,45 @@ function registrationOf(machine: Architecture, emulators: ReadonlyMap<string, Em
   return [{ name: entryNameOf(machine.arch), magic, mask, interpreter: emulator.path, flags: FULL_FLAGS }];
 }
 
+interface RungTrial {
+  readonly isolation: Isolation;
+  /** Ours, where it is not the host that chooses. */
+  readonly emulators?: Prepared['emulators'];
+}
+
 async function firstFailure(
   request: EmulationRequest,
   machines: readonly Architecture[],
-  isolation: Isolation,
+  { isolation, emulators }: RungTrial,
 ): Promise<string | undefined> {
-  const settings = request.cpu === undefined ? {} : { emulatorCpu: request.cpu };
   for (const machine of machines) {
-    const { variables } = stepEnvironment(new Map(), machine, settings);
+    const { variables } = stepEnvironment(new Map(), machine, request.cpu);
     const environment = [...variables].map(([name, value]) => `${name}=${value}`);
     const scratch = request.makeDirectory('probe');
     const failure = await probeRung(machine, { scratch, isolation, environment, signal: request.signal });
-    if (failure !== undefined) return `${machine.arch}: ${failure}`;
+    if (failure === undefined) continue;
+    refuseUnknownCpu(failure, cpuOf(machine, request.cpu), {
+      machine,
+      emulator: emulators?.get(machine.arch),
+    });
+    return `${machine.arch}: ${failure}`;
   }
   return undefined;
+}
+
+/** No rung would help: it is the emulator that does not know it. */
+function refuseUnknownCpu(
+  failure: string,
+  cpu: string | undefined,
+  { machine, emulator }: { readonly machine: Architecture; readonly emulator: Emulator | undefined },
+): void {
+  if (!UNKNOWN_CPU.test(failure)) return;
+  const { arch } = machine;
+  const who = emulator === undefined ? `the host's emulator of ${arch}` : `qemu-${arch} ${emulator.version}`;
+  const path = emulator?.path ?? `qemu-${machine.emulator}`;
+  throw new ArchBuildError('EMULATOR_UNUSABLE', `${who} does not know the CPU model ${JSON.stringify(cpu)}`, {
+    hint: `choose another --emulator-cpu (\`${path} -cpu help\` lists them; ${arch}=MODEL is about ${arch} alone), or another --emulator`,
+  });
 }
 
 const DESCRIPTIONS: Readonly<Record<ForeignRung, string>> = {
@@ -137,6 +197,12 @@ function announce(
 ): void {
   if (rung === 'native') return;
   const programs = [...emulators.values()].map(({ path, version }) => `qemu ${version} (${path})`);
+  for (const { arch, version } of emulators.values()) {
+    const architecture = architectureByName(arch);
+    const fault = architecture === undefined ? undefined : ageFault(version, architecture);
+    const text = `qemu ${version} ${fault ?? ''}: run \`arch-build emulators fetch ${arch}\``;
+    if (fault !== undefined) report({ type: 'warning', text });
+  }
   const better = refused.length === 0 ? '' : `; not ${refused.join('; not ')}`;
   report({ type: 'info', text: `emulation: ${[...programs, DESCRIPTIONS[rung]].join(', ')}${better}` });
 }

@@ -63,8 +63,9 @@ const DEFAULTS: Omit<BuildOptions, 'context' | 'file'> = {
   noCache: false,
   pull: 'never',
   isolation: 'auto',
-  emulator: undefined,
-  emulatorCpu: undefined,
+  emulator: [],
+  emulatorCpu: [],
+  emulatorRetry: false,
   sourceDateEpoch: undefined,
   insecure: [],
 };

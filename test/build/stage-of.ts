@@ -82,8 +82,9 @@ function contextOf(buildArgs: Readonly<Record<string, string>>): RunContext {
     noCache: false,
     pull: 'never',
     isolation: 'auto',
-    emulator: undefined,
-    emulatorCpu: undefined,
+    emulator: [],
+    emulatorCpu: [],
+    emulatorRetry: false,
     sourceDateEpoch: undefined,
     insecure: [],
   };

@@ -151,6 +151,72 @@ describe('finding an emulator', () => {
   });
 });
 
+describe('choosing a version', () => {
+  beforeEach(() => {
+    put('store/emulators/7.2.22/qemu-aarch64', '7.2.22');
+    put('store/emulators/10.0.2/qemu-aarch64', '10.0.2');
+    put('store/emulators/10.0.13/qemu-aarch64', '10.0.13');
+    put('dist/qemu-aarch64-static', '6.2.0');
+  });
+
+  it.each([
+    ['10', '10.0.13'],
+    ['10.0.2', '10.0.2'],
+    ['7.2', '7.2.22'],
+    ['6', '6.2.0'],
+  ])('takes for %s the newest of those: %s', async (version, found) => {
+    expect((await findEmulator(aarch64, { ...options, version })).version).toBe(found);
+  });
+
+  it('takes the one that was asked for of those in a folder', async () => {
+    put('own/9.0.0/qemu-aarch64', '9.0.0');
+    put('own/9.1.0/qemu-aarch64', '9.1.0');
+    const explicit = [join(root, 'own')];
+    expect((await findEmulator(aarch64, { ...options, explicit, version: '9.0' })).version).toBe('9.0.0');
+  });
+
+  it('tells which there are, and how to get what is pinned', async () => {
+    await expect(findEmulator(aarch64, { ...options, version: '11.1' })).rejects.toThrow(
+      expect.objectContaining({
+        code: 'EMULATOR_MISSING',
+        message: expect.stringMatching(
+          /version 11\.1 for aarch64.*7\.2\.22, 10\.0\.13, 10\.0\.2, 6\.2\.0/,
+        ) as string,
+        hint: expect.stringMatching(/fetch --emulator-version 11\.1\.3 aarch64/) as string,
+      }),
+    );
+    await expect(findEmulator(aarch64, { ...options, version: '3' })).rejects.toThrow(
+      expect.objectContaining({ hint: expect.stringMatching(/7\.2\.22, 10\.0\.13, 11\.1\.3$/) as string }),
+    );
+  });
+
+  it('takes another one after a crash, whatever was asked for', async () => {
+    const crashed = new Set(['10.0.13', '7.2.22']);
+    expect((await findEmulator(aarch64, { ...options, version: '10.0.13', crashed })).version).toBe('10.0.2');
+    const all = new Set(['10.0.13', '7.2.22', '10.0.2', '6.2.0']);
+    await expect(findEmulator(aarch64, { ...options, crashed: all })).rejects.toThrow(/have crashed/);
+  });
+});
+
+describe('an emulator too old for its machine', () => {
+  const loong = architectureByName('loongarch64')!;
+  beforeEach(() => put('store/emulators/7.2.22/qemu-loongarch64', '7.2.22', 'loongarch64'));
+
+  it('comes behind all others', async () => {
+    put('dist/qemu-loongarch64', '9.0.0', 'loongarch64');
+    const found = await findEmulators(loong, options);
+    expect(found.map(({ version }) => version)).toEqual(['9.0.0', '7.2.22']);
+  });
+
+  it('is taken when it is all there is, when it was named, and when its version was asked for', async () => {
+    expect((await findEmulator(loong, options)).version).toBe('7.2.22');
+    put('dist/qemu-loongarch64', '9.0.0', 'loongarch64');
+    expect((await findEmulator(loong, { ...options, version: '7' })).version).toBe('7.2.22');
+    const explicit = [join(root, 'store/emulators/7.2.22/qemu-loongarch64')];
+    expect((await findEmulator(loong, { ...options, explicit })).version).toBe('7.2.22');
+  });
+});
+
 describe('a file that is no good', () => {
   const bad: [string, () => Buffer, RegExp, number?][] = [
     [

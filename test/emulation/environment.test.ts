@@ -35,13 +35,13 @@ describe('the environment of an emulated step', () => {
   });
 
   it.each([aarch64, riscv64])('has the CPU the user chose', (architecture) => {
-    const { variables } = stepEnvironment(of({}), architecture, { emulatorCpu: 'max,pauth-impdef=on' });
+    const { variables } = stepEnvironment(of({}), architecture, ['max,pauth-impdef=on']);
     expect(variables.get('QEMU_CPU')).toBe('max,pauth-impdef=on');
   });
 
   it('is left alone in a native step', () => {
     const environment = of({ QEMU_VERSION: '1' });
-    expect(stepEnvironment(environment, undefined, { emulatorCpu: 'max' })).toEqual({
+    expect(stepEnvironment(environment, undefined, ['max'])).toEqual({
       variables: environment,
       held: [],
     });

@@ -66,6 +66,32 @@ describe('explainFailure', () => {
     expect(explainFailure(tail, status)).toBeUndefined();
   });
 
+  it.each([
+    ['qemu: uncaught target signal 11 (Segmentation fault) - core dumped', 1],
+    ['Unsupported syscall: 384\nqemu: uncaught target signal 6 (Aborted) - core dumped', 100],
+    ['qemu: fatal: Trap 0x02', 1],
+    ['qemu: unhandled CPU exception 0x10005 - aborting', 134],
+    ['**\nERROR:../../accel/tcg/cpu-exec.c:519:cpu_exec: assertion failed: (cpu)', 2],
+    ['', 139],
+    ['', 134],
+    ['', 132],
+  ])('takes %j with status %d for a crash', (tail, status) => {
+    expect(explainFailure(tail, status, 'riscv64')?.crash).toBe(true);
+  });
+
+  it.each([
+    ['', 1],
+    ['', 127],
+    ['make: *** [all] Error 2', 2],
+    ['qemu: uncaught target signal 15 (Terminated)', 143],
+    ['ERROR:../tests/check.c:12:test_a: assertion failed: (1 == 2)', 1],
+    ['/bin/sh: 1: ./prog: Exec format error', 126],
+    ["qemu-aarch64: unable to find CPU model 'foo'", 1],
+    ['E: setgroups 65534 failed', 100],
+  ])('takes %j with status %d for an ordinary failure', (tail, status) => {
+    expect(explainFailure(tail, status, 'aarch64')?.crash ?? false).toBe(false);
+  });
+
   it('suggests the cheap pointer authentication for aarch64 only', () => {
     expect(explainFailure('', 132, 'aarch64')?.hint).toContain('max,pauth-impdef=on');
     expect(explainFailure('Illegal instruction', 132, 'riscv64')?.hint).not.toContain('pauth');

@@ -98,7 +98,7 @@ describeWith(['root', 'private-binfmt'], 'the ladder', () => {
     async (isolation) => {
       await using bench = await openBench();
       await using emulation = openEmulation(bench.request({ isolation }));
-      expect(emulation.describe()).toEqual({ rung: 'native', emulators: [] });
+      expect(emulation.describe()).toEqual({ rung: 'native', notBetter: [], emulators: [], crashed: [] });
       const step = await emulation.forPlatform(arm64);
       expect(step.isolation).toMatchObject({
         kind: 'private',
@@ -109,7 +109,9 @@ describeWith(['root', 'private-binfmt'], 'the ladder', () => {
       const { path, version, sha256 } = kit.get('aarch64')!;
       expect(emulation.describe()).toEqual({
         rung: 'private',
-        emulators: [{ arch: 'aarch64', path, version, sha256 }],
+        notBetter: [],
+        emulators: [{ arch: 'aarch64', path, version, sha256, cpu: 'neoverse-n1' }],
+        crashed: [],
       });
       expect(textsOf(bench.events, 'info')).toEqual([expect.stringContaining(`qemu ${version}`)]);
     },
@@ -143,7 +145,21 @@ describeWith(['root', 'private-binfmt'], 'the ladder', () => {
       const there = hostEntries();
       await using emulation = openEmulation(bench.request({ isolation: 'host', environment: {} }));
       const step = await emulation.forPlatform(arm64);
-      expect(emulation.describe()).toEqual({ rung: 'host-entry', emulators: [] });
+      expect(emulation.describe()).toEqual({
+        rung: 'host-entry',
+        notBetter: [],
+        emulators: [
+          {
+            arch: 'aarch64',
+            path: interpreter,
+            version: kit.get('aarch64')!.version,
+            sha256: kit.get('aarch64')!.sha256,
+            cpu: 'neoverse-n1',
+            entry: { name: 'somebody-elses', flags: FULL_FLAGS },
+          },
+        ],
+        crashed: [],
+      });
       expect(await bench.probe(aarch64, step)).toBeUndefined();
       expect(hostEntries()).toEqual(there);
     } finally {
@@ -206,7 +222,9 @@ describeWith(['root', 'private-binfmt'], 'the ladder', () => {
   it('takes the emulator and the CPU it is told to', async () => {
     await using bench = await openBench();
     const emulator = kit.get('aarch64')!.path;
-    await using emulation = openEmulation(bench.request({ emulator, cpu: 'max', environment: {} }));
+    await using emulation = openEmulation(
+      bench.request({ emulator: [emulator], cpu: ['max'], environment: {} }),
+    );
     const step = await emulation.forPlatform(arm64);
     expect(emulation.describe().emulators[0]?.path).toBe(emulator);
     expect([...step.environmentOf(new Map([['A', '1']]))]).toEqual([
@@ -264,7 +282,7 @@ describe('a platform that cannot be emulated', () => {
   it('has an emulator that is no program', async () => {
     await using bench = await openBench();
     const emulator = await bench.scratch.write('qemu-aarch64', 'not a program');
-    await using emulation = openEmulation(bench.request({ emulator }));
+    await using emulation = openEmulation(bench.request({ emulator: [emulator] }));
     await expect(emulation.forPlatform(arm64)).rejects.toMatchObject({ code: 'EMULATOR_UNUSABLE' });
   });
 

@@ -48,8 +48,9 @@ function optionsOf(contextArgument: string, flags: BuildFlags): BuildOptions {
     noCache: !flags.cache,
     pull: flags.pull,
     isolation: flags.isolation,
-    emulator: flags.emulator === undefined ? undefined : resolve(flags.emulator),
+    emulator: flags.emulator,
     emulatorCpu: flags.emulatorCpu,
+    emulatorRetry: flags.emulatorRetry === true,
     sourceDateEpoch: flags.sourceDateEpoch ?? epochOfEnvironment(),
     insecure: flags.insecure,
   };
@@ -151,13 +152,14 @@ async function writeResult(path: string | undefined, text: string): Promise<void
 }
 
 /** The keys docker buildx uses, and the platforms. */
-function metadataOf({ root, manifests, record }: BuildResult, options: BuildOptions): string {
+function metadataOf({ root, manifests, record, emulation }: BuildResult, options: BuildOptions): string {
   const document = {
     'containerimage.digest': root.digest,
     'containerimage.descriptor': root,
     'image.name': options.tags.join(','),
     'arch-build.manifests': manifests,
     'arch-build.record': record,
+    'arch-build.emulation': emulation,
   };
   return `${JSON.stringify(document, null, 2)}\n`;
 }

@@ -1,7 +1,7 @@
 /** `doctor`: the checks, with every rung tried for real in a sandbox. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import type { Architecture } from '../../emulation/architecture.ts';
 import { runDoctor, type RungReport } from '../../emulation/doctor.ts';
 import type { EmulationRequest } from '../../emulation/emulation-request.ts';
@@ -23,7 +23,7 @@ export async function doctor(globals: Globals, flags: DoctorFlags): Promise<numb
       platforms: flags.platform.map(platformNamed),
       storeDirectory: globals.root,
       environment: process.env,
-      ...(flags.emulator === undefined ? {} : { emulators: [resolve(flags.emulator)] }),
+      emulators: flags.emulator,
       probeRung: (architecture) => probe(globals, flags, { architecture, directory }),
     });
     if (flags.json === true) printJson(report);
@@ -45,7 +45,7 @@ async function probe(
   const request: EmulationRequest = {
     platforms: [platform],
     isolation: 'private',
-    emulator: emulator === undefined ? undefined : resolve(emulator),
+    emulator,
     cpu: undefined,
     storeDirectory: globals.root,
     environment: process.env,

@@ -1,7 +1,7 @@
 /** `arch-build run`: streams, terminal and signals for a program of an image. */
-import { constants } from 'node:os';
 import { BaseImages, platformsInStore } from '../../build/base-image.ts';
 import { parseVolume, runImage, type RunOptions } from '../../build/run-image.ts';
+import { shellStatusOf } from '../../build/shell-status.ts';
 import { hostPlatform } from '../../emulation/host.ts';
 import { openEmulation } from '../../emulation/ladder.ts';
 import { ArchBuildError } from '../../errors.ts';
@@ -51,7 +51,7 @@ export async function run(globals: Globals, wanted: Wanted, flags: RunFlags): Pr
   try {
     const started =
       flags.tty === true ? onTerminal(start, interactive) : start({ stdin: interactive ? 'inherit' : null });
-    return statusOf(await started);
+    return shellStatusOf(await started);
   } catch (error) {
     const status = statusOfRefusal(error);
     if (status === undefined) throw error;
@@ -145,10 +145,4 @@ function forwardInput(terminal: PseudoTerminal): Disposable {
       stdin.off('data', onData).off('end', onEnd).pause();
     },
   };
-}
-
-function statusOf(outcome: Outcome): number {
-  if (outcome.kind === 'exited') return outcome.status;
-  const signals: Readonly<Record<string, number>> = constants.signals;
-  return 128 + (signals[outcome.signal] ?? 0);
 }

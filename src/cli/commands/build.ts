@@ -30,6 +30,10 @@ export function buildCommand({ globals }: CommandContext): Command {
     .option('--target <stage>', 'build up to this stage')
     .addOption(choice('--network <mode>', 'network of RUN', ['host', 'none', 'default']).default('default'))
     .option('--no-cache', 'run every step again')
+    .option(
+      '--emulator-retry',
+      'run a step that an emulator crashed in again, with the next version there is',
+    )
     .option('--source-date-epoch <seconds>', 'timestamp of new files and of the config', parseEpoch)
     .addOption(
       choice('--progress <mode>', 'how to show progress', ['auto', 'tty', 'plain', 'json', 'quiet']).default(

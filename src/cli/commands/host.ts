@@ -2,7 +2,7 @@
 import { Command } from 'commander';
 import type { DoctorFlags, FetchFlags, ListFlags } from '../flags.ts';
 import type { CommandContext } from '../globals.ts';
-import { formatOption, jsonOption, repeatable } from '../options.ts';
+import { emulatorOption, formatOption, jsonOption, repeatable } from '../options.ts';
 
 export function hostCommands(context: CommandContext): Command[] {
   return [doctorCommand(context), binfmtCommand(context), emulatorsCommand(context)];
@@ -12,7 +12,7 @@ function doctorCommand({ globals, exitWith }: CommandContext): Command {
   return new Command('doctor')
     .description('can this host build for foreign platforms, and if not, why and what to do; exits 3 if not')
     .addOption(repeatable('--platform <os/arch[/variant]>', 'what you want to build for, repeatable'))
-    .option('--emulator <path>', 'this emulator, or a directory of them')
+    .addOption(emulatorOption())
     .addOption(jsonOption())
     .action(async (flags: DoctorFlags) => {
       exitWith(await (await import('../actions/doctor.ts')).doctor(globals(), flags));

@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { ArchBuildError } from '../../errors.ts';
 import type { Platform } from '../../oci/platform.ts';
 import { nativeProgram } from '../../sys/native.ts';
-import { architectureByName, hostArchitecture, type Architecture } from '../architecture.ts';
+import { architectureByName, architectureOf, hostArchitecture, type Architecture } from '../architecture.ts';
 import { BINFMT_DIRECTORY, readBinfmtState, type BinfmtState } from '../binfmt-state.ts';
+import { chosenEmulator } from '../emulator-choice.ts';
 import { elfObjection, readBeginning } from '../emulator-file.ts';
 import { steersEmulator } from '../environment.ts';
 import { mountOf, parseMountinfo, type Mount } from './mounts.ts';
@@ -105,10 +106,12 @@ const PERSISTENCE = [
 ];
 
 async function allPlatforms({ platforms, ...options }: FactOptions): Promise<PlatformFacts[]> {
-  const { emulators: explicit = [], environment, storeDirectory } = options;
+  const { emulators = [], environment, storeDirectory } = options;
   const facts: PlatformFacts[] = [];
   for (const { platform, asked } of platforms) {
-    facts.push(await platformFacts(platform, { asked, explicit, environment, storeDirectory }));
+    const machine = architectureOf(platform);
+    const chosen = machine === undefined ? {} : chosenEmulator(emulators, machine);
+    facts.push(await platformFacts(platform, { asked, ...chosen, environment, storeDirectory }));
   }
   return facts;
 }
