@@ -105,4 +105,8 @@ export interface FetchFlags {
   readonly emulatorVersion?: string;
 }
 
+export interface ExportFlags extends FetchFlags {
+  readonly output?: string;
+}
+
 export const wantsJson = ({ format, json }: ListFlags): boolean => json === true || format === 'json';

@@ -1,13 +1,15 @@
-/** Brings emulators into the store from a file: a static qemu program, or a package that contains some. */
+/** Brings emulators into the store from a file: a static qemu program, a package that contains some, or our own export. */
 import { chmod, copyFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { ArchBuildError, systemErrorCode } from '../errors.ts';
 import { openSession } from '../sys/scratch.ts';
-import { architectureByName, ARCHITECTURES, hostArchitecture } from './architecture.ts';
+import { architectureByName, ARCHITECTURES, hostArchitecture, type Architecture } from './architecture.ts';
+import { isBundle } from './bundle.ts';
 import { listEmulators, unpackFiles } from './deb.ts';
 import { identifyEmulator, readBeginning } from './emulator-file.ts';
 import { EmulatorMemory } from './emulator-memory.ts';
 import type { Emulator } from './emulators.ts';
+import { unpackBundle } from './import-bundle.ts';
 import { describeShelved, putOnShelf, shelfPath } from './shelf.ts';
 
 export interface ImportOptions {
@@ -17,24 +19,49 @@ export interface ImportOptions {
 }
 
 /**
- * One emulator from a program, or all of them from a .deb. They are checked like any other before they get their place;
- * a file of the same version and machine is replaced. Throws IO, EMULATOR_UNUSABLE, ARCHIVE_INVALID, TOOL_MISSING.
+ * One emulator from a program, or all of them from a .deb or an export. All are checked like any other before the first
+ * gets its place; a file of the same version and machine is replaced. Throws IO, EMULATOR_UNUSABLE, ARCHIVE_INVALID,
+ * DIGEST_MISMATCH, TOOL_MISSING.
  */
 export async function importEmulator(file: string, options: ImportOptions): Promise<readonly Emulator[]> {
   const beginning = await readBeginning(file).catch((error: unknown) => refuse(file, error));
   await using session = openSession(join(options.storeDirectory, 'tmp'));
   const directory = session.makeDirectory('import');
-  if (!beginning.subarray(0, DEB_MAGIC.length).equals(DEB_MAGIC)) {
-    const copy = join(directory, basename(file));
-    await copyFile(file, copy);
-    return await shelve(copy, file, options);
+  const programs: Program[] = [];
+  for (const offer of await unpackOffers(file, beginning, { ...options, directory }))
+    programs.push(await examine(offer));
+  return await shelve(programs, options);
+}
+
+/** A file that is said to be an emulator. */
+interface Offer {
+  /** A copy of ours. */
+  readonly path: string;
+  /** What the user knows it as. */
+  readonly shown: string;
+  /** What an export says that it is. */
+  readonly promised?: { readonly arch: string; readonly version: string };
+}
+
+async function unpackOffers(
+  file: string,
+  beginning: Buffer,
+  options: ImportOptions & { readonly directory: string },
+): Promise<Offer[]> {
+  const { directory } = options;
+  const offerOf = (name: string): Offer => ({ path: join(directory, name), shown: `${file}: ${name}` });
+  if (isBundle(beginning)) {
+    const bundled = await unpackBundle(file, { directory, ...signalOf(options) });
+    return bundled.map((promised) => ({ ...offerOf(promised.file), promised }));
   }
-  const members = await chosenMembers(file, options);
-  await unpackFiles(file, { files: members, directory, ...signalOf(options) });
-  const emulators: Emulator[] = [];
-  for (const member of members)
-    emulators.push(...(await shelve(join(directory, member), `${file}: ${member}`, options)));
-  return emulators;
+  if (beginning.subarray(0, DEB_MAGIC.length).equals(DEB_MAGIC)) {
+    const members = await chosenMembers(file, options);
+    await unpackFiles(file, { files: members, directory, ...signalOf(options) });
+    return members.map(offerOf);
+  }
+  const path = join(directory, basename(file));
+  await copyFile(file, path);
+  return [{ path, shown: file }];
 }
 
 const DEB_MAGIC = Buffer.from('!<arch>\n');
@@ -55,22 +82,41 @@ async function chosenMembers(deb: string, { signal }: ImportOptions): Promise<st
   });
 }
 
-/** `shown` is what the user knows the file as. */
+interface Program {
+  readonly path: string;
+  readonly version: string;
+  readonly architecture: Architecture;
+}
+
+async function examine({ path, shown, promised }: Offer): Promise<Program> {
+  const options = { host: hostArchitecture(), memory: new EmulatorMemory(undefined) };
+  await chmod(path, 0o700);
+  const identity = await identifyEmulator(path, options);
+  if (typeof identity === 'string') throw new ArchBuildError('EMULATOR_UNUSABLE', `${shown} ${identity}`);
+  const { target, version } = identity;
+  const architecture = architectureByName(target);
+  if (architecture === undefined) {
+    throw new ArchBuildError('EMULATOR_UNUSABLE', `${shown} emulates ${target}, which is unknown`);
+  }
+  if (promised !== undefined && (promised.arch !== architecture.emulator || promised.version !== version)) {
+    throw new ArchBuildError(
+      'EMULATOR_UNUSABLE',
+      `${shown} is qemu-${target} ${version}, which is not what it is called`,
+    );
+  }
+  return { path, version, architecture };
+}
+
 async function shelve(
-  file: string,
-  shown: string,
+  programs: readonly Program[],
   { storeDirectory }: ImportOptions,
 ): Promise<readonly Emulator[]> {
-  const options = { host: hostArchitecture(), memory: new EmulatorMemory(undefined) };
-  await chmod(file, 0o700);
-  const identity = await identifyEmulator(file, options);
-  if (typeof identity === 'string') throw new ArchBuildError('EMULATOR_UNUSABLE', `${shown} ${identity}`);
-  const architecture = architectureByName(identity.target);
-  if (architecture === undefined) {
-    throw new ArchBuildError('EMULATOR_UNUSABLE', `${shown} emulates ${identity.target}, which is unknown`);
+  const emulators: Emulator[] = [];
+  for (const { path, version, architecture } of programs) {
+    await putOnShelf(path, shelfPath(storeDirectory, version, architecture));
+    emulators.push(...(await describeShelved([architecture], version, { storeDirectory })));
   }
-  await putOnShelf(file, shelfPath(storeDirectory, identity.version, architecture));
-  return describeShelved([architecture], identity.version, { storeDirectory });
+  return emulators;
 }
 
 function refuse(file: string, cause: unknown): never {

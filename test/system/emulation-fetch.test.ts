@@ -95,6 +95,16 @@ describe('fetching emulators', () => {
     expect(shelf()).toEqual([`${first.version}/qemu-i386`]);
   });
 
+  it('fetches for each machine a version that is new enough', async () => {
+    const loong = architectureByName('loongarch64')!;
+    const emulators = await fetchEmulators([aarch64, loong], options);
+    expect(emulators.map(({ arch, version }) => [arch, version])).toEqual([
+      ['aarch64', first.version],
+      ['loongarch64', pinnedPackages()[1]?.version],
+    ]);
+    expect(fetched()).toBe(2);
+  });
+
   it('repairs a damaged file', async () => {
     await fetchEmulators([aarch64], options);
     const path = join(storeDirectory, 'emulators', first.version, 'qemu-aarch64');

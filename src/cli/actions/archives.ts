@@ -66,7 +66,11 @@ function mergeNames(images: readonly NamedImage[]): NamedImage[] {
   return [...merged.values()];
 }
 
-async function writeArchive(archive: AsyncIterable<Uint8Array>, output: string | undefined): Promise<void> {
+/** To a file, whole or not at all, or to standard output. Throws USAGE for a terminal. */
+export async function writeArchive(
+  archive: AsyncIterable<Uint8Array>,
+  output: string | undefined,
+): Promise<void> {
   if (output !== undefined && output !== '-') return writeOutputFile(resolve(output), archive);
   if (output === undefined && process.stdout.isTTY) {
     throw new ArchBuildError('USAGE', 'an archive is not for a terminal', {

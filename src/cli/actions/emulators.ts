@@ -1,14 +1,17 @@
-/** `emulators ls`, `fetch`, `import`. */
+/** `emulators ls`, `fetch`, `import`, `export`. */
 import { resolve } from 'node:path';
-import { lookUpEmulators, type Emulator } from '../../emulation/emulators.ts';
+import { writeBundle } from '../../emulation/bundle.ts';
+import { findEmulator, lookUpEmulators, type Emulator } from '../../emulation/emulators.ts';
 import { fetchEmulators } from '../../emulation/fetch.ts';
 import { importEmulator } from '../../emulation/import.ts';
 import { pinnedPackages } from '../../emulation/pins.ts';
+import { ArchBuildError } from '../../errors.ts';
 import { printJson } from '../answer.ts';
 import { architecturesNamed } from '../architectures.ts';
-import { wantsJson, type FetchFlags, type ListFlags } from '../flags.ts';
+import { wantsJson, type ExportFlags, type FetchFlags, type ListFlags } from '../flags.ts';
 import { reporterFor, type Globals } from '../globals.ts';
 import { formatTable } from '../table.ts';
+import { writeArchive } from './archives.ts';
 
 export async function list(globals: Globals, names: readonly string[], flags: ListFlags): Promise<void> {
   const usable: Emulator[] = [];
@@ -49,9 +52,38 @@ function pinnedArchitectures(): ReturnType<typeof architecturesNamed> {
 export async function importFiles(globals: Globals, files: readonly string[]): Promise<void> {
   const imported: Emulator[] = [];
   for (const file of files) {
-    imported.push(...(await importEmulator(resolve(file), { storeDirectory: globals.root })));
+    const options = { storeDirectory: globals.root, signal: globals.signal };
+    imported.push(...(await importEmulator(resolve(file), options)));
   }
   process.stdout.write(formatEmulators(imported));
+}
+
+export async function exportBundle(
+  globals: Globals,
+  names: readonly string[],
+  { output, emulatorVersion }: ExportFlags,
+): Promise<void> {
+  const everything = names.length === 0 || names.includes('all');
+  const chosen: Emulator[] = [];
+  for (const architecture of architecturesNamed(names)) {
+    const lookup = {
+      environment: process.env,
+      storeDirectory: globals.root,
+      ...(emulatorVersion === undefined ? {} : { version: emulatorVersion }),
+    };
+    const found = await findEmulator(architecture, lookup).catch((error: unknown) => {
+      if (everything && error instanceof ArchBuildError) return undefined; // this host does not have them all
+      throw error;
+    });
+    if (found !== undefined) chosen.push(found);
+  }
+  if (chosen.length === 0) {
+    throw new ArchBuildError('EMULATOR_MISSING', 'there are no such emulators on this host', {
+      hint: '`arch-build emulators ls` lists those there are, `arch-build emulators fetch` gets some',
+    });
+  }
+  await writeArchive(writeBundle(chosen), output);
+  process.stderr.write(formatEmulators(chosen));
 }
 
 function formatEmulators(emulators: readonly Emulator[]): string {

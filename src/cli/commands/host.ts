@@ -1,6 +1,6 @@
 /** The commands about this host: doctor, binfmt, emulators. */
 import { Command } from 'commander';
-import type { DoctorFlags, FetchFlags, ListFlags } from '../flags.ts';
+import type { DoctorFlags, ExportFlags, FetchFlags, ListFlags } from '../flags.ts';
 import type { CommandContext } from '../globals.ts';
 import { emulatorOption, formatOption, jsonOption, repeatable } from '../options.ts';
 
@@ -58,16 +58,27 @@ function emulatorsCommand({ globals }: CommandContext): Command {
       'get them from the distribution’s package archive: pinned, verified, unpacked, not installed',
     )
     .argument('<arch...>', 'machines or platforms, or all')
-    .option('--emulator-version <version>', 'one of the pinned versions')
+    .option('--emulator-version <version>', 'one of the pinned versions; without it one good for the machine')
     .action(async (archs: readonly string[], flags: FetchFlags) => {
       await (await import('../actions/emulators.ts')).fetch(globals(), archs, flags);
     });
   emulators
     .command('import')
-    .description('take a static qemu program, or a distribution’s package of them, from a file')
+    .description(
+      'take them from a file: an export, a static qemu program, or a distribution’s package of them',
+    )
     .argument('<file...>')
     .action(async (files: readonly string[]) => {
       await (await import('../actions/emulators.ts')).importFiles(globals(), files);
+    });
+  emulators
+    .command('export')
+    .description('write them to one file, with a manifest of versions and digests, to import on another host')
+    .argument('[arch...]', 'machines or platforms; all by default')
+    .option('-o, --output <path>', 'the file; standard output without it')
+    .option('--emulator-version <version>', 'this version; without it what a build would take')
+    .action(async (archs: readonly string[], flags: ExportFlags) => {
+      await (await import('../actions/emulators.ts')).exportBundle(globals(), archs, flags);
     });
   return emulators;
 }
