@@ -4,8 +4,8 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { openCli, type Cli } from '../support/cli.ts';
 import { openForeignTools } from '../support/foreign-tools.ts';
 import { describeWith } from '../support/requires.ts';
-import { busyboxRootfs, fetchEmulators, NEWER_EMULATORS } from './bases.ts';
-import { build, writeFiles } from './projects.ts';
+import { busyboxRootfs, fetchEmulators } from './bases.ts';
+import { build } from './projects.ts';
 
 interface Row {
   /** As scripts/busybox-rootfs.sh says it. */
@@ -26,11 +26,14 @@ const ROWS: readonly Row[] = [
   { arch: 'riscv64', platform: 'linux/riscv64', machine: 'riscv64' },
   { arch: 'mips64le', platform: 'linux/mips64le', machine: 'mips64' },
   { arch: 'mipsle', platform: 'linux/mipsle', machine: 'mips' },
+  /** The usual emulator is too old for it: it gets a newer one unasked. */
+  { arch: 'loong64', platform: 'linux/loong64', machine: 'loongarch64' },
 ];
 
 const KUBEFILE = `FROM busybox:$TARGETARCH$TARGETVARIANT
 ARG TARGETPLATFORM
 RUN uname -m > /machine && echo $TARGETPLATFORM > /platform
+RUN seq 1 100 | grep 7 | wc -l > /sevens
 CMD ["cat", "/machine"]
 `;
 
@@ -66,7 +69,9 @@ describeWith(['root', 'private-binfmt', 'command:skopeo'], 'an image for every a
 
   it.each(ROWS)('runs on $platform as $machine', async ({ platform, machine }) => {
     expect(await cli.run(['run', '--platform', platform, 'every'])).toBe(machine);
-    expect(await cli.run(['run', '--platform', platform, 'every', 'cat', '/platform'])).toBe(platform);
+    expect(await cli.run(['run', '--platform', platform, 'every', 'cat', '/platform', '/sevens'])).toBe(
+      `${platform}\n19`,
+    );
   });
 
   it('runs for the host’s platform unless told', async () => {
@@ -114,33 +119,5 @@ RUN uname -m >> /made
 `;
     await build(cli, 'cross', { kubefile });
     expect(await cli.run(['run', 'cross', 'cat', '/made'])).toBe('x86_64 for arm64\naarch64');
-  });
-
-  it('takes a newer emulator for what the usual one cannot run', async () => {
-    await cli.run([
-      'import',
-      await busyboxRootfs('loong64'),
-      'busybox:loong64',
-      '--platform',
-      'linux/loong64',
-    ]);
-    await writeFiles(cli.scratch.path('loong'), {
-      Kubefile: 'FROM busybox:loong64\nRUN uname -m > /machine\n',
-    });
-    const args = [
-      'build',
-      '--emulate',
-      'loongarch64',
-      '--emulator',
-      NEWER_EMULATORS,
-      '--pull',
-      'never',
-      '-t',
-      'loong',
-    ];
-    await cli.run([...args, cli.scratch.path('loong')]);
-    expect(await cli.run(['run', '--emulator', NEWER_EMULATORS, 'loong', 'cat', '/machine'])).toBe(
-      'loongarch64',
-    );
   });
 });

@@ -34,8 +34,8 @@ export async function openBusyboxCli(): Promise<Cli> {
   return cli;
 }
 
-/** The newest pinned version, where `fetchEmulators` puts it. */
-export const NEWER_EMULATORS = join(CACHE, 'test-store/emulators/10.0.13');
+/** Where `fetchEmulators` puts them, by version. */
+export const TEST_EMULATORS = join(CACHE, 'test-store/emulators');
 
 /** Makes sure that emulators of these machines are among those the tests find. */
 export async function fetchEmulators(archs: readonly string[]): Promise<void> {
