@@ -16,7 +16,7 @@ export function adviseOnCrash(
     if (next !== undefined)
       return `here are also ${others.join(', ')}; --emulator ${arch}=${next} takes one, --emulator-retry the next after a crash`;
     const [best] = pinned;
-    if (best === undefined) return 'none is left here';
+    if (best === undefined) return 'no other is left here';
     return `\`arch-build emulators fetch --emulator-version ${best} ${arch}\` gets one`;
   }
 }

@@ -136,7 +136,7 @@ export const KNOWN_FAILURES: readonly KnownFailure[] = [
       /uncaught target signal (?:[5-8]|11)\b|SIGSEGV.*(?:JRE|Java|JVM)|A fatal error has been detected by the Java/i,
     crash: true,
     what: 'the program crashed under emulation',
-    hint: 'take another emulator version; for programs that compile at run time use fewer threads',
+    hint: 'use fewer threads if it compiles at run time, or take another emulator version',
   },
   {
     output:

@@ -7,11 +7,11 @@ import { architectureByName, type Architecture } from './architecture.ts';
 import { formatEntry, FULL_FLAGS, type Registration } from './binfmt-entry.ts';
 import type { EmulationRequest, Rung } from './emulation-request.ts';
 import { recordOf, recordOfEntry, type EmulatorRecord } from './emulation-record.ts';
+import { refuseUnknownCpu } from './cpu-model.ts';
 import { chosenEmulator } from './emulator-choice.ts';
 import { ageFault } from './emulator-version.ts';
 import { findEmulator, type Emulator, type LookupOptions } from './emulators.ts';
-import { cpuOf, stepEnvironment } from './environment.ts';
-import { UNKNOWN_CPU } from './failures.ts';
+import { stepEnvironment } from './environment.ts';
 import { entryNameOf, registerOnHost } from './host-registration.ts';
 import { askRunningVersion, probeRung } from './rung-probe.ts';
 
@@ -97,7 +97,7 @@ async function tryHostEntry(
   machines: readonly Architecture[],
 ): Promise<Prepared | string> {
   if (machines.some((machine) => isChosen(request, machine)))
-    return 'an emulator was named, and this rung has the host choose it';
+    return 'an emulator was chosen, and on this rung the host chooses it';
   const failure = await firstFailure(request, machines, { isolation: HOST });
   if (failure !== undefined) return failure;
   const records: EmulatorRecord[] = [];
@@ -160,28 +160,11 @@ async function firstFailure(
     const scratch = request.makeDirectory('probe');
     const failure = await probeRung(machine, { scratch, isolation, environment, signal: request.signal });
     if (failure === undefined) continue;
-    refuseUnknownCpu(failure, cpuOf(machine, request.cpu), {
-      machine,
-      emulator: emulators?.get(machine.arch),
-    });
+    const emulator = emulators?.get(machine.arch);
+    if (emulator !== undefined) refuseUnknownCpu(failure, emulator, { machine, choices: request.cpu });
     return `${machine.arch}: ${failure}`;
   }
   return undefined;
-}
-
-/** No rung would help: it is the emulator that does not know it. */
-function refuseUnknownCpu(
-  failure: string,
-  cpu: string | undefined,
-  { machine, emulator }: { readonly machine: Architecture; readonly emulator: Emulator | undefined },
-): void {
-  if (!UNKNOWN_CPU.test(failure)) return;
-  const { arch } = machine;
-  const who = emulator === undefined ? `the host's emulator of ${arch}` : `qemu-${arch} ${emulator.version}`;
-  const path = emulator?.path ?? `qemu-${machine.emulator}`;
-  throw new ArchBuildError('EMULATOR_UNUSABLE', `${who} does not know the CPU model ${JSON.stringify(cpu)}`, {
-    hint: `choose another --emulator-cpu (\`${path} -cpu help\` lists them; ${arch}=MODEL is about ${arch} alone), or another --emulator`,
-  });
 }
 
 const DESCRIPTIONS: Readonly<Record<ForeignRung, string>> = {
@@ -192,17 +175,17 @@ const DESCRIPTIONS: Readonly<Record<ForeignRung, string>> = {
 
 function announce(
   { report }: EmulationRequest,
-  { rung, emulators }: Prepared,
+  { rung, records }: Prepared,
   refused: readonly string[],
 ): void {
   if (rung === 'native') return;
-  const programs = [...emulators.values()].map(({ path, version }) => `qemu ${version} (${path})`);
-  for (const { arch, version } of emulators.values()) {
-    const architecture = architectureByName(arch);
-    const fault = architecture === undefined ? undefined : ageFault(version, architecture);
+  for (const { arch, version = '' } of records) {
+    const machine = architectureByName(arch);
+    const fault = machine === undefined || version === '' ? undefined : ageFault(version, machine);
     const text = `qemu ${version} ${fault ?? ''}: run \`arch-build emulators fetch ${arch}\``;
     if (fault !== undefined) report({ type: 'warning', text });
   }
+  const programs = records.map(({ path, version }) => `qemu ${version ?? '?'} (${path ?? 'place unknown'})`);
   const better = refused.length === 0 ? '' : `; not ${refused.join('; not ')}`;
   report({ type: 'info', text: `emulation: ${[...programs, DESCRIPTIONS[rung]].join(', ')}${better}` });
 }

@@ -12,7 +12,7 @@ import { BINFMT_DIRECTORY, readBinfmtState } from '../../src/emulation/binfmt-st
 import type { EmulationRequest } from '../../src/emulation/emulation-request.ts';
 import { findEmulators, type Emulator } from '../../src/emulation/emulators.ts';
 import { openEmulation, type StepEmulation } from '../../src/emulation/ladder.ts';
-import { pinnedPackages } from '../../src/emulation/pins.ts';
+import { pinnedPackages, type PinnedPackage } from '../../src/emulation/pins.ts';
 import { probeRung } from '../../src/emulation/rung-probe.ts';
 import type { BuildEvent } from '../../src/events.ts';
 import { parsePlatform } from '../../src/oci/platform.ts';
@@ -259,6 +259,34 @@ describeWith(['root', 'private-binfmt'], 'the ladder', () => {
     expect(warnings[0]).toContain('QEMU_VERSION, QEMU_CPU');
     expect(warnings[1]).toContain('QEMU_LOG');
     expect(warnings[1]).not.toContain('QEMU_VERSION');
+  });
+});
+
+describeWith(['root', 'private-binfmt'], 'an emulator that has crashed', () => {
+  it.each(['private', 'host'] as const)('is replaced by the next version: %s', async (isolation) => {
+    const [first, second] = pinnedPackages() as [PinnedPackage, PinnedPackage];
+    const newer = (await fetchedEmulators(second.version)).get('aarch64')!;
+    const before = hostTables();
+    await using bench = await openBench();
+    {
+      const environment = { ARCH_BUILD_EMULATORS: [kitFolder, join(newer.path, '..')].join(':'), PATH: '' };
+      await using emulation = openEmulation(bench.request({ isolation, environment }));
+      expect(await emulation.nextEmulator(amd64)).toBe(false);
+      await emulation.forPlatform(arm64);
+      const situation = await emulation.emulatorsOf(arm64);
+      expect(situation?.running.version).toBe(first.version);
+      expect(situation?.others[0]).toBe(second.version);
+      expect(await emulation.nextEmulator(arm64)).toBe(true);
+      const step = await emulation.forPlatform(arm64);
+      expect(await bench.probe(aarch64, step)).toBeUndefined();
+      const entry = readBinfmtState().entries.find(({ name }) => name === 'arch-build-aarch64');
+      const found = step.isolation.kind === 'private' ? step.isolation.entries.join() : entry?.interpreter;
+      expect(found).toContain(newer.path);
+      const { emulators, crashed } = emulation.describe();
+      expect(emulators.map(({ version }) => version)).toEqual([second.version]);
+      expect(crashed.map(({ version }) => version)).toEqual([first.version]);
+    }
+    expect(hostTables()).toEqual(before);
   });
 });
 
