@@ -107,8 +107,6 @@ interface RunOperands {
   readonly command: RunCommand;
   readonly network: 'host' | 'none';
   readonly name: StepName;
-  /** Its emulator, for explaining a failure; undefined for a native step. */
-  readonly situation?: EmulatorSituation | undefined;
 }
 
 async function makeLayer(
@@ -162,8 +160,11 @@ async function runOnce(context: RunContext, state: StageState, operands: RunOper
     workdir,
     argv: operands.command.argv,
   });
-  const situation = await context.emulation.emulatorsOf(state.platform);
-  return { upper: rootfs.upper, crash: await runToEnd(job, plan, { ...operands, situation }) };
+  const crash = await runToEnd(job, plan, {
+    ...operands,
+    situationOf: () => context.emulation.emulatorsOf(state.platform),
+  });
+  return { upper: rootfs.upper, crash };
 }
 
 /** A `#!` heredoc stands in the step's /dev, so nothing of it can reach the layer. */
@@ -193,11 +194,16 @@ function credentialsOf(
   return { user, variables };
 }
 
+interface StepProcess extends Pick<RunOperands, 'command' | 'name'> {
+  /** Its emulator, for explaining a failure; undefined for a native step. */
+  readonly situationOf: () => Promise<EmulatorSituation | undefined>;
+}
+
 /** Returns the failure of a step that has crashed, throws that of any other. */
 async function runToEnd(
   job: Job,
   plan: ReturnType<typeof stepPlan>,
-  { command, name, situation }: RunOperands,
+  { command, name, situationOf }: StepProcess,
 ): Promise<ArchBuildError | undefined> {
   const tail = new OutputTail();
   const onOutput = (stream: 'stdout' | 'stderr', data: Buffer): void => {
@@ -212,6 +218,7 @@ async function runToEnd(
     throw startFailure(error, command);
   }
   if (outcome.kind === 'exited' && outcome.status === 0) return undefined;
+  const situation = await situationOf();
   const known = explainFailure(tail.text(), shellStatusOf(outcome), situation?.running.arch);
   if (known?.crash !== true) throw runFailure(outcome, command, known);
   if (situation === undefined) throw runFailure(outcome, command, undefined); // its own crash, on its own machine
