@@ -77,7 +77,7 @@ export function parseEntry(name: string, text: string): BinfmtEntry {
 }
 
 /** Whether the kernel would hand a file that begins with these bytes to the entry, were it enabled. */
-export function matchesEntry({ match }: BinfmtEntry, beginning: Uint8Array): boolean {
+export function matchesEntry({ match }: Pick<BinfmtEntry, 'match'>, beginning: Uint8Array): boolean {
   if (match.kind !== 'magic') return false;
   const { offset, magic, mask } = match;
   return magic.every((byte, index) => {

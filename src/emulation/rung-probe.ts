@@ -73,7 +73,8 @@ const MAX_OUTPUT = 4096;
 
 const MOUNT = { op: 'mount', source: '', type: '', flags: 0, data: '' } as const;
 
-function probePlan({ scratch, isolation, environment }: ProbeOptions): Operation[] {
+/** The probe is `root/probe` in the scratch directory; a private table needs `root/binfmt` there. */
+export function probePlan({ scratch, isolation, environment }: ProbeOptions): Operation[] {
   const own = isolation.kind === 'private';
   const namespaces = CLONE.NEWNS | CLONE.NEWPID | CLONE.NEWIPC | CLONE.NEWUTS | (own ? CLONE.NEWUSER : 0);
   return [
@@ -121,7 +122,7 @@ const REFUSALS: readonly (readonly [op: string, errno: string, meaning: string])
   ['exec', 'EACCES', 'the directory is on a noexec mount'],
 ];
 
-function explainRefusal({ operation, errno, message }: SandboxRefusal): string {
+export function explainRefusal({ operation, errno, message }: SandboxRefusal): string {
   const found = REFUSALS.find(([op, code]) => op === operation?.op && code === errno);
   return found?.[2] ?? message;
 }
