@@ -109,4 +109,16 @@ export interface ExportFlags extends FetchFlags {
   readonly output?: string;
 }
 
+export interface RegisterFlags {
+  readonly flags: string;
+  readonly emulator?: string;
+  readonly persist?: boolean;
+  readonly replace?: boolean;
+  readonly json?: boolean;
+}
+
+export interface UnregisterFlags {
+  readonly json?: boolean;
+}
+
 export const wantsJson = ({ format, json }: ListFlags): boolean => json === true || format === 'json';

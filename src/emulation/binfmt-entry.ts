@@ -51,13 +51,32 @@ export function formatEntry({ name, magic, mask, interpreter, flags }: Registrat
     refuse(name, 'magic and mask must be hexadecimal and of the same length');
   }
   if (!/^[A-Z]*$/.test(flags)) refuse(name, `unknown flags ${JSON.stringify(flags)}`);
-  const delimiter = DELIMITERS.find((candidate) => !`${name}${interpreter}`.includes(candidate));
+  const delimiter = delimiterFor(name, interpreter);
   if (delimiter === undefined) refuse(name, 'no delimiter is left for this name and path');
   const line = ['', name, 'M', '0', escapeHex(magic), escapeHex(mask), interpreter, flags].join(delimiter);
   if (Buffer.byteLength(line) > LONGEST_LINE) {
     refuse(name, `the line is longer than ${LONGEST_LINE} bytes`, 'put the emulator at a shorter path');
   }
   return line;
+}
+
+const delimiterFor = (...texts: readonly string[]): string | undefined =>
+  DELIMITERS.find((candidate) => !texts.some((text) => text.includes(candidate)));
+
+/** The line that would register the entry again, for people; undefined for kinds that are not understood. */
+export function lineOf({ name, match, interpreter, flags }: BinfmtEntry): string | undefined {
+  if (match.kind === 'unknown') return undefined;
+  const fields =
+    match.kind === 'extension'
+      ? ['E', '', match.extension, '']
+      : [
+          'M',
+          match.offset,
+          escapeHex(match.magic.toString('hex')),
+          escapeHex(match.mask?.toString('hex') ?? ''),
+        ];
+  const delimiter = delimiterFor(name, interpreter, ...fields.map(String)) ?? ':';
+  return ['', name, ...fields, interpreter, flags].join(delimiter);
 }
 
 /** What the kernel shows in the file of an entry. Throws BINFMT when it is nothing like it. */

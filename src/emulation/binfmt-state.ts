@@ -63,7 +63,11 @@ export function missingFlags(entry: BinfmtEntry): string {
   return FULL_FLAGS.replaceAll(/./g, (flag) => (entry.flags.includes(flag) ? '' : flag));
 }
 
-function matchingEntries({ enabled, entries }: BinfmtState, beginning: Uint8Array): readonly BinfmtEntry[] {
+/** Enabled entries that match, the one in force first. */
+export function matchingEntries(
+  { enabled, entries }: BinfmtState,
+  beginning: Uint8Array,
+): readonly BinfmtEntry[] {
   return enabled ? entries.filter((entry) => entry.enabled && matchesEntry(entry, beginning)) : [];
 }
 

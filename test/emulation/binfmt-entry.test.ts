@@ -1,7 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ARCHITECTURES, architectureByName } from '../../src/emulation/architecture.ts';
-import { formatEntry, matchesEntry, parseEntry, type BinfmtEntry } from '../../src/emulation/binfmt-entry.ts';
+import {
+  formatEntry,
+  lineOf,
+  matchesEntry,
+  parseEntry,
+  type BinfmtEntry,
+} from '../../src/emulation/binfmt-entry.ts';
 import { elfHeader } from '../../src/emulation/probe.ts';
 
 const BASE = { name: 'qemu-x', magic: '7f45', mask: 'ffff', interpreter: '/usr/bin/qemu', flags: 'POCF' };
@@ -113,6 +119,35 @@ describe('parseEntry', () => {
     const started = performance.now();
     expect(() => parseEntry('q', `enabled\ninterpreter ${'\nflags: !'.repeat(50_000)}`)).toThrow(refusal);
     expect(performance.now() - started).toBeLessThan(2000);
+  });
+});
+
+describe('lineOf', () => {
+  const shown = (rest: string, flags = 'POCF', name = 'q'): string | undefined =>
+    lineOf(parseEntry(name, `disabled\ninterpreter /usr/bin/qemu\nflags: ${flags}\n${rest}`));
+
+  it.each([
+    [
+      'magic and mask',
+      'offset 0\nmagic 7f45\nmask fffe\n',
+      String.raw`:q:M:0:\x7f\x45:\xff\xfe:/usr/bin/qemu:POCF`,
+    ],
+    ['no mask', 'offset 4\nmagic 41\n', String.raw`:q:M:4:\x41::/usr/bin/qemu:POCF`],
+    ['an extension', 'extension .jar\n', ':q:E::jar::/usr/bin/qemu:POCF'],
+    ['an extension with a colon', 'extension .a:b\n', '|q|E||a:b||/usr/bin/qemu|POCF'],
+  ])('gives back what registers %s', (_, rest, line) => {
+    expect(shown(rest)).toBe(line);
+  });
+
+  it('keeps flags of newer kernels and odd names, and knows no line for kinds it does not know', () => {
+    expect(shown('extension .jar\n', 'FTL', '-n é:1')).toBe('|-n é:1|E||jar||/usr/bin/qemu|FTL');
+    expect(shown('bpf\nprog 7\n', 'B')).toBeUndefined();
+  });
+
+  it('is what formatEntry wrote', () => {
+    const line = formatEntry(BASE);
+    const text = `enabled\ninterpreter ${BASE.interpreter}\nflags: ${BASE.flags}\noffset 0\nmagic ${BASE.magic}\nmask ${BASE.mask}\n`;
+    expect(lineOf(parseEntry(BASE.name, text))).toBe(line);
   });
 });
 

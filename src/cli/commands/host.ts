@@ -1,6 +1,13 @@
 /** The commands about this host: doctor, binfmt, emulators. */
 import { Command } from 'commander';
-import type { DoctorFlags, ExportFlags, FetchFlags, ListFlags } from '../flags.ts';
+import type {
+  DoctorFlags,
+  ExportFlags,
+  FetchFlags,
+  ListFlags,
+  RegisterFlags,
+  UnregisterFlags,
+} from '../flags.ts';
 import type { CommandContext } from '../globals.ts';
 import { emulatorOption, formatOption, jsonOption, repeatable } from '../options.ts';
 
@@ -19,18 +26,31 @@ function doctorCommand({ globals, exitWith }: CommandContext): Command {
     });
 }
 
-function binfmtCommand({ exitWith }: CommandContext): Command {
-  const binfmt = new Command('binfmt').description('the binfmt_misc table of this host');
-  binfmt
-    .command('ls')
+function binfmtCommand(context: CommandContext): Command {
+  const binfmt = new Command('binfmt').description(
+    'the binfmt_misc table of this host: what it does, and entries that stay',
+  );
+  for (const command of [...tableCommands(context), ...entryCommands(context)]) binfmt.addCommand(command);
+  return binfmt;
+}
+
+/** They look, and change nothing. */
+function tableCommands({ globals, exitWith }: CommandContext): Command[] {
+  const ls = new Command('ls')
     .description('list its entries in the order the kernel tries them')
     .addOption(formatOption())
     .addOption(jsonOption())
     .action(async (flags: ListFlags) => {
-      (await import('../actions/binfmt.ts')).list(flags);
+      await (await import('../actions/binfmt.ts')).list(globals(), flags);
     });
-  binfmt
-    .command('check')
+  const show = new Command('show')
+    .description('everything about an entry, or about all entries that catch programs of a machine')
+    .argument('<name|arch...>', 'names of entries, machines or platforms')
+    .addOption(jsonOption())
+    .action(async (names: readonly string[], flags: ListFlags) => {
+      await (await import('../actions/binfmt.ts')).show(globals(), names, flags);
+    });
+  const check = new Command('check')
     .description('what the table does with programs of these machines; exits 3 when one of them cannot run')
     .argument('[arch...]', 'machines or platforms; all by default')
     .addOption(formatOption())
@@ -38,7 +58,31 @@ function binfmtCommand({ exitWith }: CommandContext): Command {
     .action(async (archs: readonly string[], flags: ListFlags) => {
       exitWith(await (await import('../actions/binfmt.ts')).check(archs, flags));
     });
-  return binfmt;
+  return [ls, show, check];
+}
+
+function entryCommands({ globals, exitWith }: CommandContext): Command[] {
+  const register = new Command('register')
+    .description(
+      'let the host itself run programs of these machines, until the next boot (builds do not need it)',
+    )
+    .argument('<arch...>', 'machines or platforms, or all that have an emulator here')
+    .option('--flags <letters>', 'of P, O, C and F', 'POCF')
+    .option('--emulator <path>', 'this emulator, or a directory of them')
+    .option('--persist', 'also at every boot, with a file in /etc/binfmt.d')
+    .option('--replace', 'replace an entry of arch-build that is different')
+    .addOption(jsonOption())
+    .action(async (archs: readonly string[], flags: RegisterFlags) => {
+      exitWith(await (await import('../actions/binfmt-register.ts')).register(globals(), archs, flags));
+    });
+  const unregister = new Command('unregister')
+    .description('remove what `register` made; entries of others are left alone')
+    .argument('<arch...>', 'machines or platforms, or all')
+    .addOption(jsonOption())
+    .action(async (archs: readonly string[], flags: UnregisterFlags) => {
+      exitWith(await (await import('../actions/binfmt-register.ts')).unregister(globals(), archs, flags));
+    });
+  return [register, unregister];
 }
 
 function emulatorsCommand({ globals }: CommandContext): Command {

@@ -24,9 +24,12 @@ const WAIT_MS = 30_000;
 /**
  * Joins the users of the table and lets `change` have it alone. Disposing leaves the table: the last one removes the
  * entries of builds, and the mount if it was ours and nobody's entry needs it.
- * Throws BINFMT when there is no table, or when it is switched off.
+ * Throws BINFMT when there is no table, or when it is switched off (unless `evenOff`).
  */
-export async function useHostTable(change: () => void): Promise<AsyncDisposable> {
+export async function useHostTable(
+  change: () => void,
+  { evenOff = false }: { readonly evenOff?: boolean } = {},
+): Promise<AsyncDisposable> {
   await cleanUp();
   const users = await acquireLock(USERS_LOCK, 'shared', { waitMs: WAIT_MS });
   const reaper = startReaper(CLEAN_UP_SCRIPT, [
@@ -43,7 +46,7 @@ export async function useHostTable(change: () => void): Promise<AsyncDisposable>
   try {
     using _change = await acquireLock(CHANGE_LOCK, 'exclusive', { waitMs: WAIT_MS });
     await ensureMounted();
-    refuseDisabled();
+    if (!evenOff) refuseDisabled();
     change();
   } catch (error) {
     await leave();
@@ -74,13 +77,13 @@ export function addEntry(registration: Registration, marks: MarkFolder): void {
 }
 
 /** Removes the entry if it is the marked one; the mark in any case. */
-function removeEntry(name: string, marks: MarkFolder): void {
+export function removeEntry(name: string, marks: MarkFolder): void {
   if (markState(marks, name) !== 'none') deleteEntry(name);
   removeMark(marks, name);
 }
 
 /** Whoever's it is. */
-function deleteEntry(name: string): void {
+export function deleteEntry(name: string): void {
   writeFileSync(join(BINFMT_DIRECTORY, name), '-1');
 }
 

@@ -36,3 +36,10 @@ export function matchOf({ magic, mask }: Registration): Pick<BinfmtEntry, 'match
     },
   };
 }
+
+/** Two entries that match some program in common; the one tried later never gets it. */
+export function overlap(first: BinfmtEntry, second: BinfmtEntry): boolean {
+  return HEADERS.some(({ headers }) =>
+    headers.some((header) => matchesEntry(first, header) && matchesEntry(second, header)),
+  );
+}

@@ -16,6 +16,8 @@ export interface MarkFolder {
 
 /** For the time of a build: whoever leaves the table last removes these entries. */
 export const BUILD_MARKS: MarkFolder = { directory: '/run/arch-build-binfmt.entries' };
+/** Until they are unregistered, or the next boot. */
+export const PERSISTENT_MARKS: MarkFolder = { directory: '/run/arch-build-binfmt.persistent' };
 
 export type MarkState =
   /** No mark, or no entry that fits it. */
