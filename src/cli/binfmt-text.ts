@@ -2,6 +2,7 @@
 import { lineOf } from '../emulation/binfmt-entry.ts';
 import type { EntryDescription } from '../emulation/binfmt/description.ts';
 import { formatTable } from './table.ts';
+import { terminalText } from './terminal-text.ts';
 
 const COLUMNS = ['NAME', 'STATE', 'CATCHES', 'FLAGS', 'QEMU', 'OWNER', 'INTERPRETER', 'NOTES'];
 
@@ -16,7 +17,10 @@ export function formatEntries(entries: readonly EntryDescription[]): string {
     entry.interpreter,
     notesOn(entry).join('; ') || '-',
   ]);
-  return formatTable(COLUMNS, rows);
+  return formatTable(
+    COLUMNS,
+    rows.map((row) => row.map(terminalText)),
+  );
 }
 
 const MANY = 3;
@@ -76,7 +80,8 @@ export function formatEntry(entry: EntryDescription): string {
     ['notes', notesOn(entry).join('; ') || '-'],
   ];
   const width = Math.max(...rows.map(([title]) => title.length));
-  return `${name}\n${rows.map(([title, text]) => `  ${title.padEnd(width)}  ${text}\n`).join('')}`;
+  const lines = rows.map(([title, text]) => `  ${title.padEnd(width)}  ${terminalText(text)}\n`);
+  return `${terminalText(name)}\n${lines.join('')}`;
 }
 
 function fileWords({ exists, linking, version, objection }: EntryDescription['file']): string {

@@ -1,9 +1,9 @@
 /** What the host's table really does with a machine's programs: one is started, by a process of its own. */
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ArchBuildError } from '../../errors.ts';
 import { runProgram } from '../../sys/run-program.ts';
+import { openTemporary } from '../../sys/temporary.ts';
 import type { Architecture } from '../architecture.ts';
 import { PROBE_STATUS, probeProgram } from '../probe.ts';
 import { probeRung } from '../rung-probe.ts';
@@ -21,18 +21,14 @@ export interface EntryTrial {
 export async function tryEntry(architecture: Architecture): Promise<EntryTrial | undefined> {
   const program = probeProgram(architecture);
   if (program === undefined) return undefined;
-  const scratch = mkdtempSync(join(tmpdir(), 'arch-build-trial-'));
-  try {
-    chmodSync(scratch, 0o755);
-    const path = join(scratch, 'probe');
-    writeFileSync(path, program);
-    chmodSync(path, 0o755);
-    const version = await askVersion(path);
-    const failure = await failureOf(path);
-    return { version, failure, rootFailure: await failureInRoot(architecture, scratch) };
-  } finally {
-    rmSync(scratch, { recursive: true, force: true });
-  }
+  await using temporary = openTemporary('arch-build-trial');
+  const { directory } = temporary;
+  const path = join(directory, 'probe');
+  writeFileSync(path, program);
+  chmodSync(path, 0o755);
+  const version = await askVersion(path);
+  const failure = await failureOf(path);
+  return { version, failure, rootFailure: await failureInRoot(architecture, directory) };
 }
 
 const TIMEOUT_MS = 10_000;

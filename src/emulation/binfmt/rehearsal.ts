@@ -3,12 +3,12 @@
  * can be started any more, not even what would remove the entry. So the same lines are registered in a throw-away user
  * namespace first (Linux 6.7), where programs of the host and of the machines have to run.
  */
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ArchBuildError } from '../../errors.ts';
 import type { Operation } from '../../sys/plan.ts';
 import { runSandbox, SandboxRefusal } from '../../sys/sandbox.ts';
+import { openTemporary } from '../../sys/temporary.ts';
 import { ARCHITECTURES, hostArchitecture, type Architecture } from '../architecture.ts';
 import { formatEntry, type Registration } from '../binfmt-entry.ts';
 import { elfHeader, PROBE_STATUS, probeProgram } from '../probe.ts';
@@ -22,16 +22,13 @@ import { RegistrationRefusal } from './refusal.ts';
  */
 export async function rehearse(registrations: readonly Registration[]): Promise<void> {
   const lines = registrations.map(formatEntry);
-  const scratch = mkdtempSync(join(tmpdir(), 'arch-build-rehearsal-'));
-  try {
-    for (const trial of trialsOf(registrations)) {
-      const outcome = await attempt(trial.program, { scratch, lines, registrations });
-      if (outcome === 'impossible here') break;
-      if (outcome !== undefined)
-        throw new ArchBuildError('BINFMT', `${trial.what} in the rehearsal: ${outcome}`);
-    }
-  } finally {
-    rmSync(scratch, { recursive: true, force: true });
+  await using temporary = openTemporary('arch-build-rehearsal');
+  const stage = { scratch: temporary.directory, lines, registrations };
+  for (const trial of trialsOf(registrations)) {
+    const outcome = await attempt(trial.program, stage);
+    if (outcome === 'impossible here') break;
+    if (outcome !== undefined)
+      throw new ArchBuildError('BINFMT', `${trial.what} in the rehearsal: ${outcome}`);
   }
   for (const registration of registrations) refuseNative(registration);
 }
