@@ -2,6 +2,7 @@
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ArchBuildError } from '../../errors.ts';
+import { isRoot } from '../../sys/identity.ts';
 import { runProgram } from '../../sys/run-program.ts';
 import { openTemporary } from '../../sys/temporary.ts';
 import type { Architecture } from '../architecture.ts';
@@ -57,7 +58,7 @@ async function failureOf(path: string): Promise<string | undefined> {
 }
 
 async function failureInRoot(architecture: Architecture, scratch: string): Promise<string | undefined> {
-  if (process.geteuid?.() !== 0) return undefined;
+  if (!isRoot()) return undefined;
   const signal = AbortSignal.timeout(TIMEOUT_MS);
   try {
     return await probeRung(architecture, { scratch, isolation: { kind: 'host' }, environment: [], signal });

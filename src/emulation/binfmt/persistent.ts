@@ -3,8 +3,8 @@
  * systemd-binfmt beyond it; `binfmt unregister` takes them away. They have names and marks of their own, so that no
  * build ever removes one, and they never a build's.
  */
-import { readlinkSync } from 'node:fs';
 import { ArchBuildError } from '../../errors.ts';
+import { isHostRoot, isRoot } from '../../sys/identity.ts';
 import type { Architecture } from '../architecture.ts';
 import type { BinfmtEntry, Registration } from '../binfmt-entry.ts';
 import { effectiveEntry, matchingEntries, readBinfmtState, shadowedEntries } from '../binfmt-state.ts';
@@ -45,18 +45,16 @@ export interface Registered {
 
 /** Throws HOST_INCAPABLE for anybody but root of the initial user namespace. */
 export function requireHostRoot(): void {
-  if (process.geteuid?.() !== 0) {
+  if (isHostRoot()) return;
+  if (!isRoot()) {
     throw new ArchBuildError('HOST_INCAPABLE', 'only root may change the host’s binfmt_misc', {
       hint: 'run it with sudo; builds do not need it where steps have a table of their own (see `arch-build doctor`)',
     });
   }
-  if (readlinkSync('/proc/self/ns/user') === INITIAL_NAMESPACE) return;
   throw new ArchBuildError('HOST_INCAPABLE', 'this is a user namespace, whose root is not the host’s', {
     hint: 'run it on the host itself, outside of containers and `unshare`',
   });
 }
-
-const INITIAL_NAMESPACE = 'user:[4026531837]'; // a constant of the kernel, PROC_USER_INIT_INO
 
 /**
  * Rehearses, registers, verifies with a program of the machine, and undoes it when that does not run. An entry of ours
