@@ -113,7 +113,7 @@ describeWith(['root', 'private-binfmt'], 'binfmt', () => {
     [2, ['register', 'aarch64', '--flags', 'POX'], 'unknown flags "X"'],
     [2, ['register', 'pdp11'], 'unknown machine "pdp11"'],
     [2, ['register'], 'missing required argument'],
-    [2, ['show', 'nonsense'], 'unknown machine "nonsense"'],
+    [2, ['show', 'nonsense'], 'no entry and no machine is called "nonsense"'],
     [3, ['show', 's390x'], 'no entry of the host’s binfmt_misc is for s390x'],
     [3, ['register', 'x86_64'], 'without an emulator'],
     [3, ['register', 'aarch64', '--emulator', '/bin/true'], '/bin/true is dynamically linked'],

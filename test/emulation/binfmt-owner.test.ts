@@ -116,6 +116,9 @@ describe('whose an entry is', () => {
     expect(removal({}, { configured })).toBe(`${now}; for good: ln -s /dev/null /etc/binfmt.d/q.conf`);
     expect(removal({}, { supported: '/v' })).toBe('update-binfmts --disable qemu-aarch64');
     expect(removal({}, {})).toBe(now);
+    expect(removal({ name: "it's; odd" }, {})).toBe(
+      String.raw`echo -1 > '/proc/sys/fs/binfmt_misc/it'\''s; odd'`,
+    );
   });
 
   it('is read from the folders of the host, in which a file hides the one of the same name in later folders', () => {

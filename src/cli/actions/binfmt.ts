@@ -44,7 +44,7 @@ export async function show(globals: Globals, names: readonly string[], flags: Li
 function entriesFor(entries: readonly EntryDescription[], name: string): EntryDescription[] {
   const named = entries.filter((entry) => entry.name === name);
   if (named.length > 0) return named;
-  const [architecture] = architecturesNamed([name]);
+  const [architecture] = machineOrEntry(name);
   const found = entries.filter(
     ({ machines }) => architecture === undefined || machines.includes(architecture.arch),
   );
@@ -52,6 +52,18 @@ function entriesFor(entries: readonly EntryDescription[], name: string): EntryDe
   throw new ArchBuildError('BINFMT', `no entry of the host’s binfmt_misc is for ${name}`, {
     hint: 'builds need none where steps have a table of their own; `arch-build binfmt register` makes one',
   });
+}
+
+function machineOrEntry(name: string): Architecture[] {
+  try {
+    return architecturesNamed([name]);
+  } catch (error) {
+    if (!(error instanceof ArchBuildError)) throw error;
+    throw new ArchBuildError('USAGE', `no entry and no machine is called ${JSON.stringify(name)}`, {
+      hint: '`arch-build binfmt ls` lists the entries',
+      cause: error,
+    });
+  }
 }
 
 const describe = ({ root }: Globals, state: BinfmtState): Promise<EntryDescription[]> =>

@@ -93,17 +93,20 @@ interface Removal {
 }
 
 function removalOf(kind: OwnerKind, { entry, source = '', path }: Removal): string {
-  const now = `echo -1 > ${path}`;
+  const now = `echo -1 > ${shellWord(path)}`;
   const [, arch = 'all'] = /^arch-build-(.+)-persistent$/.exec(entry.name) ?? [];
   const file = source.split('/').at(-1) ?? '';
   const removals: Partial<Record<OwnerKind, string>> = {
     build: 'it goes with the last build that uses it',
     'arch-build': `arch-build binfmt unregister ${arch}`,
     'systemd-binfmt': `${now}; for good: ln -s /dev/null /etc/binfmt.d/${file}`,
-    'binfmt-support': `update-binfmts --disable ${entry.name}`,
+    'binfmt-support': `update-binfmts --disable ${shellWord(entry.name)}`,
   };
   return removals[kind] ?? now;
 }
+
+const shellWord = (word: string): string =>
+  /^[\w./+-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
 
 function supportedEntries(root: string): Map<string, string> {
   const found = new Map<string, string>();
