@@ -104,6 +104,24 @@ const HOLD = `
   await registration[Symbol.asyncDispose]();
 `;
 
+/** Starts itself again in a user namespace that may have no others below it: the kernel counts for each. */
+const WITHOUT_NAMESPACES = `
+  import { spawnSync } from 'node:child_process';
+  import { writeFileSync } from 'node:fs';
+  import { rehearse } from './emulation/binfmt/rehearsal.ts';
+  const [, script, lines, inside] = process.argv;
+  if (inside === undefined) {
+    const words = ['--user', '--map-root-user', process.execPath, script!, lines!, 'inside'];
+    process.exitCode = spawnSync('unshare', words, { stdio: 'inherit' }).status ?? 1;
+  } else {
+    writeFileSync('/proc/sys/user/max_user_namespaces', '0');
+    for (const line of JSON.parse(lines!)) {
+      const outcome = await rehearse([line]).then(() => 'may be registered', (error) => error.message);
+      console.log(line.name + ': ' + outcome);
+    }
+  }
+`;
+
 /** Whatever a test did, the tables are put back, and then it is an error that it was necessary. */
 function watchHost(): void {
   let before: ReturnType<typeof hostTables>;
@@ -384,6 +402,17 @@ describeWith(['root', 'private-binfmt'], 'the rehearsal', () => {
   it('knows such a mask by itself, for kernels without private tables', () => {
     expect(() => refuseNative(lax)).toThrow(/catch programs of this host itself/);
     expect(() => refuseNative(hexagon)).not.toThrow();
+  });
+
+  it('judges the masks alone where there is no namespace to rehearse in', async () => {
+    using program = await buildProgram(WITHOUT_NAMESPACES);
+    await using child = program.start([JSON.stringify([hexagon, lax, registrationFor('riscv64')])]);
+    expect(await child.line()).toBe(`${hexagon.name}: may be registered`);
+    expect(await child.line()).toBe(
+      `${lax.name}: the line for ${lax.name} would catch programs of this host itself: its mask is too lax`,
+    );
+    expect(await child.line()).toBe('arch-build-riscv64: may be registered');
+    expect(await child.end()).toBe(0);
   });
 
   it('refuses an emulator that does not run the machine’s programs', async () => {
