@@ -2,7 +2,7 @@
 import { Command } from 'commander';
 import type { DoctorFlags, FetchFlags, ListFlags } from '../flags.ts';
 import type { CommandContext } from '../globals.ts';
-import { formatOption, jsonOption, repeatable } from '../options.ts';
+import { commaSeparated, formatOption, jsonOption, repeatable } from '../options.ts';
 
 export function hostCommands(context: CommandContext): Command[] {
   return [doctorCommand(context), binfmtCommand(context), emulatorsCommand(context)];
@@ -11,11 +11,23 @@ export function hostCommands(context: CommandContext): Command[] {
 function doctorCommand({ globals, exitWith }: CommandContext): Command {
   return new Command('doctor')
     .description('can this host build for foreign platforms, and if not, why and what to do; exits 3 if not')
-    .addOption(repeatable('--platform <os/arch[/variant]>', 'what you want to build for, repeatable'))
+    .addOption(
+      commaSeparated(
+        '--platform <platform>',
+        'os/arch[/variant] or a machine name you want to build for, repeatable',
+      ),
+    )
     .option('--emulator <path>', 'this emulator, or a directory of them')
+    .addOption(repeatable('--registry <host>', 'also whether this registry can be reached, repeatable'))
+    .option(
+      '--fix',
+      'do what is safe to do about it: nothing that outlives a reboot or touches configuration',
+    )
+    .option('--report <file>', 'write everything the checks saw to a file for a bug report, without secrets')
     .addOption(jsonOption())
-    .action(async (flags: DoctorFlags) => {
-      exitWith(await (await import('../actions/doctor.ts')).doctor(globals(), flags));
+    .action(async (flags: DoctorFlags, command: Command) => {
+      const version = command.parent?.version() ?? '';
+      exitWith(await (await import('../actions/doctor.ts')).doctor(globals(), flags, version));
     });
 }
 
