@@ -7,6 +7,7 @@ import { homedir, hostname, userInfo } from 'node:os';
 import type { DoctorReport } from './doctor.ts';
 import type { HostFacts } from './facts/host-facts.ts';
 import { parseMountinfo } from './facts/mounts.ts';
+import { USER_BEFORE } from './facts/user-facts.ts';
 import { readText } from './facts/read-text.ts';
 
 export interface BundleOptions {
@@ -51,9 +52,11 @@ export function bundleText(
       emulators,
       trial,
     })),
-    environmentNames: Object.keys(environment).sort(),
+    environmentNames: Object.keys(environment)
+      .filter((name) => name !== USER_BEFORE)
+      .sort(),
   };
-  return `${anonymous(JSON.stringify(document, null, 2))}\n`;
+  return `${anonymous(JSON.stringify(document, null, 2), facts)}\n`;
 }
 
 function printable(entry: HostFacts['binfmt']['entries'][number]): object {
@@ -63,10 +66,11 @@ function printable(entry: HostFacts['binfmt']['entries'][number]): object {
   return { ...entry, match: { ...match, magic: match.magic.toString('hex'), mask } };
 }
 
-function anonymous(text: string): string {
+function anonymous(text: string, facts: HostFacts): string {
   const names: readonly (readonly [name: string, instead: string])[] = [
     [homedir(), '/home/USER'],
     [userName(), 'USER'],
+    [facts.user.name, 'USER'],
     [hostname(), 'HOST'],
   ];
   return names.reduce((before, [name, instead]) => replaceWord(before, name, instead), text);

@@ -1,5 +1,6 @@
 /** Every rung of the ladder tried for one machine: does it work, how fast, and if not, why. */
 import { ArchBuildError } from '../errors.ts';
+import { isHostRoot } from '../sys/identity.ts';
 import type { Isolation } from '../sys/step-plan.ts';
 import type { Architecture } from './architecture.ts';
 import { RUNGS, type EmulationRequest, type ForeignRung } from './emulation-request.ts';
@@ -25,10 +26,10 @@ export async function tryRungs(request: EmulationRequest, machine: Architecture)
   const answers: RungAnswer[] = [];
   for (const rung of RUNGS) {
     const settled = answers.some(({ works }) => works === true);
-    if (CHANGES_HOST.has(rung) && (settled || process.getuid?.() !== 0)) {
+    if (CHANGES_HOST.has(rung) && (settled || !isHostRoot())) {
       const why = settled
         ? 'not tried: it would change the table of the host, and a better way works'
-        : 'only root can register there';
+        : 'only the root of the host can register there';
       answers.push({ rung, works: settled ? undefined : false, why });
     } else answers.push(await tryOne(rung, request, machine));
   }

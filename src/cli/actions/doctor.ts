@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 import { BUNDLE_CONTENT, bundleText } from '../../emulation/doctor-bundle.ts';
 import { applyFixes, type FixOutcome } from '../../emulation/doctor-fix.ts';
+import { enterNamespaceOfBuilds } from '../../emulation/doctor-namespace.ts';
 import { openDoctorScratch } from '../../emulation/doctor-scratch.ts';
 import { runDoctor, type Diagnosis } from '../../emulation/doctor.ts';
 import { writeFileAtomic } from '../../sys/atomic-file.ts';
@@ -12,16 +13,17 @@ import { onStdout } from '../colours.ts';
 import { formatDoctor, formatFixes } from '../doctor-text.ts';
 import { HOST_INCAPABLE } from '../explain.ts';
 import type { DoctorFlags } from '../flags.ts';
-import { defaultRoot, type Globals } from '../globals.ts';
+import type { Globals } from '../globals.ts';
 
 /** Returns 3 when something a build needs is missing, after the fixes if there are any. */
 export async function doctor(globals: Globals, flags: DoctorFlags, version: string): Promise<number> {
+  await enterNamespaceOfBuilds(globals.root, process.env);
   let diagnosis = await diagnose(globals, flags);
   let fixes: readonly FixOutcome[] | undefined;
   if (flags.fix === true) {
     fixes = await applyFixes(diagnosis.report, {
       self: [process.execPath, process.argv[1] ?? ''],
-      isRoot: process.geteuid?.() === 0,
+      isRoot: diagnosis.facts.user.uid === 0,
       signal: globals.signal,
       onStart: (what) => void process.stderr.write(`running: ${what}\n`),
     });
@@ -39,7 +41,7 @@ async function diagnose(globals: Globals, flags: DoctorFlags): Promise<Diagnosis
     registries.push(await reachRegistry(host, { environment: process.env, signal: globals.signal }));
   }
   return await runDoctor({
-    program: globals.root === defaultRoot() ? ['arch-build'] : ['arch-build', '--root', globals.root],
+    program: programOf(globals),
     platforms: flags.platform.map(platformNamed),
     storeDirectory: globals.root,
     environment: process.env,
@@ -48,6 +50,12 @@ async function diagnose(globals: Globals, flags: DoctorFlags): Promise<Diagnosis
     makeDirectory: scratch.makeDirectory,
     signal: globals.signal,
   });
+}
+
+/** As the user started us: a store from the environment is there for the advised commands too. */
+function programOf({ root }: Globals): string[] {
+  const isNamed = process.argv.some((word) => word === '--root' || word.startsWith('--root='));
+  return isNamed ? ['arch-build', '--root', root] : ['arch-build'];
 }
 
 function print({ json }: DoctorFlags, { report }: Diagnosis, fixes: readonly FixOutcome[] | undefined): void {

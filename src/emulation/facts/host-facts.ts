@@ -85,7 +85,7 @@ export async function gatherFacts(options: FactOptions): Promise<HostFacts> {
   const store = await storeFacts(options.storeDirectory, mounts);
   const binfmt = readBinfmtState();
   const platforms = await allPlatforms(options);
-  const user = userFacts(environment['PATH']);
+  const user = userFacts(environment);
   const helper = sandboxHelper();
   return {
     program,
@@ -99,8 +99,6 @@ export async function gatherFacts(options: FactOptions): Promise<HostFacts> {
       helper,
       scratch: options.makeDirectory('trial'),
       writable: store.writable ? store.existing : undefined,
-      uid: user.uid,
-      gid: process.getgid?.() ?? 0,
     }),
     binfmt,
     binfmtMount: mountOf(BINFMT_DIRECTORY, mounts),

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { ArchBuildError, systemErrorCode } from '../../errors.ts';
 import { CLONE, MS, type Operation } from '../../sys/plan.ts';
 import { runSandbox, SandboxRefusal } from '../../sys/sandbox.ts';
-import { IDENTITY_MAP } from '../../sys/step-plan.ts';
+import { identityMap, isRoot, overlayNamespace, readIdMap } from '../../sys/identity.ts';
 
 /** `works` undefined: could not be tried; `words` says why, or what the kernel said. */
 export interface Trial {
@@ -36,28 +36,28 @@ export interface TrialOptions {
   readonly scratch: string;
   /** The nearest directory at the store; undefined when nothing can be written there. */
   readonly writable: string | undefined;
-  readonly uid: number;
-  readonly gid: number;
 }
 
-export async function tryKernel({ scratch, writable, ...who }: TrialOptions): Promise<Trials> {
+/** Alone, before anything else is known: an ordinary user's builds start with it. */
+export const tryUserNamespace = (helper: string): Promise<Trial> =>
+  attempt(helper, [...enterPlan(CLONE.NEWUSER | CLONE.NEWNS), INIT]);
+
+export async function tryKernel({ scratch, writable, helper }: TrialOptions): Promise<Trials> {
   const at = (name: string): string => {
     mkdirSync(join(scratch, name));
     return join(scratch, name);
   };
   const NAMESPACES = CLONE.NEWPID | CLONE.NEWIPC | CLONE.NEWUTS | CLONE.NEWNET;
   const inside = (flags: number, inner: readonly Operation[]): Promise<Trial> =>
-    attempt(who, [...enterPlan(who, CLONE.NEWUSER | CLONE.NEWNS | flags), INIT, ...inner]);
+    attempt(helper, [...enterPlan(CLONE.NEWUSER | CLONE.NEWNS | flags), INIT, ...inner]);
   return {
     userNamespace: await inside(0, []),
     privateBinfmt: await inside(0, [mount('binfmt_misc', at('binfmt'))]),
     proc: await inside(CLONE.NEWPID, [mount('proc', at('proc'))]),
     namespaces: await inside(NAMESPACES, []),
-    overlay: await tryOverlay(who, writable),
+    overlay: await tryOverlay(helper, writable),
   };
 }
-
-type Who = Pick<TrialOptions, 'helper' | 'uid' | 'gid'>;
 
 const INIT: Operation = { op: 'init' };
 
@@ -70,9 +70,14 @@ const mount = (type: string, target: string): Operation => ({
   data: '',
 });
 
-/** Root maps every id, from outside; everybody may map their own id, from inside. */
-function enterPlan({ uid, gid }: Who, flags: number): Operation[] {
-  if (uid === 0) return [{ op: 'enter', flags, uidMap: IDENTITY_MAP, gidMap: IDENTITY_MAP }];
+/** Root maps every id there is, from outside; everybody else may map their own id, from inside. */
+function enterPlan(flags: number): Operation[] {
+  if (isRoot()) {
+    return [
+      { op: 'enter', flags, uidMap: identityMap(readIdMap('uid')), gidMap: identityMap(readIdMap('gid')) },
+    ];
+  }
+  const [uid, gid] = [process.geteuid?.() ?? 0, process.getegid?.() ?? 0];
   const write = (file: string, text: string): Operation => ({
     op: 'write',
     path: `/proc/self/${file}`,
@@ -86,14 +91,13 @@ function enterPlan({ uid, gid }: Who, flags: number): Operation[] {
   ];
 }
 
-/** Root mounts it outside the step's user namespace, everybody else inside their own. */
-async function tryOverlay(who: Who, writable: string | undefined): Promise<Trial> {
+async function tryOverlay(helper: string | undefined, writable: string | undefined): Promise<Trial> {
   if (writable === undefined) return { works: undefined, words: 'no directory at the store is writable' };
   try {
     const scratch = mkdtempSync(join(writable, '.arch-build-trial-'));
     try {
       for (const name of ['l', 'u', 'w', 'm']) mkdirSync(join(scratch, name));
-      const trial = await attempt(who, overlayPlan(who, scratch));
+      const trial = await attempt(helper, overlayPlan(scratch));
       const unseen = trial.works === true && !existsSync(join(scratch, 'u', 'x'));
       return unseen
         ? { works: false, words: 'a file written through it is not in its upper directory' }
@@ -108,22 +112,29 @@ async function tryOverlay(who: Who, writable: string | undefined): Promise<Trial
   }
 }
 
-function overlayPlan(who: Who, scratch: string): Operation[] {
-  const enter: Operation[] =
-    who.uid === 0 ? [{ op: 'unshare', flags: CLONE.NEWNS }] : enterPlan(who, CLONE.NEWUSER | CLONE.NEWNS);
-  const attributes = who.uid === 0 ? '' : ',userxattr';
+/** With the options of a step. */
+function overlayPlan(scratch: string): Operation[] {
+  const own = isRoot() ? CLONE.NEWNS : CLONE.NEWUSER | CLONE.NEWNS;
+  const features = overlayNamespace() === 'user' ? 'userxattr' : 'redirect_dir=off,metacopy=off,index=off';
   return [
-    ...enter,
+    ...(isRoot() ? [{ op: 'unshare', flags: own } as const] : enterPlan(own)),
     { op: 'mount', source: '', target: '/', type: '', flags: MS.REC | MS.PRIVATE, data: '' },
     { op: 'chdir', path: scratch },
-    { ...mount('overlay', 'm'), data: `lowerdir=l,upperdir=u,workdir=w${attributes}` } as Operation,
+    {
+      op: 'mount',
+      source: 'overlay',
+      target: 'm',
+      type: 'overlay',
+      flags: 0,
+      data: `lowerdir=l,upperdir=u,workdir=w,${features}`,
+    },
     { op: 'touch', path: 'm/x' },
     INIT,
   ];
 }
 
 /** At the end of each plan something must be started: the helper itself, which ends at once when it has no plan. */
-async function attempt({ helper }: Who, plan: readonly Operation[]): Promise<Trial> {
+async function attempt(helper: string | undefined, plan: readonly Operation[]): Promise<Trial> {
   if (helper === undefined) return { works: undefined, words: 'the sandbox helper is not there' };
   try {
     await runSandbox([...plan, { op: 'exec', argv: [helper] }], { onOutput: () => undefined });

@@ -1,21 +1,23 @@
 /** Who we are: ids, the ranges of subordinate ids, and the programs that may map them. */
-import { readlinkSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
+import { inInitialUserNamespace, readIdMap } from '../../sys/identity.ts';
+import { subordinateRanges, type SubordinateRange } from '../../sys/own-namespace.ts';
 import { readXattr } from '../../sys/xattr.ts';
 import { readText } from './read-text.ts';
 
 export interface UserFacts {
   readonly uid: number;
   readonly name: string;
-  /** The longest range that /etc/subuid and /etc/subgid give to this user; steps use one range. */
+  /** How many subordinate ids /etc/subuid and /etc/subgid give to this user. */
   readonly subordinateUids: number;
   readonly subordinateGids: number;
   /** What keeps newuidmap and newgidmap from mapping ranges; empty where they can. */
   readonly mapperFaults: readonly MapperFault[];
   /** False in containers of ordinary users and in `unshare -r`: root is root of that namespace only. */
   readonly initialNamespace: boolean;
-  /** How many user ids this namespace has. */
+  /** How many user ids there are where builds run: an ordinary user's run in a namespace of their own. */
   readonly mappedIds: number;
 }
 
@@ -25,21 +27,28 @@ export interface MapperFault {
   readonly path: string | undefined;
 }
 
-/** The inode number the kernel gives to the first user namespace (PROC_USER_INIT_INO). */
-const INITIAL_USER_NAMESPACE = 'user:[4026531837]';
+/** Where an ordinary user's doctor, which goes on as root of a namespace, keeps what it saw before. */
+export const USER_BEFORE = 'ARCH_BUILD_DOCTOR_USER';
 
-export function userFacts(path: string | undefined): UserFacts {
+export function userFacts(environment: Readonly<Record<string, string | undefined>>): UserFacts {
+  const before = environment[USER_BEFORE];
+  const idsNow = readIdMap('uid').reduce((sum, { count }) => sum + count, 0);
+  if (before !== undefined) return { ...(JSON.parse(before) as UserFacts), mappedIds: idsNow };
   const { uid, username } = nameOfUser();
+  const user = { name: username, id: uid };
   return {
     uid,
     name: username,
-    subordinateUids: longestRange(readText('/etc/subuid'), username, uid),
-    subordinateGids: longestRange(readText('/etc/subgid'), username, uid),
-    mapperFaults: ['newuidmap', 'newgidmap'].flatMap((program) => mapperFault(program, path)),
-    initialNamespace: linkText('/proc/self/ns/user') === INITIAL_USER_NAMESPACE,
-    mappedIds: mappedIds(readText('/proc/self/uid_map')),
+    subordinateUids: countOf(subordinateRanges(readText('/etc/subuid'), user)),
+    subordinateGids: countOf(subordinateRanges(readText('/etc/subgid'), user)),
+    mapperFaults: ['newuidmap', 'newgidmap'].flatMap((program) => mapperFault(program, environment['PATH'])),
+    initialNamespace: inInitialUserNamespace(),
+    mappedIds: idsNow,
   };
 }
+
+const countOf = (ranges: readonly SubordinateRange[]): number =>
+  ranges.reduce((sum, { count }) => sum + count, 0);
 
 /** A user without a line in /etc/passwd has a number only. */
 function nameOfUser(): { readonly uid: number; readonly username: string } {
@@ -49,19 +58,6 @@ function nameOfUser(): { readonly uid: number; readonly username: string } {
     const uid = process.getuid?.() ?? 0;
     return { uid, username: String(uid) };
   }
-}
-
-/** Pure. Lines are `NAME-OR-UID:FIRST:COUNT`, also those of /etc/subgid. See subuid(5). */
-export function longestRange(text: string, name: string, uid: number): number {
-  const lines = text.split('\n').map((line) => line.split(':'));
-  const own = lines.filter(([owner]) => owner === name || owner === String(uid));
-  return Math.max(0, ...own.map(([, , count]) => Number(count) || 0));
-}
-
-/** Pure. A line of uid_map is `INSIDE OUTSIDE COUNT`. */
-export function mappedIds(map: string): number {
-  const counts = map.split('\n').map((line) => Number(line.trim().split(/\s+/)[2] ?? 0));
-  return counts.reduce((sum, count) => sum + count, 0);
 }
 
 function mapperFault(program: string, path: string | undefined): MapperFault[] {
@@ -82,13 +78,5 @@ function mayMap(file: string): boolean {
     return readXattr(file, 'security.capability') !== undefined;
   } catch {
     return false;
-  }
-}
-
-function linkText(path: string): string {
-  try {
-    return readlinkSync(path);
-  } catch {
-    return '';
   }
 }
