@@ -26,6 +26,7 @@ export async function probeRung(
   const program = probeProgram(architecture);
   if (program === undefined) return undefined; // nothing to try with: the first step will tell
   mkdirSync(join(options.scratch, 'root', 'binfmt'), { recursive: true });
+  mkdirSync(join(options.scratch, 'root', 'proc'));
   writeFileSync(join(options.scratch, 'root', 'probe'), program);
   chmodSync(join(options.scratch, 'root', 'probe'), 0o755);
   try {
@@ -55,6 +56,7 @@ function probePlan({ scratch, isolation, environment }: ProbeOptions): Operation
     { op: 'chdir', path: scratch },
     { op: 'enter', flags: namespaces, ...identityMaps() },
     { ...MOUNT, source: 'root', target: 'root', flags: MS.BIND },
+    { ...MOUNT, source: 'proc', target: 'root/proc', type: 'proc' }, // as in every step: not everywhere is it allowed
     // Inside the new root: the table goes with its last mount.
     ...(own && isolation.entries.length > 0
       ? [{ ...MOUNT, source: 'binfmt_misc', target: 'root/binfmt', type: 'binfmt_misc' }]
@@ -95,6 +97,8 @@ const REFUSALS: readonly (readonly [op: string, errno: string, meaning: string])
 ];
 
 function explainRefusal({ operation, errno, message }: SandboxRefusal): string {
+  if (operation?.op === 'mount' && operation.type === 'proc')
+    return 'the kernel allows no new /proc here: something covers a part of the present one';
   const found = REFUSALS.find(([op, code]) => op === operation?.op && code === errno);
   return found?.[2] ?? message;
 }

@@ -99,7 +99,13 @@ describe('the checks', () => {
       /a kernel with CONFIG_OVERLAY_FS/,
     ],
     ['overlay', 'warn', trials({ overlay: untried('no place') }), /not tried: no place/],
-    ['user-namespace', 'warn', noUserNamespace, /table of the host.*max_user_namespaces/],
+    ['user-namespace', 'warn', noUserNamespace, /table of the host.*--isolation host/],
+    [
+      'user-namespace',
+      'warn',
+      trials({ userNamespace: refused('enter: a limit (ENOSPC)') }),
+      /max_user_namespaces/,
+    ],
     ['user-namespace', 'fail', { ...noUserNamespace, ...ordinary }, /only root can build.*run as root/],
     ['user-namespace', 'warn', trials({ userNamespace: untried('no helper') }), /not tried: no helper/],
     [
@@ -326,7 +332,7 @@ describe('the checks', () => {
       },
       /chmod \+x \/b/,
     ],
-    ['store', 'fail', mounted('noexec'), /remount,exec \/ .*\/srv\/arch-build/],
+    ['store', 'fail', mounted('noexec'), /remount,bind,exec \/ .*\/srv\/arch-build/],
     [
       'store',
       'warn',

@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { DoctorReport } from '../../src/emulation/doctor.ts';
 import type { FixOutcome } from '../../src/emulation/doctor-fix.ts';
+import { architectureByName } from '../../src/emulation/architecture.ts';
 import { runProgram, type ProgramResult } from '../../src/sys/run-program.ts';
 
 const PROJECT = join(import.meta.dirname, '../..');
@@ -58,6 +59,7 @@ export async function openBrokenHost(busybox: string): Promise<BrokenHost> {
     const variables = {
       PATH: `${join(directory, 'bin')}:${PATH}`,
       HOME: '/root',
+      BUSYBOX: busybox,
       ARCH_BUILD_ROOT: paths.store,
       ARCH_BUILD_EMULATORS: paths.emulators,
       S: paths.store,
@@ -66,7 +68,7 @@ export async function openBrokenHost(busybox: string): Promise<BrokenHost> {
       ...env,
     };
     const set = Object.fromEntries(Object.entries(variables).filter(([, value]) => value !== ''));
-    return runProgram('nsenter', [...enter, '--', 'sh', '-c', script], { env: set });
+    return runProgram('nsenter', [...enter, '--', 'sh', '-c', script], { env: set, timeoutMs: 30_000 });
   };
   const prepared = await shell(
     `mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc && mount --bind "$D" "$D" &&
@@ -103,21 +105,51 @@ async function openNamespaces(): Promise<{ readonly pid: string; readonly end: (
 
 const namespaceOf = (pid: string): string => readlinkSync(`/proc/${pid}/ns/user`);
 
-/** What `doctor --json` says there about arm64; `args` are further options. */
-export async function diagnose(
-  host: BrokenHost,
-  args = '',
-  { env = {}, through = '' }: ShellOptions & { readonly through?: string } = {},
-): Promise<Answer> {
-  const { status, stdout, stderr } = await host.shell(
-    `${through} arch-build doctor --platform arm64 --json ${args}`,
-    { env },
-  );
-  if (!stdout.startsWith('{')) throw new Error(`doctor ended with ${status}: ${stderr}${stdout}`);
-  return { status, ...(JSON.parse(stdout) as Omit<Answer, 'status'>) };
-}
-
+/** What `doctor --json` said. */
 export interface Answer extends DoctorReport {
   readonly status: number;
   readonly fixes?: readonly FixOutcome[];
 }
+
+/** Lines for `register` in this namespace; the order of their fields is name, magic, mask, interpreter, flags. */
+export const registerLine = (
+  name: string,
+  change: { readonly mask?: string; readonly interpreter?: string; readonly flags?: string } = {},
+): string => {
+  const { magic, mask } = architectureByName('aarch64')!;
+  const { interpreter = '$E/qemu-aarch64', flags = 'POCF' } = change;
+  const escaped = (hex: string): string => hex.replaceAll(/../g, String.raw`\x$&`);
+  return `printf '%s' ':${name}:M::${escaped(magic)}:${escaped(change.mask ?? mask)}:'"${interpreter}:${flags}" > /proc/sys/fs/binfmt_misc/register`;
+};
+
+/**
+ * Stands before the real sandbox helper and answers one kind of operation as a kernel would that lacks something:
+ * `mount` of binfmt_misc (before 6.7), or `write` of a registration (before 4.8, which does not know F).
+ */
+export const lacking = (operation: 'mount' | 'write', errno: number): string => `
+cat > "$D/lacking" <<'END'
+#!/usr/bin/python3
+import os, sys
+COUNTS = dict(unshare=1, mount=5, restrict=2, mkdir=2, touch=1, chdir=1, workdir=1, symlink=2, write=2, enter=3,
+              pivot=1, hostname=1, umask=1, capabilities=1, ids=3, loopback=0, init=0, terminal=0)
+plan = b''
+while chunk := os.read(3, 65536): plan += chunk
+words = [word.decode() for word in plan.split(bytes(1))[:-1]]
+at = index = 0
+while at < len(words):
+    name = words[at]
+    operands = words[at + 1:at + 1 + COUNTS[name]] if name in COUNTS else words[at + 2:at + 2 + int(words[at + 1])]
+    if (name == 'mount' and operands[2] == 'binfmt_misc' or name == 'write' and operands[0].endswith('/register')) and name == '${operation}':
+        os.write(4, b'fail %d ${operation} ${errno}\\n' % index)
+        sys.exit(125)
+    at += len(operands) + (1 if name in COUNTS else 2)
+    index += 1
+real, write_end = os.pipe()
+os.write(write_end, plan)
+os.close(write_end)
+os.dup2(real, 3)
+os.set_inheritable(4, True)
+os.execv(os.path.realpath(sys.argv[0]) + '.real', ['sandbox', sys.argv[1]])
+END
+mv "$D/program/dist/native/sandbox" "$D/program/dist/native/sandbox.real"
+mv "$D/lacking" "$D/program/dist/native/sandbox" && chmod 755 "$D/program/dist/native/sandbox"`;

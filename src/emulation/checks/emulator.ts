@@ -79,7 +79,7 @@ function rejectedFindings(facts: HostFacts, { architecture, emulators, asked }: 
 /** A fault of the place, not of the file: the file stays, and what is wrong around it goes. */
 function rejectedFix({ emulatorPlaces }: HostFacts, path: string): Fix | undefined {
   const place = emulatorPlaces.get(path);
-  if (place?.noexec !== undefined) return asRoot([['mount', '-o', 'remount,exec', place.noexec]]);
+  if (place?.noexec !== undefined) return asRoot([['mount', '-o', 'remount,bind,exec', place.noexec]]);
   if (place?.executable === false)
     return { commands: [['chmod', '+x', path]], by: 'person', needsRoot: false, note: '' };
   return undefined;

@@ -31,7 +31,15 @@ function userNamespace(facts: HostFacts): readonly Finding[] {
 const USUAL_LIMIT = 15_000;
 
 /** The switches that forbid them, most specific first. */
-function namespaceFix({ sysctls, config, surroundings, seLinuxEnforcing, user, process }: HostFacts): Fix {
+function namespaceFix({
+  trials,
+  sysctls,
+  config,
+  surroundings,
+  seLinuxEnforcing,
+  user,
+  process,
+}: HostFacts): Fix {
   if (sysctls.get('user.max_user_namespaces') === '0') return raising('user');
   if (config.get('CONFIG_USER_NS') === 'n') return advice('a kernel with CONFIG_USER_NS');
   if (surroundings.chroot)
@@ -48,7 +56,12 @@ function namespaceFix({ sysctls, config, surroundings, seLinuxEnforcing, user, p
     );
   if (seLinuxEnforcing)
     return advice('SELinux may forbid them: see `ausearch -m avc -ts recent`, or run as root');
-  return user.uid === 0 ? raising('user') : advice('run as root');
+  if (user.uid !== 0) return advice('run as root');
+  return trials.userNamespace.words.includes('ENOSPC')
+    ? raising('user')
+    : advice(
+        'a container or a security module forbids them: allow them there, or build with --isolation host',
+      );
 }
 
 const raising = (kind: string): Fix =>

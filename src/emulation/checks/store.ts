@@ -63,7 +63,10 @@ function place(facts: HostFacts): readonly Finding[] {
 function remounting({ store: { mount, alternative } }: HostFacts, option: string): Fix {
   const note = `or choose another place with --root${alternative === undefined ? '' : `, such as ${alternative}`}`;
   if (mount === undefined) return advice(note);
-  return asRoot([['mount', '-o', `remount,${option}`, mount.directory]], note);
+  return asRoot(
+    [['mount', '-o', option === 'rw' ? 'remount,rw' : `remount,bind,${option}`, mount.directory]],
+    note,
+  );
 }
 
 const GIB = 2 ** 30;

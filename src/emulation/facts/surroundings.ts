@@ -52,19 +52,26 @@ export function wslVersion(kernel: string): 1 | 2 | undefined {
   return /wsl2|microsoft-standard/i.test(kernel) ? 2 : 1;
 }
 
-/** mountinfo lists only mounts below our root: without one at `/`, our root is an ordinary directory, or a chroot. */
+/**
+ * mountinfo lists only mounts below our root: without one at `/`, our root is an ordinary directory. With one, it is
+ * another than that of the first process in the same mount namespace.
+ */
 function isChroot(mounts: readonly Mount[]): boolean {
   if (mounts.length > 0 && !mounts.some(({ directory }) => directory === '/')) return true;
+  const [own, first] = ['self', '1'].map((pid) => rootMount(readText(`/proc/${pid}/mountinfo`)));
+  return sameMountNamespace() && own !== first;
+}
+
+/** The number of the mount at `/`. */
+const rootMount = (mountinfo: string): string | undefined => /^(\d+) \S+ \S+ \S+ \/ /m.exec(mountinfo)?.[1];
+
+function sameMountNamespace(): boolean {
   try {
-    const [own, first] = [statSync('/'), statSync('/proc/1/root/.')];
-    const sameNamespace = linkOf('self') === linkOf('1');
-    return sameNamespace && (own.ino !== first.ino || own.dev !== first.dev);
+    return statSync('/proc/self/ns/mnt').ino === statSync('/proc/1/ns/mnt').ino;
   } catch {
     return false;
   }
 }
-
-const linkOf = (pid: string): number => statSync(`/proc/${pid}/ns/mnt`).ino;
 
 /** Directories of the kernel made to be mount points, and the table of emulators, hide nothing. */
 function coveredProc(mounts: readonly Mount[]): string[] {
