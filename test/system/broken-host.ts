@@ -45,6 +45,7 @@ export async function openBrokenHost(busybox: string): Promise<BrokenHost> {
   const paths = { store: join(directory, 'store'), emulators: join(directory, 'emulators') };
   const dist = join(directory, 'program/dist');
   await mkdir(paths.emulators);
+  cpSync(busybox, join(directory, 'busybox.tar'));
   cpSync(join(EMULATORS, 'qemu-aarch64'), join(paths.emulators, 'qemu-aarch64'));
   cpSync(join(PROJECT, 'dist'), dist, { recursive: true, preserveTimestamps: true });
   for (const file of ['package.json', 'emulators/pinned.json'])
@@ -59,7 +60,7 @@ export async function openBrokenHost(busybox: string): Promise<BrokenHost> {
     const variables = {
       PATH: `${join(directory, 'bin')}:${PATH}`,
       HOME: '/root',
-      BUSYBOX: busybox,
+      BUSYBOX: join(directory, 'busybox.tar'),
       ARCH_BUILD_ROOT: paths.store,
       ARCH_BUILD_EMULATORS: paths.emulators,
       S: paths.store,

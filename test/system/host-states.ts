@@ -17,6 +17,8 @@ export interface HostState {
   readonly says: RegExp;
   /** Whether a build works nevertheless before the fix. */
   readonly builds: boolean;
+  /** Doctor's verdict differs, on purpose: its row is about programs other than the probe, or other than this build's. */
+  readonly unseen?: boolean;
   /**
    * How the fix is followed: the row's own commands; `place` is the --root it names; `import` is what it says to do
    * without a network; shell for what is advised in words. `impossible` says why it cannot be followed here.
@@ -227,6 +229,7 @@ export const TABLE_STATES: readonly HostState[] = [
     id: 'binfmt-entries',
     state: 'warn',
     says: /EI_OSABI 3/,
+    unseen: true,
     builds: false,
     follow: 'commands',
     afterwards: entry,
@@ -246,7 +249,8 @@ export const TABLE_STATES: readonly HostState[] = [
     id: 'binfmt-native',
     state: 'fail',
     says: /matches programs of x86_64 itself.*echo 0 > \S+native/s,
-    builds: true,
+    unseen: true,
+    builds: false,
     follow: 'commands',
   },
 ];

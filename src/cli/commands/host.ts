@@ -21,7 +21,7 @@ function doctorCommand({ globals, exitWith }: CommandContext): Command {
     .addOption(repeatable('--registry <host>', 'also whether this registry can be reached, repeatable'))
     .option(
       '--fix',
-      'do what is safe to do about it: nothing that outlives a reboot or touches configuration',
+      'do what is safe: mounts, modules and limits until the next reboot, fetching emulators; no configuration',
     )
     .option('--report <file>', 'write everything the checks saw to a file for a bug report, without secrets')
     .addOption(jsonOption())

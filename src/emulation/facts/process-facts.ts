@@ -73,8 +73,8 @@ export function groupDirectories(text: string, mounts: readonly Mount[]): string
   return text.split('\n').flatMap((line) => {
     const [, id, controllers = '', path = ''] = /^(\d+):([^:]*):(.*)$/.exec(line) ?? [];
     if (id === undefined) return [];
-    const mount = mounts.find(({ type, options }) =>
-      controllers === '' ? type === 'cgroup2' : type === 'cgroup' && options.includes(controllers),
+    const mount = mounts.find(({ type, directory }) =>
+      controllers === '' ? type === 'cgroup2' : type === 'cgroup' && directory.endsWith(`/${controllers}`),
     );
     return mount === undefined ? [] : upwards(path).map((each) => join(mount.directory, each));
   });
