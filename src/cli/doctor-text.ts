@@ -1,5 +1,6 @@
 /** The report of doctor for people. Pure: report in, text out. */
 import { Chalk, type ChalkInstance } from 'chalk';
+import type { FixOutcome } from '../emulation/doctor-fix.ts';
 import type { CheckResult, DoctorReport, PlatformAnswer } from '../emulation/doctor.ts';
 
 export interface DoctorTextOptions {
@@ -29,19 +30,29 @@ const SUMMARY: Readonly<Record<DoctorReport['state'], string>> = {
 };
 
 function platformLines(answer: PlatformAnswer, width: number, chalk: ChalkInstance): string[] {
-  const { platform, buildable, rung, proved, asked, emulator, millisecondsPerProgram, reasons } = answer;
+  const { platform, buildable, rung, asked, reasons, improvements } = answer;
   const missing = asked ? chalk.red('✗') : chalk.dim('·');
-  const mark = buildable ? chalk.green('✓') : missing;
-  if (!buildable) return [`  ${mark} ${platform.padEnd(width)}  ${reasons.join('; ')}`];
-  const words = [
-    rung === 'native' ? 'native' : `emulated (${rung ?? ''}${proved ? '' : ', not tried'})`,
+  const name = `${buildable ? chalk.green('✓') : missing} ${platform.padEnd(width)}`;
+  const better = improvements.map((fix) => `      ${chalk.cyan(buildable ? 'better:' : 'needs:')} ${fix}`);
+  if (!buildable) return [`  ${name}  ${reasons.join('; ')}`, ...(asked ? better : [])];
+  if (rung === 'native') return [`  ${name}  native`];
+  return [
+    `  ${name}  ${emulatedWords(answer)}`,
+    ...reasons.map((reason) => `      ${chalk.dim(`not ${reason}`)}`),
+    ...better,
+  ];
+}
+
+function emulatedWords({ rung, rungs, emulator, millisecondsPerProgram }: PlatformAnswer): string {
+  const step = rungs.find((each) => each.rung === rung)?.millisecondsPerStep;
+  return [
+    `emulated (${rung ?? ''})`,
     ...(emulator === undefined ? [] : [`qemu ${emulator.version}`]),
     ...(millisecondsPerProgram === undefined
       ? []
       : [`about ${Math.round(millisecondsPerProgram)} ms per program`]),
-  ];
-  const better = reasons.map((reason) => `      ${chalk.dim(`not ${reason}`)}`);
-  return [`  ${mark} ${platform.padEnd(width)}  ${words.join(', ')}`, ...better];
+    ...(step === undefined ? [] : [`${Math.round(step)} ms per step`]),
+  ].join(', ');
 }
 
 function checkLines({ state, title, found, why, fix }: CheckResult, chalk: ChalkInstance): string[] {
@@ -51,4 +62,15 @@ function checkLines({ state, title, found, why, fix }: CheckResult, chalk: Chalk
     ...(why === undefined ? [] : [`      ${why}`]),
     ...(fix === undefined ? [] : [`      ${chalk.cyan('fix:')} ${fix}`]),
   ];
+}
+
+/** What --fix did; stands before the report of afterwards. */
+export function formatFixes(fixes: readonly FixOutcome[], { color }: DoctorTextOptions): string {
+  const chalk = new Chalk({ level: color ? 1 : 0 });
+  const marks = { done: chalk.green('✓'), failed: chalk.red('✗'), 'needs you': chalk.yellow('!') };
+  const lines = fixes.flatMap(({ state, what, words }) => [
+    `  ${marks[state]} ${state}: ${what}`,
+    ...(words === undefined ? [] : words.split('\n').map((line) => `      ${line}`)),
+  ]);
+  return `${[chalk.bold('Fixes'), ...(lines.length > 0 ? lines : ['  nothing to do']), ''].join('\n')}\n`;
 }

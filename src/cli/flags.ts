@@ -94,6 +94,9 @@ export interface LoginFlags {
 export interface DoctorFlags {
   readonly platform: readonly string[];
   readonly emulator: readonly string[];
+  readonly registry: readonly string[];
+  readonly fix?: boolean;
+  readonly report?: string;
   readonly json?: boolean;
 }
 

@@ -3,8 +3,12 @@ import type { Reporter } from '../events.ts';
 import type { Platform } from '../oci/platform.ts';
 import type { Choices } from './emulator-choice.ts';
 
-/** `native` needs nothing; the others are explained in ladder.ts. */
-export type Rung = 'native' | 'private' | 'host-entry' | 'host';
+/** Explained in ladder.ts, best first. */
+export const RUNGS = ['private', 'host-entry', 'host'] as const;
+export type ForeignRung = (typeof RUNGS)[number];
+
+/** `native` needs nothing. */
+export type Rung = 'native' | ForeignRung;
 
 export interface EmulationRequest {
   /** Every platform the build makes: after the first foreign step, all of them can run. */

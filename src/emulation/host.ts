@@ -39,15 +39,16 @@ export async function runsOnHost(platform: Platform): Promise<boolean> {
 async function tryNatively(architecture: Architecture): Promise<boolean> {
   const program = probeProgram(architecture);
   if (program === undefined) return false;
-  const directory = mkdtempSync(join(tmpdir(), 'arch-build-probe-'));
+  let directory: string | undefined;
   try {
+    directory = mkdtempSync(join(tmpdir(), 'arch-build-probe-'));
     const path = join(directory, 'probe');
     writeFileSync(path, program);
     chmodSync(path, 0o700);
     return (await runProgram(path, [], { env: { QEMU_VERSION: '1' } })).status === PROBE_STATUS;
   } catch {
-    return false; // the kernel refuses the format
+    return false; // the kernel refuses the format, or there is no place to try it
   } finally {
-    rmSync(directory, { recursive: true, force: true });
+    if (directory !== undefined) rmSync(directory, { recursive: true, force: true });
   }
 }

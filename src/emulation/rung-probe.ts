@@ -56,9 +56,7 @@ async function startProbe(
   program: Buffer,
   options: ProbeOptions,
 ): Promise<{ outcome: Outcome; output: string }> {
-  mkdirSync(join(options.scratch, 'root', 'binfmt'), { recursive: true });
-  writeFileSync(join(options.scratch, 'root', 'probe'), program);
-  chmodSync(join(options.scratch, 'root', 'probe'), 0o755);
+  stageProbe(program, options.scratch);
   let output = '';
   const outcome = await runSandbox(probePlan(options), {
     signal: options.signal,
@@ -67,6 +65,14 @@ async function startProbe(
     },
   });
   return { outcome, output };
+}
+
+/** The root that `probePlan` enters, below an empty directory of ours: the program and its mount points. */
+export function stageProbe(program: Buffer, scratch: string): void {
+  const root = join(scratch, 'root');
+  for (const name of ['binfmt', 'proc']) mkdirSync(join(root, name), { recursive: true });
+  writeFileSync(join(root, 'probe'), program);
+  chmodSync(join(root, 'probe'), 0o755);
 }
 
 const MAX_OUTPUT = 4096;
@@ -83,6 +89,7 @@ export function probePlan({ scratch, isolation, environment }: ProbeOptions): Op
     { op: 'chdir', path: scratch },
     { op: 'enter', flags: namespaces, ...identityMaps() },
     { ...MOUNT, source: 'root', target: 'root', flags: MS.BIND },
+    { ...MOUNT, source: 'proc', target: 'root/proc', type: 'proc' }, // as in every step: not everywhere is it allowed
     // Inside the new root: the table goes with its last mount.
     ...(own && isolation.entries.length > 0
       ? [{ ...MOUNT, source: 'binfmt_misc', target: 'root/binfmt', type: 'binfmt_misc' }]
@@ -123,6 +130,8 @@ const REFUSALS: readonly (readonly [op: string, errno: string, meaning: string])
 ];
 
 export function explainRefusal({ operation, errno, message }: SandboxRefusal): string {
+  if (operation?.op === 'mount' && operation.type === 'proc')
+    return 'the kernel allows no new /proc here: something covers a part of the present one';
   const found = REFUSALS.find(([op, code]) => op === operation?.op && code === errno);
   return found?.[2] ?? message;
 }

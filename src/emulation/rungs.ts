@@ -5,7 +5,7 @@ import { isHostRoot } from '../sys/identity.ts';
 import type { Isolation } from '../sys/step-plan.ts';
 import { architectureByName, type Architecture } from './architecture.ts';
 import { formatEntry, FULL_FLAGS, type Registration } from './binfmt-entry.ts';
-import type { EmulationRequest, Rung } from './emulation-request.ts';
+import { RUNGS, type EmulationRequest, type ForeignRung, type Rung } from './emulation-request.ts';
 import { recordOf, recordOfEntry, type EmulatorRecord } from './emulation-record.ts';
 import { refuseUnknownCpu } from './cpu-model.ts';
 import { chosenEmulator } from './emulator-choice.ts';
@@ -47,14 +47,13 @@ export async function climb(request: EmulationRequest, machines: readonly Archit
   );
 }
 
-type ForeignRung = Exclude<Rung, 'native'>;
-
 function rungsOf(choice: EmulationRequest['isolation']): readonly ForeignRung[] {
   if (choice === 'private') return ['private'];
-  return choice === 'host' ? ['host-entry', 'host'] : ['private', 'host-entry', 'host'];
+  return choice === 'host' ? ['host-entry', 'host'] : RUNGS;
 }
 
-async function tryRung(
+/** One rung alone: what is ready to use, or why it is not. Throws when the machines have no emulator. */
+export async function tryRung(
   rung: ForeignRung,
   request: EmulationRequest,
   machines: readonly Architecture[],

@@ -20,7 +20,8 @@ export interface IdRange {
 /** PROC_USER_INIT_INO: the number the kernel gives to the first user namespace. See include/linux/proc_ns.h. */
 const INITIAL_USER_NAMESPACE = 'user:[4026531837]';
 
-const inInitialUserNamespace = (): boolean => readlinkSync('/proc/self/ns/user') === INITIAL_USER_NAMESPACE;
+export const inInitialUserNamespace = (): boolean =>
+  readlinkSync('/proc/self/ns/user') === INITIAL_USER_NAMESPACE;
 
 export const isRoot = (): boolean => process.geteuid?.() === 0;
 

@@ -49,8 +49,9 @@ export class SandboxRefusal extends ArchBuildError {
 export async function runSandbox(plan: readonly Operation[], options: SandboxOptions = {}): Promise<Outcome> {
   options.signal?.throwIfAborted();
   const encoded = encodePlan(plan);
+  const helper = nativeProgram('sandbox'); // before the pipes: one that is not there must leave none open
   const output = options.onOutput === undefined ? undefined : { stdout: openPipe(), stderr: openPipe() };
-  const child = spawn(nativeProgram('sandbox'), [String(process.pid)], {
+  const child = spawn(helper, [String(process.pid)], {
     stdio: stdioOf(options, output),
     detached: true, // its own session: Ctrl-C reaches us alone, and we decide
     env: {},

@@ -26,17 +26,51 @@ export const arm64: PlatformFacts = {
 };
 
 const works = { works: true, words: '' };
+const unlimited = { soft: undefined, hard: undefined };
 
 export const healthy: HostFacts = {
   host: architectureByName('x86_64'),
   machine: 'x86_64',
   kernel: '6.12.1',
-  user: { uid: 0, name: 'root', subordinateIds: 0 },
-  container: undefined,
-  fileSystems: new Set(['nodev', 'binfmt_misc', 'overlay', 'ext4']),
+  program: ['arch-build'],
+  user: {
+    uid: 0,
+    name: 'root',
+    subordinateUids: 0,
+    subordinateGids: 0,
+    mapperFaults: [],
+    initialNamespace: true,
+    mappedIds: 4_294_967_295,
+  },
+  process: {
+    limits: {
+      addressSpace: unlimited,
+      openFiles: { soft: 1024, hard: 4096 },
+      processes: unlimited,
+      fileSize: unlimited,
+    },
+    seccomp: 0,
+    noNewPrivileges: false,
+    groups: [],
+  },
+  surroundings: {
+    containerSigns: [],
+    wsl: undefined,
+    chroot: false,
+    procMounted: true,
+    procCovered: [],
+    sysMounted: true,
+  },
+  clock: { now: Date.UTC(2026, 5, 1), program: Date.UTC(2026, 0, 1) },
+  fileSystems: new Set(['nodev', 'proc', 'tmpfs', 'devpts', 'mqueue', 'binfmt_misc', 'overlay', 'ext4']),
+  features: new Map([
+    ['binfmt_misc', 'present'],
+    ['overlay', 'present'],
+  ]),
+  config: new Map([['CONFIG_USER_NS', 'y']]),
+  seLinuxEnforcing: false,
   sysctls: new Map([['vm.mmap_min_addr', '65536']]),
-  addressSpace: undefined,
-  trials: { userNamespace: works, privateBinfmt: works, overlay: works },
+  trials: { userNamespace: works, privateBinfmt: works, proc: works, namespaces: works, overlay: works },
   binfmt: {
     directory: '/proc/sys/fs/binfmt_misc',
     mounted: true,
@@ -53,12 +87,16 @@ export const healthy: HostFacts = {
     mount: { directory: '/', type: 'ext4', options: ['rw', 'relatime'] },
     freeBytes: 50 * 2 ** 30,
     freeInodes: 1_000_000,
+    alternative: '/srv/arch-build',
   },
+  temporary: { directory: '/tmp', fault: undefined },
   platforms: [arm64],
+  emulatorPlaces: new Map(),
   emulatorVariables: [],
   sandboxHelper: '/x/sandbox',
-  tools: new Set(['apt-get', 'dpkg-deb', 'tar', 'newuidmap', 'newgidmap']),
+  tools: new Set(['apt-get', 'dpkg-deb', 'tar']),
   persistence: [],
+  registries: [],
 };
 
 export function entryFor(arch: string, change: Partial<BinfmtEntry> = {}): BinfmtEntry {

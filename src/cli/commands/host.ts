@@ -9,7 +9,7 @@ import type {
   UnregisterFlags,
 } from '../flags.ts';
 import type { CommandContext } from '../globals.ts';
-import { emulatorOption, formatOption, jsonOption, repeatable } from '../options.ts';
+import { commaSeparated, emulatorOption, formatOption, jsonOption, repeatable } from '../options.ts';
 
 export function hostCommands(context: CommandContext): Command[] {
   return [doctorCommand(context), binfmtCommand(context), emulatorsCommand(context)];
@@ -18,11 +18,23 @@ export function hostCommands(context: CommandContext): Command[] {
 function doctorCommand({ globals, exitWith }: CommandContext): Command {
   return new Command('doctor')
     .description('can this host build for foreign platforms, and if not, why and what to do; exits 3 if not')
-    .addOption(repeatable('--platform <os/arch[/variant]>', 'what you want to build for, repeatable'))
+    .addOption(
+      commaSeparated(
+        '--platform <platform>',
+        'os/arch[/variant] or a machine name you want to build for, repeatable',
+      ),
+    )
     .addOption(emulatorOption())
+    .addOption(repeatable('--registry <host>', 'also whether this registry can be reached, repeatable'))
+    .option(
+      '--fix',
+      'do what is safe to do about it: nothing that outlives a reboot or touches configuration',
+    )
+    .option('--report <file>', 'write everything the checks saw to a file for a bug report, without secrets')
     .addOption(jsonOption())
-    .action(async (flags: DoctorFlags) => {
-      exitWith(await (await import('../actions/doctor.ts')).doctor(globals(), flags));
+    .action(async (flags: DoctorFlags, command: Command) => {
+      const version = command.parent?.version() ?? '';
+      exitWith(await (await import('../actions/doctor.ts')).doctor(globals(), flags, version));
     });
 }
 

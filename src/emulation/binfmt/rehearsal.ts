@@ -3,8 +3,6 @@
  * can be started any more, not even what would remove the entry. So the same lines are registered in a throw-away user
  * namespace first (Linux 6.7), where programs of the host and of the machines have to run.
  */
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { ArchBuildError } from '../../errors.ts';
 import type { Operation } from '../../sys/plan.ts';
 import { runSandbox, SandboxRefusal } from '../../sys/sandbox.ts';
@@ -12,7 +10,7 @@ import { openTemporary } from '../../sys/temporary.ts';
 import { ARCHITECTURES, hostArchitecture, type Architecture } from '../architecture.ts';
 import { formatEntry, type Registration } from '../binfmt-entry.ts';
 import { elfHeader, PROBE_STATUS, probeProgram } from '../probe.ts';
-import { explainRefusal, probePlan } from '../rung-probe.ts';
+import { explainRefusal, probePlan, stageProbe } from '../rung-probe.ts';
 import { catchesNative, machinesOf, matchOf } from './machines.ts';
 import { RegistrationRefusal } from './refusal.ts';
 
@@ -85,10 +83,7 @@ interface Stage {
 }
 
 async function attempt(program: Buffer, stage: Stage): Promise<string | undefined> {
-  const root = join(stage.scratch, 'root');
-  mkdirSync(join(root, 'binfmt'), { recursive: true });
-  writeFileSync(join(root, 'probe'), program);
-  chmodSync(join(root, 'probe'), 0o755);
+  stageProbe(program, stage.scratch);
   const signal = AbortSignal.timeout(TIMEOUT_MS);
   const isolation = { kind: 'private', entries: stage.lines } as const;
   const plan = probePlan({ scratch: stage.scratch, isolation, environment: [], signal });

@@ -1,13 +1,34 @@
 /** The binfmt_misc table of the host: who gets which program, and what is wrong with the entries. */
-import { hostTableState, info, ok, type Check, type Finding } from './check.ts';
+import {
+  advice,
+  asRoot,
+  hostTableState,
+  info,
+  ok,
+  safely,
+  writing,
+  type Check,
+  type Finding,
+  type Fix,
+} from './check.ts';
+import { featureFix } from './kernel.ts';
 import type { Architecture } from '../architecture.ts';
+import { matchesEntry, type BinfmtEntry } from '../binfmt-entry.ts';
 import { dangerousEntries, effectiveEntry, missingFlags, shadowedEntries } from '../binfmt-state.ts';
 import type { HostFacts } from '../facts/host-facts.ts';
 import { elfHeader } from '../probe.ts';
 
 export const BINFMT_CHECKS: readonly Check[] = [
-  { id: 'binfmt-kernel', title: 'binfmt_misc in the kernel', run: inKernel },
+  {
+    id: 'binfmt-kernel',
+    title: 'binfmt_misc in the kernel',
+    rungs: ['private', 'host-entry', 'host'],
+    run: inKernel,
+  },
   { id: 'binfmt-mount', title: 'binfmt_misc of the host', run: mounted },
+  { id: 'binfmt-status', title: 'the switch of the whole table', run: switchedOn },
+  { id: 'binfmt-instance', title: 'whose table this is', run: instance },
+  { id: 'binfmt-disabled', title: 'entries that are switched off', run: disabledEntries },
   { id: 'binfmt-native', title: 'entries that catch native programs', run: native },
   {
     id: 'binfmt-entries',
@@ -19,49 +40,64 @@ export const BINFMT_CHECKS: readonly Check[] = [
 ];
 
 function inKernel(facts: HostFacts): readonly Finding[] {
-  if (facts.fileSystems.has('binfmt_misc')) return ok('present');
+  const fix = featureFix(facts, 'binfmt_misc', 'CONFIG_BINFMT_MISC');
+  if (fix === undefined) return ok('present');
   const why = 'without it foreign programs cannot be started transparently';
-  return [
-    {
-      state: 'fail',
-      found: 'not in /proc/filesystems',
-      why,
-      fix: 'modprobe binfmt_misc (as root, outside containers)',
-    },
-  ];
+  const found =
+    facts.features.get('binfmt_misc') === 'module'
+      ? 'a module that is not loaded'
+      : 'not in /proc/filesystems';
+  return [{ state: 'fail', found, why, fix }];
 }
 
 function mounted(facts: HostFacts): readonly Finding[] {
   const { binfmt, binfmtMount } = facts;
+  const state = hostTableState(facts);
   const why = 'an entry of the host cannot be used';
   if (!binfmt.mounted && binfmtMount?.type === 'autofs') {
-    return [
-      {
-        state: hostTableState(facts),
-        found: 'the automount does not answer',
-        why,
-        fix: 'systemctl restart proc-sys-fs-binfmt_misc.automount',
-      },
-    ];
+    const fix = safely(['systemctl', 'restart', 'proc-sys-fs-binfmt_misc.automount']);
+    return [{ state, found: 'the automount does not answer', why, fix }];
   }
   if (!binfmt.mounted) {
-    const state = hostTableState(facts);
-    return state === 'info'
-      ? info('not mounted, and not needed')
-      : [{ state, found: 'not mounted', why, fix: `mount -t binfmt_misc binfmt_misc ${binfmt.directory}` }];
+    if (state === 'info') return info('not mounted, and not needed');
+    const fix = safely(['mount', '-t', 'binfmt_misc', 'binfmt_misc', binfmt.directory]);
+    return [{ state, found: 'not mounted', why, fix }];
   }
-  if (!binfmt.enabled) {
-    return [
-      {
-        state: hostTableState(facts),
-        found: 'switched off as a whole',
-        why,
-        fix: `echo 1 > ${binfmt.directory}/status`,
-      },
-    ];
+  if (binfmtMount?.options.includes('ro') === true) {
+    if (state === 'info') return info(`mounted read-only, ${binfmt.entries.length} entries`);
+    const fix = asRoot([['mount', '-o', 'remount,rw', binfmt.directory]], 'in a container: on the host');
+    return [{ state, found: 'mounted read-only', why: 'no entry can be made for a build', fix }];
   }
-  const readOnly = binfmtMount?.options.includes('ro') === true ? ', read-only' : '';
-  return ok(`mounted${readOnly}, ${binfmt.entries.length} entries`);
+  return ok(`mounted, ${binfmt.entries.length} entries`);
+}
+
+/** Whoever switched it off may have had a reason: it is theirs to say. */
+function switchedOn(facts: HostFacts): readonly Finding[] {
+  const { binfmt } = facts;
+  if (!binfmt.mounted || binfmt.enabled) return [];
+  const why = 'no entry is looked at: every foreign program is an "Exec format error"';
+  const fix = asRoot([writing('1', `${binfmt.directory}/status`)]);
+  return [{ state: hostTableState(facts), found: 'switched off as a whole', why, fix }];
+}
+
+function disabledEntries(facts: HostFacts): readonly Finding[] {
+  const { binfmt } = facts;
+  const wanted = foreign(facts).map((machine) => elfHeader(machine));
+  const off = binfmt.entries.filter(
+    (entry) => !entry.enabled && wanted.some((header) => matchesEntry(entry, header)),
+  );
+  return off.map(({ name }) => ({
+    state: hostTableState(facts),
+    found: `${name} is switched off`,
+    why: 'the kernel passes it over',
+    fix: asRoot([writing('1', `${binfmt.directory}/${name}`)]),
+  }));
+}
+
+/** Which table a step would see without one of its own. */
+function instance({ user, binfmt }: HostFacts): readonly Finding[] {
+  if (user.initialNamespace || !binfmt.mounted) return [];
+  return info('we are in a user namespace: the table seen here may be its own, and not that of the host');
 }
 
 /** A mask so lax that it matches the host's own programs makes every exec fail with ELOOP. */
@@ -74,7 +110,7 @@ function native({ binfmt, host }: HostFacts): readonly Finding[] {
     state: 'fail',
     found: `${name} (${interpreter}) matches programs of ${host.arch} itself`,
     why: 'native programs are handed to it: slow at best, "Too many levels of symbolic links" at worst',
-    fix: `echo -1 > ${binfmt.directory}/${name}`,
+    fix: asRoot([writing('0', `${binfmt.directory}/${name}`)], 'back with echo 1'),
   }));
 }
 
@@ -87,15 +123,37 @@ function entryOf(facts: HostFacts, machine: Architecture): Finding[] {
   const faults = [
     ...shadowedEntries(binfmt, header).map(({ name }) => `${name} never gets its turn`),
     ...flagFaults(missingFlags(entry)),
+    ...(entry.flags.includes('P') && isOlder(facts.kernel, [5, 12])
+      ? ['P with a kernel before 5.12: emulators not made for it take argv[0] for an argument']
+      : []),
     ...maskFaults(facts, machine),
     ...[facts.interpreterObjections.get(entry.name) ?? []]
       .flat()
       .map((words) => `${entry.interpreter} ${words}`),
   ];
   const found = `${machine.arch}: ${entry.name} starts ${entry.interpreter} (flags ${entry.flags === '' ? 'none' : entry.flags})`;
-  if (faults.length === 0) return ok(found);
-  const fix = 'builds with --isolation private do not use it; or register it again with the flags POCF';
-  return [{ state: hostTableState(facts), found, why: faults.join('; '), fix }];
+  if (faults.length === 0) return [{ state: 'ok', arch: machine.arch, found }];
+  return [
+    {
+      state: hostTableState(facts),
+      arch: machine.arch,
+      found,
+      why: faults.join('; '),
+      fix: entryFix(facts, entry),
+    },
+  ];
+}
+
+/** Switched off, not removed: whoever made it gets it back with `echo 1`, and builds make an entry of their own. */
+function entryFix({ binfmt, user }: HostFacts, { name }: BinfmtEntry): Fix {
+  if (user.uid !== 0)
+    return advice(
+      'builds do not use it where they can have a table of their own; else have it registered again with the flags POCF',
+    );
+  return asRoot(
+    [writing('0', `${binfmt.directory}/${name}`)],
+    'builds then register their own; or register it again with the flags POCF',
+  );
 }
 
 const FLAG_FAULTS: Readonly<Record<string, string>> = {
@@ -120,6 +178,12 @@ function maskFaults({ binfmt }: HostFacts, machine: Architecture): string[] {
   ];
 }
 
+/** Only to explain: what works is tried. */
+function isOlder(kernel: string, [major, minor]: readonly [number, number]): boolean {
+  const [a = 0, b = 0] = kernel.split('.').map((part) => Number.parseInt(part, 10));
+  return a < major || (a === major && b < minor);
+}
+
 function unknownEntries({ binfmt }: HostFacts): readonly Finding[] {
   return binfmt.unreadable.flatMap((name) => info(`${name}: the kernel describes it in an unknown way`));
 }
@@ -132,7 +196,7 @@ function persistence({ persistence: paths }: HostFacts): readonly Finding[] {
       state: 'info',
       found: 'systemd-binfmt and binfmt-support are both installed',
       why: 'starting one empties the table of the other, so entries may vanish',
-      fix: 'keep one of them',
+      fix: advice('keep one of them'),
     },
   ];
 }

@@ -1,16 +1,20 @@
 /** The emulators of the wanted platforms. */
-import { ok, type Check, type Finding } from './check.ts';
+import { asRoot, ourselves, type Check, type Finding, type Fix } from './check.ts';
 import type { Architecture } from '../architecture.ts';
 import type { Emulator } from '../emulators.ts';
 import type { HostFacts } from '../facts/host-facts.ts';
 import type { PlatformFacts } from '../facts/platform-facts.ts';
 
 export const EMULATOR_CHECKS: readonly Check[] = [
-  { id: 'emulator', title: 'emulators', run: (facts) => emulated(facts).flatMap(emulatorFindings) },
+  {
+    id: 'emulator',
+    title: 'emulators',
+    run: emulatorRows,
+  },
   {
     id: 'emulator-rejected',
     title: 'emulators that cannot be used',
-    run: (facts) => emulated(facts).flatMap(rejectedFindings),
+    run: (facts) => emulated(facts).flatMap((each) => rejectedFindings(facts, each)),
   },
 ];
 
@@ -26,28 +30,59 @@ function emulated({ platforms }: HostFacts): Foreign[] {
   return [...new Map(foreign.map((each) => [each.architecture.arch, each])).values()];
 }
 
-function emulatorFindings({ architecture, emulators, asked, trial }: Foreign): Finding[] {
-  const { arch, emulator: target } = architecture;
+/** What nobody asked for is one line, however much of it is missing. */
+function emulatorRows(facts: HostFacts): Finding[] {
+  const all = emulated(facts);
+  const missing = all.filter(({ asked, emulators }) => !asked && emulators.usable.length === 0);
+  const rest = all.filter((each) => !missing.includes(each));
+  const rows = rest.flatMap((each) => emulatorFindings(facts, each));
+  if (missing.length === 0) return rows;
+  const found = `none for ${missing.map(({ architecture }) => architecture.arch).join(', ')}`;
+  const targets = [...new Set(missing.map(({ architecture }) => architecture.emulator))];
+  const fix = ourselves(facts, ['emulators', 'fetch', ...targets], OFFLINE);
+  if (rest.length > 0) return [...rows, { state: 'info', found, fix }];
+  return [{ state: 'warn', found, why: 'nothing foreign can be built before one of them is there', fix }];
+}
+
+const OFFLINE = 'where there is no network: arch-build emulators import FILE';
+
+function emulatorFindings(facts: HostFacts, { architecture, emulators, trial }: Foreign): Finding[] {
+  const { arch } = architecture;
   const [best] = emulators.usable;
+  const fix = fetching(facts, architecture);
   if (best === undefined) {
-    const fix = `arch-build emulators fetch ${target} (offline: import FILE)`;
     const found = `${arch}: none`;
-    return asked
-      ? [{ state: 'fail', found, why: 'nothing can run programs of this machine', fix }]
-      : [{ state: 'info', found, fix }];
+    return [{ state: 'fail', arch, found, why: 'nothing can run programs of this machine', fix }];
   }
   const found = `${arch}: ${best.path} (qemu ${best.version}, ${best.source})`;
   if (trial?.works === false) {
-    const fix = `arch-build emulators fetch ${target}`;
-    return [{ state: 'fail', found, why: `it does not run the probe program: ${trial.words}`, fix }];
+    return [{ state: 'fail', arch, found, why: `it does not run the probe program: ${trial.words}`, fix }];
   }
-  const faults = [...versionFaults(best), ...layoutFaults(trial)];
-  return faults.length === 0 ? ok(found) : faults.map((fault) => ({ state: 'warn', found, ...fault }));
+  const faults = [...versionFaults(best, fix), ...layoutFaults(facts, { trial, fix })];
+  return faults.length === 0
+    ? [{ state: 'ok', arch, found }]
+    : faults.map((fault) => ({ state: 'warn', arch, found, ...fault }));
 }
 
-function rejectedFindings({ emulators, asked }: Foreign): Finding[] {
+const fetching = (facts: HostFacts, { emulator }: Architecture): Fix =>
+  ourselves(facts, ['emulators', 'fetch', emulator], OFFLINE);
+
+function rejectedFindings(facts: HostFacts, { architecture, emulators, asked }: Foreign): Finding[] {
   const state = asked && emulators.usable.length === 0 ? 'fail' : 'info';
-  return emulators.rejected.map(({ path, why }) => ({ state, found: path, why: `it ${why}` }));
+  return emulators.rejected.map(({ path, why }): Finding => {
+    const common = { state, arch: architecture.arch, found: path, why: `it ${why}` } as const;
+    const fix = rejectedFix(facts, path) ?? fetching(facts, architecture);
+    return state === 'fail' ? { ...common, fix } : common;
+  });
+}
+
+/** A fault of the place, not of the file: the file stays, and what is wrong around it goes. */
+function rejectedFix({ emulatorPlaces }: HostFacts, path: string): Fix | undefined {
+  const place = emulatorPlaces.get(path);
+  if (place?.noexec !== undefined) return asRoot([['mount', '-o', 'remount,bind,exec', place.noexec]]);
+  if (place?.executable === false)
+    return { commands: [['chmod', '+x', path]], by: 'person', needsRoot: false, note: '' };
+  return undefined;
 }
 
 type Fault = Pick<Finding, 'why' | 'fix'>;
@@ -59,15 +94,22 @@ const VERSION_FAULTS: readonly { readonly from: number; readonly before: number;
   { from: 6, before: 7, why: 'system calls of newer distributions are missing' },
 ];
 
-function versionFaults({ version }: Emulator): Fault[] {
+function versionFaults({ version }: Emulator, fix: Fix): Fault[] {
   const major = Number.parseInt(version, 10);
   const known = VERSION_FAULTS.filter(({ from, before }) => major >= from && major < before);
-  return known.map(({ why }) => ({ why, fix: 'arch-build emulators fetch' }));
+  return known.map(({ why }) => ({ why, fix }));
 }
 
-function layoutFaults(trial: PlatformFacts['trial']): Fault[] {
+interface Layout {
+  readonly trial: PlatformFacts['trial'];
+  readonly fix: Fix;
+}
+
+/** Without randomisation of the heap nothing gets in its way. */
+function layoutFaults({ sysctls }: HostFacts, { trial, fix }: Layout): Fault[] {
   if (trial === undefined || trial.positionIndependent) return [];
+  if (sysctls.get('kernel.randomize_va_space') === '0') return [];
   const why =
-    'it is loaded at a fixed address: where the kernel randomises the heap it may crash now and then';
-  return [{ why, fix: 'take a static-pie build (arch-build emulators fetch)' }];
+    'it is loaded at a fixed address: where the kernel randomises the heap (kernel.randomize_va_space) it may crash now and then';
+  return [{ why, fix: { ...fix, note: 'a static-pie build; or start arch-build under setarch -R' } }];
 }

@@ -1,133 +1,115 @@
-/** Machine, kernel, namespaces: what decides which rung of the ladder there can be. */
-import { info, ok, type Check, type Finding } from './check.ts';
+/** Machine, kernel, file systems it has: what decides which rung of the ladder there can be. */
+import { advice, asRoot, info, ok, safely, type Check, type Finding, type Fix } from './check.ts';
 import type { HostFacts } from '../facts/host-facts.ts';
 
 export const KERNEL_CHECKS: readonly Check[] = [
-  {
-    id: 'machine',
-    title: 'machine and kernel',
-    run: ({ host, machine, kernel }) =>
-      host === undefined
-        ? [
-            {
-              state: 'fail',
-              found: `${machine}, Linux ${kernel}`,
-              why: 'this machine is unknown, so nothing can be emulated on it',
-            },
-          ]
-        : ok(`${host.arch}, Linux ${kernel}`),
-  },
-  { id: 'user-namespace', title: 'user namespaces', run: userNamespace },
-  { id: 'private-binfmt', title: 'private binfmt_misc', run: privateBinfmt },
+  { id: 'machine', title: 'machine and kernel', run: machine },
+  { id: 'kernel-config', title: 'kernel configuration', run: config },
+  { id: 'file-systems', title: 'file systems of every step', run: fileSystems },
+  { id: 'proc', title: '/proc', rungs: ['private'], run: proc },
+  { id: 'sys', title: '/sys', run: sys },
   { id: 'overlay', title: 'overlay file system', run: overlay },
-  { id: 'user-ids', title: 'user ids of a build', run: userIds },
-  {
-    id: 'container',
-    title: 'container',
-    run: ({ container, kernel }) => [
-      ...(container === undefined ? [] : info(`we are in a container (${container}): its rules come on top`)),
-      ...(/microsoft/i.test(kernel)
-        ? info('this is WSL: the entry WSLInterop is its own and is left alone')
-        : []),
-    ],
-  },
-  { id: 'address-space', title: 'address space of 32-bit programs', run: addressSpace },
 ];
 
-function userNamespace(facts: HostFacts): readonly Finding[] {
-  const { userNamespace: trial } = facts.trials;
-  if (trial.works === true) return ok('can be made');
-  const found = `cannot be made: ${trial.words}`;
-  if (trial.works === undefined)
-    return [{ state: 'warn', found, why: 'it could not be tried', fix: 'install util-linux' }];
-  return [{ state: 'fail', found, why: 'every step of a build runs in one', fix: namespaceFix(facts) }];
+function machine({ host, machine: name, kernel }: HostFacts): readonly Finding[] {
+  if (host !== undefined) return ok(`${host.arch}, Linux ${kernel}`);
+  const why = 'this machine is unknown, so nothing can be emulated on it';
+  return [{ state: 'fail', found: `${name}, Linux ${kernel}`, why, fix: advice('use another machine') }];
 }
 
-/** The switches that forbid them, most specific first. */
-function namespaceFix({ sysctls }: HostFacts): string {
-  if (sysctls.get('user.max_user_namespaces') === '0') return 'sysctl -w user.max_user_namespaces=10000';
-  if (sysctls.get('kernel.unprivileged_userns_clone') === '0')
-    return 'sysctl -w kernel.unprivileged_userns_clone=1, or run as root';
-  if (sysctls.get('kernel.apparmor_restrict_unprivileged_userns') === '1') {
-    return 'run as root, or give arch-build an AppArmor profile with the rule userns';
+function config({ config: lines }: HostFacts): readonly Finding[] {
+  if (lines.size === 0)
+    return info('nowhere to be read (/proc/config.gz, /boot): what works was found out by trying');
+  const missing = [...lines].filter(([name, value]) => value === 'n' && NEEDED.has(name));
+  if (missing.length === 0) return ok('has what builds use');
+  const why = missing.map(([name]) => `${name}: ${NEEDED.get(name) ?? ''}`).join('; ');
+  const found = `without ${missing.map(([name]) => name).join(', ')}`;
+  return [{ state: 'warn', found, why, fix: advice('a kernel that has them') }];
+}
+
+const NEEDED: ReadonlyMap<string, string> = new Map([
+  ['CONFIG_BINFMT_MISC', 'no foreign program can be started'],
+  ['CONFIG_OVERLAY_FS', 'steps work on an overlay'],
+  ['CONFIG_USER_NS', 'steps have no table of emulators of their own'],
+  ['CONFIG_PID_NS', 'processes that a step leaves cannot be ended'],
+  ['CONFIG_NET_NS', 'no steps without a network (--network none)'],
+  ['CONFIG_POSIX_MQUEUE', 'steps have no /dev/mqueue'],
+]);
+
+function fileSystems({ fileSystems: present }: HostFacts): readonly Finding[] {
+  const missing = ['proc', 'tmpfs', 'devpts', 'mqueue'].filter((name) => !present.has(name));
+  if (missing.length === 0) return ok('proc, tmpfs, devpts, mqueue');
+  const found = `the kernel has no ${missing.join(', ')}`;
+  return [{ state: 'fail', found, why: 'each step mounts them', fix: advice('a kernel that has them') }];
+}
+
+function proc({ surroundings: { procMounted, procCovered }, trials, user }: HostFacts): readonly Finding[] {
+  if (!procMounted) {
+    const fix = safely(['mount', '-t', 'proc', 'proc', '/proc']);
+    return [{ state: 'fail', found: 'not mounted', why: 'nearly everything is asked of it', fix }];
   }
-  return 'run as root; in a container, allow unshare and mount in its seccomp profile';
+  if (trials.userNamespace.works !== true) return ok('mounted');
+  if (trials.proc.works !== false) {
+    return procCovered.length === 0
+      ? ok('mounted, all of it to be seen')
+      : info(`covered at ${procCovered.join(', ')}`);
+  }
+  const found = `a step cannot have one of its own: ${trials.proc.words}`;
+  const covered = procCovered.length > 0 ? `; something covers ${procCovered.join(', ')}` : '';
+  const why = `the kernel gives a new /proc only to who sees the whole of the present one${covered}`;
+  const uncover = procCovered.map((path) => ['umount', path]);
+  const fix =
+    uncover.length > 0 && user.uid === 0
+      ? asRoot(uncover, 'a container runtime covers them on purpose; or build with --isolation host')
+      : advice('build with --isolation host, or outside of the container');
+  return [{ state: 'warn', found, why, fix }];
 }
 
-function privateBinfmt({ trials, kernel, fileSystems }: HostFacts): readonly Finding[] {
-  const trial = trials.privateBinfmt;
-  if (trial.works === true) return ok('each step can have a table of its own');
-  if (trials.userNamespace.works !== true) return info('not tried: it needs a user namespace');
-  const why = 'without it emulators must be registered in the table of the host, by root';
-  const fix = fileSystems.has('binfmt_misc')
-    ? `a kernel from Linux 6.7 on (this is ${kernel})`
-    : 'modprobe binfmt_misc';
-  return [{ state: 'warn', found: `cannot be mounted: ${trial.words}`, why, fix }];
-}
-
-function overlay({ trials, fileSystems, store }: HostFacts): readonly Finding[] {
-  const trial = trials.overlay;
-  if (trial.works === true)
-    return ok(`works on ${store.mount?.type ?? 'the file system'} at ${store.existing}`);
-  if (trial.works === undefined)
-    return [{ state: 'warn', found: trial.words, why: 'every step works on an overlay' }];
-  const fix = fileSystems.has('overlay')
-    ? 'put the store (--root) on ext4, xfs, btrfs or tmpfs: network file systems and overlays cannot take the changes'
-    : 'modprobe overlay';
+function sys({ surroundings: { sysMounted } }: HostFacts): readonly Finding[] {
+  if (sysMounted) return ok('mounted');
+  const why = 'steps see it, read-only: programs that look at devices or processors find nothing';
   return [
-    {
-      state: 'fail',
-      found: `cannot be mounted at ${store.existing}: ${trial.words}`,
-      why: 'every step works on an overlay',
-      fix,
-    },
+    { state: 'warn', found: 'not mounted', why, fix: safely(['mount', '-t', 'sysfs', 'sysfs', '/sys']) },
   ];
 }
 
-function userIds({ user, tools }: HostFacts): readonly Finding[] {
-  if (user.uid === 0) return ok('root: all ids');
-  const why = 'with a single id, programs that change owners or users (apt, useradd, su) fail in steps';
-  if (user.subordinateIds === 0) {
-    const fix = `add a line "${user.name}:100000:65536" to /etc/subuid and /etc/subgid`;
-    return [{ state: 'warn', found: `${user.name} has no subordinate ids`, why, fix }];
+function overlay(facts: HostFacts): readonly Finding[] {
+  const { trials, store } = facts;
+  const { works, words } = trials.overlay;
+  if (works === true) return ok(`works on ${store.mount?.type ?? 'the file system'} at ${store.existing}`);
+  const why = 'every step works on an overlay';
+  if (works === undefined) {
+    return [
+      { state: 'warn', found: `not tried: ${words}`, why, fix: advice('see the lines about the store') },
+    ];
   }
-  if (tools.has('newuidmap') && tools.has('newgidmap')) return ok(`${user.subordinateIds} subordinate ids`);
-  return [
-    {
-      state: 'warn',
-      found: 'newuidmap and newgidmap are missing',
-      why,
-      fix: 'install them (Debian: uidmap)',
-    },
-  ];
+  const found = `cannot be mounted at ${store.existing} (${store.mount?.type ?? 'unknown file system'}): ${words}`;
+  return [{ state: 'fail', found, why, fix: overlayFix(facts) }];
 }
 
-const FOUR_GIB = 2 ** 32;
-const USUAL_MINIMUM = 65_536;
+function overlayFix(facts: HostFacts): Fix {
+  const missing = featureFix(facts, 'overlay', 'CONFIG_OVERLAY_FS');
+  return missing ?? otherPlace(facts, 'network file systems and overlays cannot take the changes of a step');
+}
 
-function addressSpace({ addressSpace: limit, sysctls }: HostFacts): readonly Finding[] {
-  const findings: Finding[] = [];
-  const why = 'emulators of 32-bit machines reserve 4 GiB of addresses';
-  if (limit !== undefined && limit < 2 * FOUR_GIB) {
-    findings.push({ state: 'warn', found: `limited to ${limit} bytes`, why, fix: 'ulimit -v unlimited' });
-  }
-  if (sysctls.get('vm.overcommit_memory') === '2') {
-    findings.push({
-      state: 'warn',
-      found: 'vm.overcommit_memory is 2',
-      why,
-      fix: 'sysctl -w vm.overcommit_memory=0',
-    });
-  }
-  const lowest = Number(sysctls.get('vm.mmap_min_addr') ?? 0);
-  if (lowest > USUAL_MINIMUM) {
-    const low = 'programs linked at low addresses cannot be loaded';
-    findings.push({
-      state: 'warn',
-      found: `vm.mmap_min_addr is ${lowest}`,
-      why: low,
-      fix: `sysctl -w vm.mmap_min_addr=${USUAL_MINIMUM}`,
-    });
-  }
-  return findings.length > 0 ? findings : ok('not limited');
+/** What brings a file system that may be a module; undefined when it is there. */
+export function featureFix(
+  { features, surroundings }: HostFacts,
+  module: string,
+  option: string,
+): Fix | undefined {
+  const state = features.get(module) ?? 'unknown';
+  if (state === 'present') return undefined;
+  if (state === 'absent')
+    return advice(`a kernel with ${option}: this one has it neither built in nor as a module`);
+  const inContainer = surroundings.containerSigns.length > 0;
+  return inContainer
+    ? asRoot([['modprobe', module]], 'on the host, outside of the container')
+    : safely(['modprobe', module]);
+}
+
+/** Another store, where there is a good place for it. */
+export function otherPlace({ store: { alternative } }: HostFacts, reason: string): Fix {
+  if (alternative === undefined) return advice(`choose another place with --root: ${reason}`);
+  return advice(`choose another place, such as --root ${alternative}: ${reason}`);
 }

@@ -1,6 +1,6 @@
 /** Everything doctor judges, gathered once. The checks themselves (../checks) are pure. */
-import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
-import { release, userInfo } from 'node:os';
+import { accessSync, constants, existsSync } from 'node:fs';
+import { release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ArchBuildError } from '../../errors.ts';
 import type { Platform } from '../../oci/platform.ts';
@@ -8,34 +8,40 @@ import { nativeProgram } from '../../sys/native.ts';
 import { architectureByName, architectureOf, hostArchitecture, type Architecture } from '../architecture.ts';
 import { BINFMT_DIRECTORY, readBinfmtState, type BinfmtState } from '../binfmt-state.ts';
 import { chosenEmulator } from '../emulator-choice.ts';
-import { elfObjection, readBeginning } from '../emulator-file.ts';
 import { steersEmulator } from '../environment.ts';
+import { clockFacts, type ClockFacts } from './clock-facts.ts';
+import { emulatorPlaces, interpreterObjections, type EmulatorPlace } from './emulator-places.ts';
+import { kernelFacts, type KernelFacts } from './kernel-facts.ts';
 import { mountOf, parseMountinfo, type Mount } from './mounts.ts';
 import { platformFacts, type PlatformFacts } from './platform-facts.ts';
+import { processFacts, type ProcessFacts } from './process-facts.ts';
+import { readText } from './read-text.ts';
 import { storeFacts, type StoreFacts } from './store-facts.ts';
+import { surroundings, type Surroundings } from './surroundings.ts';
 import { tryKernel, type Trials } from './trials.ts';
+import { userFacts, type UserFacts } from './user-facts.ts';
 
-export interface HostFacts {
+export interface HostFacts extends KernelFacts {
+  /** How the user starts us, for the commands that are advised: `arch-build`, with `--root` where that was said. */
+  readonly program: readonly string[];
   /** Undefined on a machine that is not in the table. */
   readonly host: Architecture | undefined;
   readonly machine: string;
   readonly kernel: string;
   readonly user: UserFacts;
-  /** How we know that this is a container. */
-  readonly container: string | undefined;
-  /** Of the kernel, from /proc/filesystems. */
-  readonly fileSystems: ReadonlySet<string>;
-  /** By name with dots; undefined where this kernel has no such switch. */
-  readonly sysctls: ReadonlyMap<string, string>;
-  /** Bytes; undefined is unlimited. */
-  readonly addressSpace: number | undefined;
+  readonly process: ProcessFacts;
+  readonly surroundings: Surroundings;
+  readonly clock: ClockFacts;
   readonly trials: Trials;
   readonly binfmt: BinfmtState;
   readonly binfmtMount: Mount | undefined;
   /** Why the emulator of a host entry is no good, by entry name; only entries with an objection. */
   readonly interpreterObjections: ReadonlyMap<string, string>;
   readonly store: StoreFacts;
+  readonly temporary: TemporaryFacts;
   readonly platforms: readonly PlatformFacts[];
+  /** Where the emulators that cannot be used are, by path. */
+  readonly emulatorPlaces: ReadonlyMap<string, EmulatorPlace>;
   /** Names in our own environment that steer qemu. */
   readonly emulatorVariables: readonly string[];
   readonly sandboxHelper: string | undefined;
@@ -43,59 +49,74 @@ export interface HostFacts {
   readonly tools: ReadonlySet<string>;
   /** Services and files that register emulators at boot. */
   readonly persistence: readonly string[];
+  readonly registries: readonly RegistryFacts[];
 }
 
-export interface UserFacts {
-  readonly uid: number;
-  readonly name: string;
-  /** How many subordinate user ids /etc/subuid gives to this user. */
-  readonly subordinateIds: number;
+export interface TemporaryFacts {
+  readonly directory: string;
+  /** Continues the sentence "DIRECTORY …". */
+  readonly fault: string | undefined;
+}
+
+/** How far one gets with a registry; whoever may use the network finds out. */
+export interface RegistryFacts {
+  readonly host: string;
+  /** The last thing that worked; `answer` is all of it. */
+  readonly reached: 'nothing' | 'address' | 'connection' | 'tls' | 'answer';
+  readonly words: string;
+  readonly hint: string;
 }
 
 export interface FactOptions {
+  readonly program: readonly string[];
   readonly platforms: readonly { readonly platform: Platform; readonly asked: boolean }[];
   readonly storeDirectory: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** `--emulator` */
   readonly emulators?: readonly string[];
+  readonly registries?: readonly RegistryFacts[];
+  /** Gives empty directories, where programs may be started; the caller removes them. */
+  readonly makeDirectory: (prefix: string) => string;
 }
 
 /** Takes about half a second. Changes nothing: trials happen in namespaces of their own. */
 export async function gatherFacts(options: FactOptions): Promise<HostFacts> {
+  const { environment, program, registries = [] } = options;
   const mounts = parseMountinfo(readText('/proc/self/mountinfo'));
   const store = await storeFacts(options.storeDirectory, mounts);
   const binfmt = readBinfmtState();
-  const { uid } = userInfo();
+  const platforms = await allPlatforms(options);
+  const user = userFacts(environment);
+  const helper = sandboxHelper();
   return {
+    program,
     ...machineFacts(),
-    user: userFacts(),
-    container: containerSign(options.environment),
-    fileSystems: new Set(readText('/proc/filesystems').split(/\s+/)),
-    sysctls: readSysctls(),
-    addressSpace: addressSpaceLimit(),
-    trials: await tryKernel(store.writable ? store.existing : undefined, uid === 0),
+    ...kernelFacts(),
+    user,
+    process: processFacts(mounts),
+    surroundings: surroundings(release(), { mounts, environment }),
+    clock: clockFacts(),
+    trials: await tryKernel({
+      helper,
+      scratch: options.makeDirectory('trial'),
+      writable: store.writable ? store.existing : undefined,
+    }),
     binfmt,
     binfmtMount: mountOf(BINFMT_DIRECTORY, mounts),
-    interpreterObjections: await interpreterObjections(binfmt),
+    interpreterObjections: await interpreterObjections(binfmt, mounts),
     store,
-    platforms: await allPlatforms(options),
-    emulatorVariables: Object.keys(options.environment).filter(steersEmulator),
-    sandboxHelper: sandboxHelper(),
-    tools: toolsOn(options.environment['PATH']),
+    temporary: temporaryFacts(mounts),
+    platforms,
+    emulatorPlaces: emulatorPlaces(platforms, mounts),
+    emulatorVariables: Object.keys(environment).filter(steersEmulator),
+    sandboxHelper: helper,
+    tools: toolsOn(environment['PATH']),
     persistence: PERSISTENCE.filter((path) => existsSync(path)),
+    registries,
   };
 }
 
-const SYSCTLS = [
-  'user.max_user_namespaces',
-  'kernel.unprivileged_userns_clone',
-  'kernel.apparmor_restrict_unprivileged_userns',
-  'kernel.randomize_va_space',
-  'vm.mmap_min_addr',
-  'vm.overcommit_memory',
-];
-
-const TOOLS = ['apt-get', 'dpkg-deb', 'tar', 'newuidmap', 'newgidmap', 'unshare', 'mount'];
+const TOOLS = ['apt-get', 'dpkg-deb', 'tar'];
 
 const PERSISTENCE = [
   '/etc/binfmt.d',
@@ -105,13 +126,14 @@ const PERSISTENCE = [
   '/var/lib/binfmts',
 ];
 
-async function allPlatforms({ platforms, ...options }: FactOptions): Promise<PlatformFacts[]> {
+async function allPlatforms({ platforms, makeDirectory, ...options }: FactOptions): Promise<PlatformFacts[]> {
   const { emulators = [], environment, storeDirectory } = options;
   const facts: PlatformFacts[] = [];
   for (const { platform, asked } of platforms) {
     const machine = architectureOf(platform);
     const chosen = machine === undefined ? {} : chosenEmulator(emulators, machine);
-    facts.push(await platformFacts(platform, { asked, ...chosen, environment, storeDirectory }));
+    const lookup = { asked, ...chosen, environment, storeDirectory };
+    facts.push(await platformFacts(platform, { ...lookup, makeDirectory }));
   }
   return facts;
 }
@@ -122,51 +144,13 @@ function machineFacts(): Pick<HostFacts, 'host' | 'machine' | 'kernel'> {
   return { host, machine: machine === '' ? (host?.arch ?? '') : machine, kernel: release() };
 }
 
-function userFacts(): UserFacts {
-  const { uid, username } = userInfo();
-  const lines = readText('/etc/subuid')
-    .split('\n')
-    .map((line) => line.split(':'));
-  const own = lines.filter(([owner]) => owner === username || owner === String(uid));
-  const subordinateIds = own.reduce((sum, [, , count]) => sum + (Number(count) || 0), 0);
-  return { uid, name: username, subordinateIds };
-}
-
-function containerSign(environment: FactOptions['environment']): string | undefined {
-  const named = environment['container'];
-  if (named !== undefined && named !== '') return `the variable container=${named}`;
-  return ['/run/.containerenv', '/.dockerenv'].find((path) => existsSync(path));
-}
-
-function readSysctls(): Map<string, string> {
-  const values = new Map<string, string>();
-  for (const name of SYSCTLS) {
-    const value = readText(join('/proc/sys', name.replaceAll('.', '/'))).trim();
-    if (value !== '') values.set(name, value);
-  }
-  return values;
-}
-
-function addressSpaceLimit(): number | undefined {
-  const bytes = /^Max address space\s+(?<soft>\d+)/m.exec(readText('/proc/self/limits'))?.groups?.['soft'];
-  return bytes === undefined ? undefined : Number(bytes);
-}
-
-async function interpreterObjections({ entries }: BinfmtState): Promise<Map<string, string>> {
-  const objections = new Map<string, string>();
-  for (const { name, interpreter } of entries) {
-    const objection = await objectionTo(interpreter);
-    if (objection !== undefined) objections.set(name, objection);
-  }
-  return objections;
-}
-
-async function objectionTo(interpreter: string): Promise<string | undefined> {
-  try {
-    return elfObjection(await readBeginning(interpreter), hostArchitecture());
-  } catch {
-    return 'cannot be read';
-  }
+function temporaryFacts(mounts: readonly Mount[]): TemporaryFacts {
+  const directory = tmpdir();
+  const options = mountOf(directory, mounts)?.options ?? [];
+  if (!existsSync(directory)) return { directory, fault: 'does not exist' };
+  if (options.includes('ro')) return { directory, fault: 'is on a read-only file system' };
+  if (!isUsable(directory, constants.W_OK)) return { directory, fault: 'is not writable' };
+  return { directory, fault: options.includes('noexec') ? 'is on a file system mounted noexec' : undefined };
 }
 
 function sandboxHelper(): string | undefined {
@@ -180,23 +164,16 @@ function sandboxHelper(): string | undefined {
 
 function toolsOn(path: string | undefined): Set<string> {
   const folders = (path ?? '').split(':');
-  return new Set(TOOLS.filter((tool) => folders.some((folder) => isExecutable(join(folder, tool)))));
+  return new Set(
+    TOOLS.filter((tool) => folders.some((folder) => isUsable(join(folder, tool), constants.X_OK))),
+  );
 }
 
-function isExecutable(path: string): boolean {
+function isUsable(path: string, mode: number): boolean {
   try {
-    accessSync(path, constants.X_OK);
+    accessSync(path, mode);
     return true;
   } catch {
     return false;
-  }
-}
-
-/** Empty for what cannot be read. */
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return '';
   }
 }

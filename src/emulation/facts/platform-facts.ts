@@ -1,6 +1,5 @@
 /** What is known about one platform on this host: native or not, its emulators, whether the best one really runs. */
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ArchBuildError } from '../../errors.ts';
 import { formatPlatform, type Platform } from '../../oci/platform.ts';
@@ -35,6 +34,7 @@ export interface EmulatorTrial {
 
 export interface PlatformQuestion extends LookupOptions {
   readonly asked: boolean;
+  readonly makeDirectory: (prefix: string) => string;
 }
 
 export async function platformFacts(platform: Platform, question: PlatformQuestion): Promise<PlatformFacts> {
@@ -45,7 +45,9 @@ export async function platformFacts(platform: Platform, question: PlatformQuesti
     architecture === undefined || native ? none : await lookUpEmulators(architecture, question);
   const best = emulators.usable[0];
   const trial =
-    architecture === undefined || best === undefined ? undefined : await tryEmulator(best.path, architecture);
+    architecture === undefined || best === undefined
+      ? undefined
+      : await tryEmulator(best.path, architecture, question.makeDirectory('emulator'));
   return {
     platform: formatPlatform(platform),
     architecture,
@@ -60,28 +62,29 @@ const ROUNDS = 5;
 const TIMEOUT_MS = 10_000;
 
 /** Starts the probe under the emulator, directly: no binfmt entry is involved. */
-async function tryEmulator(emulator: string, architecture: Architecture): Promise<EmulatorTrial | undefined> {
+async function tryEmulator(
+  emulator: string,
+  architecture: Architecture,
+  directory: string,
+): Promise<EmulatorTrial | undefined> {
   const program = probeProgram(architecture);
   if (program === undefined) return undefined;
-  const directory = mkdtempSync(join(tmpdir(), 'arch-build-probe-'));
-  try {
-    const path = join(directory, 'probe');
-    writeFileSync(path, program);
-    chmodSync(path, 0o755);
-    const times: number[] = [];
-    let words = '';
-    for (let round = 0; round < ROUNDS && words === ''; round++) {
-      const start = performance.now();
-      words = await oneRound(emulator, path);
-      times.push(performance.now() - start);
-    }
-    const milliseconds = times.sort((a, b) => a - b)[Math.floor(times.length / 2)] ?? 0;
-    const positionIndependent = inspectElf(await readBeginning(emulator))?.positionIndependent ?? false;
-    return { works: words === '', words, milliseconds, positionIndependent };
-  } finally {
-    rmSync(directory, { recursive: true, force: true });
+  const path = join(directory, 'probe');
+  writeFileSync(path, program);
+  chmodSync(path, 0o755);
+  const times: number[] = [];
+  let words = '';
+  for (let round = 0; round < ROUNDS && words === ''; round++) {
+    const start = performance.now();
+    words = await oneRound(emulator, path);
+    times.push(performance.now() - start);
   }
+  const positionIndependent = inspectElf(await readBeginning(emulator))?.positionIndependent ?? false;
+  return { works: words === '', words, milliseconds: median(times), positionIndependent };
 }
+
+export const median = (values: readonly number[]): number =>
+  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
 
 /** Empty when it worked. */
 async function oneRound(emulator: string, program: string): Promise<string> {
