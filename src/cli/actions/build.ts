@@ -20,7 +20,7 @@ const DEFAULT_FILES = ['Kubefile', 'Dockerfile', 'Containerfile'];
 
 export async function build(globals: Globals, contextArgument: string, flags: BuildFlags): Promise<void> {
   requireRoot(globals);
-  const options = optionsOf(contextArgument, flags);
+  const options = optionsOf(globals, contextArgument, flags);
   const report = reporterFor(globals, flags.quiet === true ? 'quiet' : flags.progress);
   await using store = await storeFor(globals);
   const result = await buildImage({ store, report, signal: globals.signal }, options);
@@ -29,11 +29,13 @@ export async function build(globals: Globals, contextArgument: string, flags: Bu
   process.stdout.write(`${result.root.digest}\n`);
 }
 
-function optionsOf(contextArgument: string, flags: BuildFlags): BuildOptions {
+function optionsOf({ offline }: Globals, contextArgument: string, flags: BuildFlags): BuildOptions {
+  refuseContradiction(offline, flags.pull);
   const context = resolve(contextArgument);
   const emulate = uniquePlatforms(flags.emulate.map(platformOf));
   const platforms = uniquePlatforms([...emulate, ...flags.platform.map(platformOf)]);
   return {
+    offline,
     context,
     file: readKubefile(context, flags.file),
     tags: flags.tag.map((tag) => formatReference(withDefaultTag(parseReference(tag)))),
@@ -44,7 +46,7 @@ function optionsOf(contextArgument: string, flags: BuildFlags): BuildOptions {
     labels: pairsOf('--label', flags.label),
     annotations: pairsOf('--annotation', flags.annotation),
     target: flags.target,
-    network: flags.network === 'none' ? 'none' : 'host',
+    network: flags.network === 'none' || (flags.network === 'default' && offline) ? 'none' : 'host',
     noCache: !flags.cache,
     pull: flags.pull,
     isolation: flags.isolation,
@@ -54,6 +56,12 @@ function optionsOf(contextArgument: string, flags: BuildFlags): BuildOptions {
     sourceDateEpoch: flags.sourceDateEpoch ?? epochOfEnvironment(),
     insecure: flags.insecure,
   };
+}
+
+/** Throws USAGE. */
+export function refuseContradiction(offline: boolean, pull: BuildFlags['pull']): void {
+  if (offline && pull === 'always')
+    throw new ArchBuildError('USAGE', '--pull always asks registries, and --offline forbids it');
 }
 
 function platformOf(text: string): Platform {
