@@ -34,7 +34,6 @@ const imagesOf = (text: string, given: Given = {}): string[] =>
 const TEXT = `ARG BASE=base:1
 FROM --platform=$BUILDPLATFORM tools:2 AS tools
 RUN --network=host true
-FROM unused AS unused
 FROM $BASE AS middle
 ARG VERSION=3
 ENV NAME=extra:$VERSION
@@ -44,21 +43,22 @@ FROM middle
 COPY --from=registry.test/more@sha256:${'0'.repeat(64)} /c /c
 ARG TARGETARCH
 ADD https://files.test/$TARGETARCH.tar local /e/
+FROM unused AS unused
 FROM scratch AS nothing
 `;
 
 it('is every image of the needed stages, on its own platform, at its first place', () => {
-  expect(imagesOf(TEXT, { target: '3' })).toEqual([
+  expect(imagesOf(TEXT, { target: '2' })).toEqual([
     'docker.io/library/tools:2 linux/amd64 FROM 2',
-    'docker.io/library/base:1 linux/arm64 FROM 5',
-    'docker.io/library/extra:3 linux/arm64 COPY --from 8',
-    `registry.test/more@sha256:${'0'.repeat(64)} linux/arm64 COPY --from 11`,
+    'docker.io/library/base:1 linux/arm64 FROM 4',
+    'docker.io/library/extra:3 linux/arm64 COPY --from 7',
+    `registry.test/more@sha256:${'0'.repeat(64)} linux/arm64 COPY --from 10`,
   ]);
   expect(imagesOf(TEXT)).toEqual([]);
   expect(imagesOf(TEXT, { target: 'middle', buildArgs: { BASE: 'mine', VERSION: '4' } })).toEqual([
     'docker.io/library/tools:2 linux/amd64 FROM 2',
-    'docker.io/library/mine:latest linux/arm64 FROM 5',
-    'docker.io/library/extra:4 linux/arm64 COPY --from 8',
+    'docker.io/library/mine:latest linux/arm64 FROM 4',
+    'docker.io/library/extra:4 linux/arm64 COPY --from 7',
   ]);
 });
 
@@ -78,9 +78,9 @@ it('has each image once for each platform', () => {
 });
 
 it('names URLs and steps that want the network of the host', () => {
-  const { urls, hostNetwork } = findOutsideNeeds(sourceOf(TEXT, { target: '3' }));
+  const { urls, hostNetwork } = findOutsideNeeds(sourceOf(TEXT, { target: '2' }));
   expect(urls.map(({ url, location }) => [url, location.line])).toEqual([
-    ['https://files.test/arm64.tar', 13],
+    ['https://files.test/arm64.tar', 12],
   ]);
   expect(hostNetwork.map(({ line }) => line)).toEqual([3]);
 });
@@ -90,7 +90,7 @@ it('is refused all at once when offline, but for what the store has', async () =
   await using store = await openStore(scratch.path('store'));
   const job = { store, report: () => undefined, signal: new AbortController().signal };
   const bases = new BaseImages(job, { pull: 'missing', insecure: [], offline: true });
-  const source = sourceOf(TEXT, { target: '3' });
+  const source = sourceOf(TEXT, { target: '2' });
   const check = (network: 'host' | 'none') => (): void =>
     checkOffline({ ...source, options: { ...source.options, network } }, bases);
   const refusal = (network: 'host' | 'none'): ArchBuildError => {
@@ -108,10 +108,10 @@ it('is refused all at once when offline, but for what the store has', async () =
   });
   expect(refusal('none').items).toEqual([
     'image docker.io/library/tools:2 for linux/amd64 (FROM, Dockerfile:2:1)',
-    'image docker.io/library/base:1 for linux/arm64 (FROM, Dockerfile:5:1)',
-    'image docker.io/library/extra:3 for linux/arm64 (COPY --from, Dockerfile:8:1)',
-    `image registry.test/more@sha256:${'0'.repeat(64)} for linux/arm64 (COPY --from, Dockerfile:11:1)`,
-    'https://files.test/arm64.tar (ADD, Dockerfile:13:1)',
+    'image docker.io/library/base:1 for linux/arm64 (FROM, Dockerfile:4:1)',
+    'image docker.io/library/extra:3 for linux/arm64 (COPY --from, Dockerfile:7:1)',
+    `image registry.test/more@sha256:${'0'.repeat(64)} for linux/arm64 (COPY --from, Dockerfile:10:1)`,
+    'https://files.test/arm64.tar (ADD, Dockerfile:12:1)',
     'the network of the host (RUN --network=host, Dockerfile:3:1)',
   ]);
   expect(refusal('host').items).toHaveLength(5);
