@@ -5,6 +5,7 @@ import { ArchBuildError } from '../errors.ts';
 import { buildCommand } from './commands/build.ts';
 import { hostCommands } from './commands/host.ts';
 import { imageCommands } from './commands/images.ts';
+import { kitCommands } from './commands/kit.ts';
 import { runCommand } from './commands/run.ts';
 import { transferCommands } from './commands/transfer.ts';
 import { defaultRoot, isOffline, type CommandContext, type Globals } from './globals.ts';
@@ -44,6 +45,7 @@ export function createProgram(signal: AbortSignal, exitWith: (status: number) =>
     runCommand(context),
     ...imageCommands(context),
     ...transferCommands(context),
+    ...kitCommands(context),
     ...hostCommands(context),
   ]) {
     program.addCommand(command);

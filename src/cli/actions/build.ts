@@ -32,14 +32,13 @@ export async function build(globals: Globals, contextArgument: string, flags: Bu
 function optionsOf({ offline }: Globals, contextArgument: string, flags: BuildFlags): BuildOptions {
   refuseContradiction(offline, flags.pull);
   const context = resolve(contextArgument);
-  const emulate = uniquePlatforms(flags.emulate.map(platformOf));
-  const platforms = uniquePlatforms([...emulate, ...flags.platform.map(platformOf)]);
+  const { emulate, platforms } = platformsOf(flags);
   return {
     offline,
     context,
     file: readKubefile(context, flags.file),
     tags: flags.tag.map((tag) => formatReference(withDefaultTag(parseReference(tag)))),
-    platforms: platforms.length === 0 ? [hostPlatform()] : platforms,
+    platforms,
     emulate,
     dialect: flags.dialect,
     buildArgs: variablesOf('--build-arg', flags.buildArg),
@@ -64,6 +63,15 @@ export function refuseContradiction(offline: boolean, pull: BuildFlags['pull']):
     throw new ArchBuildError('USAGE', '--pull always asks registries, and --offline forbids it');
 }
 
+/** What is built for: the host's platform unless others are named. Throws USAGE. */
+export function platformsOf(
+  flags: Pick<BuildFlags, 'emulate' | 'platform'>,
+): Pick<BuildOptions, 'emulate' | 'platforms'> {
+  const emulate = uniquePlatforms(flags.emulate.map(platformOf));
+  const platforms = uniquePlatforms([...emulate, ...flags.platform.map(platformOf)]);
+  return { emulate, platforms: platforms.length === 0 ? [hostPlatform()] : platforms };
+}
+
 function platformOf(text: string): Platform {
   const platform = platformNamed(text);
   if (platform.os === 'linux') return platform;
@@ -77,7 +85,7 @@ const uniquePlatforms = (platforms: readonly Platform[]): Platform[] => [
   ...new Map(platforms.map((platform) => [formatPlatform(platform), platform])).values(),
 ];
 
-function readKubefile(context: string, file: string | undefined): BuildOptions['file'] {
+export function readKubefile(context: string, file: string | undefined): BuildOptions['file'] {
   if (file === '-') return { path: 'stdin', text: readFileSync(0, 'utf8') };
   const path = file ?? defaultFile(context);
   refusePipe(path);
@@ -133,7 +141,7 @@ function requireContext(context: string): void {
   });
 }
 
-function epochOfEnvironment(): number | undefined {
+export function epochOfEnvironment(): number | undefined {
   const text = process.env['SOURCE_DATE_EPOCH'];
   if (text === undefined || text === '') return undefined;
   try {

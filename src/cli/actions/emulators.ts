@@ -49,7 +49,7 @@ export async function fetch(globals: Globals, names: readonly string[], flags: F
 }
 
 /** What the first pinned package has. */
-function pinnedArchitectures(): ReturnType<typeof architecturesNamed> {
+export function pinnedArchitectures(): ReturnType<typeof architecturesNamed> {
   const [first] = pinnedPackages();
   return architecturesNamed([]).filter(({ emulator }) => first !== undefined && emulator in first.emulators);
 }
