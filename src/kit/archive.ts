@@ -26,6 +26,8 @@ export interface ArchiveOptions {
   readonly folder: string;
   /** Date of every entry, seconds since 1970. */
   readonly epochSeconds: number | undefined;
+  /** Ends the work with INTERRUPTED at the next chunk. */
+  readonly signal: AbortSignal;
 }
 
 /** Throws USAGE for a name with another ending. */
@@ -33,16 +35,16 @@ export function checkArchiveName(output: string): void {
   compressionOf(output);
 }
 
-/** Returns the archive's sha256 in hex. Throws USAGE, IO, TOOL_MISSING without xz, and what reading the files throws. */
+/** Returns the archive's sha256 in hex. Throws USAGE, IO, INTERRUPTED, TOOL_MISSING without xz, and what reading the files throws. */
 export async function writePackage(
   output: string,
   files: readonly TarFile[],
-  { folder, epochSeconds = DEFAULT_SECONDS }: ArchiveOptions,
+  { folder, epochSeconds = DEFAULT_SECONDS, signal }: ArchiveOptions,
 ): Promise<string> {
   const compress = compressionOf(output);
   const hash = createHash('sha256');
   const tar = writeTar(entriesOf(files, folder), { mtime: new Date(epochSeconds * 1000) });
-  await writeOutputFile(output, hashed(compress(tar), hash));
+  await writeOutputFile(output, hashed(compress(interruptible(tar, signal)), hash));
   return hash.digest('hex');
 }
 
@@ -73,6 +75,16 @@ function entriesOf(files: readonly TarFile[], folder: string): TarEntry[] {
     entries.set(path, { ...file, path });
   }
   return [...entries.values()].sort((one, other) => (one.path < other.path ? -1 : 1));
+}
+
+async function* interruptible(
+  data: AsyncIterable<Uint8Array>,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  for await (const chunk of data) {
+    if (signal.aborted) throw new ArchBuildError('INTERRUPTED', 'interrupted');
+    yield chunk;
+  }
 }
 
 async function* hashed(

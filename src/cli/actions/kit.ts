@@ -26,7 +26,7 @@ export async function writeProgram(globals: Globals, flags: PackageFlags): Promi
   checkArchiveName(output);
   const emulators = await emulatorsFor(globals, flags.emulators.length === 0 ? ['aarch64'] : flags.emulators);
   const files = await packageFiles({ emulators, ...nodeOf(flags) });
-  const sha256 = await writePackage(output, files, { folder, epochSeconds: epochOfEnvironment() });
+  const sha256 = await writePackage(output, files, { folder, ...datedBy(globals) });
   process.stdout.write(`${sha256}  ${output}\n`);
 }
 
@@ -57,9 +57,14 @@ export async function writeKit(globals: Globals, contextArgument: string, flags:
     ...(await packageFiles({ emulators, ...nodeOf(flags) })),
     ...(await kitFiles(store, images)),
   ];
-  const options = { folder: KIT_FOLDER_NAME, epochSeconds: epochOfEnvironment() };
+  const options = { folder: KIT_FOLDER_NAME, ...datedBy(globals) };
   process.stdout.write(`${await writePackage(output, files, options)}  ${output}\n`);
 }
+
+const datedBy = ({ signal }: Globals): { epochSeconds: number | undefined; signal: AbortSignal } => ({
+  epochSeconds: epochOfEnvironment(),
+  signal,
+});
 
 const nodeOf = ({ node }: { readonly node?: string }): { node?: string } =>
   node === undefined ? {} : { node: resolve(node) };
