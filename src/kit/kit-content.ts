@@ -23,11 +23,12 @@ export interface KitImage {
 }
 
 /** Of each image the platforms named, and no other. Throws what reading the store throws. */
-export async function kitFiles(store: Store, images: readonly KitImage[]): Promise<TarFile[]> {
+export async function kitFiles(store: Store, wantedImages: readonly KitImage[]): Promise<TarFile[]> {
+  const images = [...wantedImages].sort(byNameAndPlatform);
   const source = storeContent(store);
   const lock: Record<string, Record<string, LockedImage>> = {};
   const wanted = new Set<string>();
-  for (const { name, platform, root } of [...images].sort(byNameAndPlatform)) {
+  for (const { name, platform, root } of images) {
     const { manifest } = await resolveForPlatform(source, root, platform);
     wanted.add(manifest.digest);
     (lock[name] ??= {})[formatPlatform(platform)] = { root, manifest: manifest.digest };

@@ -25,6 +25,7 @@ case $root in
     exit 3
     ;;
 esac
+unset NODE_OPTIONS # of another Node
 lib=$root/${RUNTIME_FOLDER}
 exec "$lib/${LOADER}" --inhibit-cache --library-path "$lib" "$lib/node" "$root/dist/main.js" "$@"
 `;
