@@ -26,6 +26,7 @@ case $root in
     ;;
 esac
 unset NODE_OPTIONS # of another Node
+export ARCH_BUILD_LAUNCHER="$root/arch-build" # how it starts itself again
 lib=$root/${RUNTIME_FOLDER}
 exec "$lib/${LOADER}" --inhibit-cache --library-path "$lib" "$lib/node" "$root/dist/main.js" "$@"
 `;

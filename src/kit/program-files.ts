@@ -34,7 +34,7 @@ const MODULES: readonly {
 
 /** Throws TOOL_MISSING when the program was not built. */
 export function programFiles(root: string): TarFile[] {
-  for (const needed of ['dist/main.js', 'dist/native/sandbox']) {
+  for (const needed of ['dist/main.js', 'dist/native/sandbox', 'dist/native/namespace']) {
     if (existsSync(join(root, needed))) continue;
     throw new ArchBuildError('TOOL_MISSING', `${join(root, needed)} is not there`, {
       hint: 'run `npm run build` first; the helper needs a C compiler with static libc',

@@ -5,7 +5,7 @@ import { expect, it } from 'vitest';
 import { LAUNCHER, LOADER } from '../../src/kit/launcher.ts';
 import { openScratch, type Scratch } from '../support/scratch.ts';
 
-const SAY = '#!/bin/sh\nprintf "%s\\n" "$@" "NODE_OPTIONS=${NODE_OPTIONS-unset}"\n';
+const SAY = '#!/bin/sh\nprintf "%s\\n" "$@" "NODE_OPTIONS=${NODE_OPTIONS-unset}" "$ARCH_BUILD_LAUNCHER"\n';
 
 async function openPackage(scratch: Scratch, folder: string): Promise<string> {
   await scratch.write(`${folder}/arch-build`, LAUNCHER);
@@ -35,6 +35,7 @@ const startOf = (root: string, ...args: string[]): string[] => [
   `${root}/dist/main.js`,
   ...args,
   'NODE_OPTIONS=unset',
+  `${root}/arch-build`,
 ];
 
 it('finds its folder from anywhere, through links of both kinds', async () => {

@@ -14,6 +14,7 @@ import { formatPlatform, type Platform } from '../../oci/platform.ts';
 import { architecturesNamed } from '../architectures.ts';
 import type { KitFlags, PackageFlags } from '../flags.ts';
 import { reporterFor, requireNetwork, storeFor, type Globals } from '../globals.ts';
+import { requireRoot } from '../require-root.ts';
 import { variablesOf } from '../pairs.ts';
 import { epochOfEnvironment, platformsOf, readKubefile, refuseContradiction } from './build.ts';
 import { pinnedArchitectures } from './emulators.ts';
@@ -32,6 +33,7 @@ export async function writeProgram(globals: Globals, flags: PackageFlags): Promi
 
 export async function writeKit(globals: Globals, contextArgument: string, flags: KitFlags): Promise<void> {
   refuseContradiction(globals.offline, flags.pull);
+  requireRoot(globals); // snapshots have owners that only root of some namespace reads
   const output = resolve(flags.output);
   checkArchiveName(output);
   const context = resolve(contextArgument);
