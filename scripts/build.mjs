@@ -12,6 +12,7 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
 const EXTERNAL = ['koffi', 'node-pty'];
+const LICENCES = 'bundled-licences.txt';
 const C_COMPILER = process.env.CC ?? 'cc';
 const C_FLAGS = ['-O2', '-static', '-s', '-Wall', '-Wextra', '-Werror'];
 
@@ -44,8 +45,23 @@ async function bundle() {
     metafile: true,
     logLevel: 'warning',
   }).catch(() => process.exit(1)); // esbuild has printed what is wrong
-  removeStale(new Set(Object.keys(metafile.outputs).map((path) => basename(path))));
+  removeStale(new Set([LICENCES, ...Object.keys(metafile.outputs).map((path) => basename(path))]));
+  writeLicences(Object.keys(metafile.inputs));
   makeExecutable(join(dist, 'main.js'));
+}
+
+/** Whoever gets the bundle gets the licences of the packages in it: one text for all of them. */
+function writeLicences(inputs) {
+  const folders = new Set(
+    inputs.flatMap((path) => /^node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? []),
+  );
+  const texts = [...folders].sort().map((folder) => {
+    const { name, version, license } = JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8'));
+    const file = readdirSync(join(root, folder)).find((entry) => /^licen[cs]e/i.test(entry));
+    if (file === undefined) throw new Error(`${folder} has no licence file`);
+    return `${name} ${version} (${license})\n\n${readFileSync(join(root, folder, file), 'utf8').trim()}\n`;
+  });
+  writeFileSync(join(dist, LICENCES), texts.join(`\n${'-'.repeat(72)}\n\n`));
 }
 
 /** All of dist/ is packed, so nothing of an earlier build may stay; the helpers have their own folder. */

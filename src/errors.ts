@@ -36,6 +36,7 @@ export type ErrorCode =
   | 'REGISTRY'
   | 'REGISTRY_AUTH'
   | 'NETWORK'
+  | 'OFFLINE'
   | 'IO'
   // this host cannot do it (exit 3)
   | 'HOST_INCAPABLE'
@@ -60,6 +61,8 @@ export interface ErrorDetails {
   /** What to do about it: one sentence, imperative. */
   readonly hint?: string;
   readonly location?: SourceLocation;
+  /** What the message is about when that is many things: one line each, no full stops. */
+  readonly items?: readonly string[];
   readonly cause?: unknown;
 }
 
@@ -67,6 +70,7 @@ export class ArchBuildError extends Error {
   readonly code: ErrorCode;
   readonly hint: string | undefined;
   readonly location: SourceLocation | undefined;
+  readonly items: readonly string[];
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
@@ -74,6 +78,7 @@ export class ArchBuildError extends Error {
     this.code = code;
     this.hint = details.hint;
     this.location = details.location;
+    this.items = details.items ?? [];
   }
 }
 
@@ -82,6 +87,7 @@ export function atLocation(error: unknown, location: SourceLocation): unknown {
   if (!(error instanceof ArchBuildError) || error.location !== undefined) return error;
   return new ArchBuildError(error.code, error.message, {
     location,
+    items: error.items,
     ...(error.hint === undefined ? {} : { hint: error.hint }),
     cause: error.cause,
   });

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { ArchBuildError } from '../errors.ts';
 import { MergedTree } from '../layer/merged-tree.ts';
 import { selectSources, type SelectedSource } from './copy-sources.ts';
+import { offlineError } from './offline-error.ts';
 import type { Job } from './options.ts';
 
 export const isUrl = (word: string): boolean => /^https?:\/\//i.test(word);
@@ -23,11 +24,13 @@ export interface Downloads {
 export async function openDownloads(
   job: Job,
   urls: readonly string[],
-  checksum: string | undefined,
+  { checksum, offline }: { readonly checksum: string | undefined; readonly offline: boolean },
 ): Promise<Downloads> {
   if (checksum !== undefined && urls.length !== 1) {
     throw new ArchBuildError('ADD', '--checksum needs exactly one URL');
   }
+  if (offline && urls[0] !== undefined)
+    throw offlineError(`ADD ${urls.join(' ')}`, 'put the file into the build context and COPY it');
   const files: { directory: string; name: string; digest: string }[] = [];
   for (const url of urls) {
     const name = fileName(url);

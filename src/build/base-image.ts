@@ -1,4 +1,4 @@
-/** FROM: an image of the store, a registry's, or nothing, as the beginning of a stage on one platform. */
+/** FROM: an image of the store, of a kit, a registry's, or nothing, as the beginning of a stage on one platform. */
 import { ArchBuildError } from '../errors.ts';
 import { unpackLayers } from '../layer/unpack.ts';
 import { chainIdsOf, type ChainId } from '../oci/digest.ts';
@@ -9,6 +9,8 @@ import { layerCompression, MEDIA_TYPES } from '../oci/media-types.ts';
 import { formatPlatform, matchesPlatform, platformOfConfig, type Platform } from '../oci/platform.ts';
 import { formatReference, parseReference, withDefaultTag } from '../oci/reference.ts';
 import type { Store } from '../store/store.ts';
+import { KitImages } from '../transfer/kit-images.ts';
+import { offlineError } from './offline-error.ts';
 import type { Job, PullPolicy } from './options.ts';
 
 export interface BaseImage {
@@ -28,6 +30,8 @@ export interface PullOptions {
   readonly pull: PullPolicy;
   /** Registries that are spoken to without TLS. */
   readonly insecure: readonly string[];
+  /** Registries are never asked. */
+  readonly offline: boolean;
 }
 
 /** Remembers which image a reference meant, so that all platforms and stages of a build see the same one. */
@@ -35,33 +39,60 @@ export class BaseImages {
   readonly #job: Job;
   readonly #options: PullOptions;
   readonly #roots = new Map<string, Promise<Descriptor>>();
+  readonly #kit: KitImages | undefined;
 
-  constructor(job: Job, options: PullOptions) {
+  constructor(job: Job, options: PullOptions, kit = KitImages.open()) {
     this.#job = job;
     this.#options = options;
+    this.#kit = kit;
+  }
+
+  /** True when the image, by its full name, can be had without a network. */
+  has(name: string, platform: Platform): boolean {
+    const { store } = this.#job;
+    const local = store.images.find(name)?.root;
+    if (local !== undefined && hasPlatform(store, local, platform)) return true;
+    return this.#kit?.find(name, platform) !== undefined;
   }
 
   /** Throws IMAGE_NOT_FOUND, PLATFORM_NOT_FOUND (naming what exists), REFERENCE_INVALID, NETWORK… */
   async get(text: string, platform: Platform): Promise<BaseImage> {
     const name = formatReference(withDefaultTag(parseReference(text)));
-    const root = await this.#resolve(name, platform);
+    const root = await this.resolve(name, platform);
     return readImage(this.#job.store, { name: text, root, platform });
   }
 
-  async #resolve(name: string, platform: Platform): Promise<Descriptor> {
+  /** What a full name means, with the platform's content in the store. Throws as `get` does. */
+  async resolve(name: string, platform: Platform): Promise<Descriptor> {
     const { store } = this.#job;
     const { pull } = this.#options;
     const local = pull === 'always' ? undefined : store.images.find(name)?.root;
-    if (local !== undefined && (pull === 'never' || hasPlatform(store, local, platform))) return local;
+    if (local !== undefined && hasPlatform(store, local, platform)) return local;
+    const packed = pull === 'always' ? undefined : await this.#kit?.bring(this.#job, name, platform);
+    if (packed !== undefined) return packed;
     if (pull === 'never') {
+      if (local !== undefined) return local; // whoever reads it says what it is for
       throw new ArchBuildError('IMAGE_NOT_FOUND', `no image ${JSON.stringify(name)} in the store`, {
         hint: 'get it with `arch-build pull`, `load` or `import`, or build without --pull never',
       });
     }
+    if (this.#options.offline) throw this.#unreachable({ name, root: local, platform });
     const key = `${name} ${formatPlatform(platform)}`;
     const pending = this.#roots.get(key) ?? this.#pull(name, platform, local);
     this.#roots.set(key, pending);
     return pending;
+  }
+
+  #unreachable({
+    name,
+    root,
+    platform,
+  }: Omit<Wanted, 'root'> & { root: Descriptor | undefined }): ArchBuildError {
+    if (root !== undefined) return wrongPlatform(this.#job.store, { name, root, platform });
+    return offlineError(
+      `${name} for ${formatPlatform(platform)}`,
+      'bring it along: `arch-build kit` where there is a network, or `pull` and `save` there and `load` here',
+    );
   }
 
   async #pull(name: string, platform: Platform, local: Descriptor | undefined): Promise<Descriptor> {

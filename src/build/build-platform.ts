@@ -1,18 +1,18 @@
 /** One platform of a build: the stages the target needs, in order, to a manifest. */
 import { ArchBuildError, atLocation } from '../errors.ts';
 import type { Emulation } from '../emulation/ladder.ts';
-import { expandWord, type Scope } from '../kubefile/expand.ts';
 import type { FromInstruction, Kubefile, Stage } from '../kubefile/instruction.ts';
 import { findBaseStage, findCopyStage, selectStages } from '../kubefile/select-stages.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import { parsePlatform, type Platform } from '../oci/platform.ts';
+import type { Platform } from '../oci/platform.ts';
 import { writeManifest } from './assemble.ts';
 import { ensureRootfs, scratchImage, type BaseImages } from './base-image.ts';
 import type { BuildContext } from './context.ts';
+import { expandFrom, fromScope, stageArgs } from './from-words.ts';
 import type { BuildOptions, Job } from './options.ts';
-import { globalArgs, platformArgs, scopeOf, type ArgSources } from './scope.ts';
+import type { ArgSources } from './scope.ts';
 import { beginStage, type StageState } from './stage-state.ts';
-import { runStage } from './stage-runner.ts';
+import { locationOf, runStage } from './stage-runner.ts';
 
 export interface PlatformBuild {
   readonly job: Job;
@@ -37,13 +37,6 @@ export async function buildPlatform(build: PlatformBuild, target: Platform): Pro
   return writeManifest(job.store, last, { platform: target, options });
 }
 
-/** What words of FROM see: ARGs before the first FROM, the platform ARGs and what --build-arg gives them. */
-function fromScope({ kubefile, options, hostPlatform }: PlatformBuild, target: Platform): Scope {
-  const sources = { buildArgs: options.buildArgs, platformArgs: platformArgs(hostPlatform, target, '') };
-  const globals = globalArgs(kubefile.globalArgs, sources, { escape: kubefile.escape });
-  return scopeOf(new Map([...sources.platformArgs, ...globals]));
-}
-
 interface StageBuild {
   readonly stage: Stage;
   readonly target: Platform;
@@ -52,12 +45,7 @@ interface StageBuild {
 
 async function buildStage(build: PlatformBuild, { stage, target, done }: StageBuild): Promise<StageState> {
   const { job, options, kubefile } = build;
-  const words = { escape: kubefile.escape };
-  const sources = {
-    buildArgs: options.buildArgs,
-    platformArgs: platformArgs(build.hostPlatform, target, stage.name ?? String(stage.index)),
-  };
-  const args: ArgSources = { ...sources, globals: globalArgs(kubefile.globalArgs, sources, words) };
+  const args = stageArgs(build, stage, target);
   const begin = await beginFrom(build, stage.from, { stage, target, done, args });
   return runStage(
     {
@@ -68,7 +56,7 @@ async function buildStage(build: PlatformBuild, { stage, target, done }: StageBu
       emulation: build.emulation,
       context: build.context,
       dialect: kubefile.dialect,
-      words: { ...words, args },
+      words: { escape: kubefile.escape, args },
       ensureRootfs: (state) => ensureRootfs(job, state),
       stageOrImage: (name) => fromSource(build, name, { stage, target, done, args }),
     },
@@ -83,11 +71,8 @@ async function beginFrom(
   context: FromContext,
 ): Promise<StageState> {
   const { kubefile } = build;
-  const scope = scopeOf(new Map([...context.args.platformArgs, ...context.args.globals]));
-  const expand = (word: string): string => expandWord(word, scope, { escape: kubefile.escape });
   try {
-    const image = expand(from.image);
-    const platform = from.platform === undefined ? context.target : parsePlatform(expand(from.platform));
+    const { image, platform } = expandFrom(build, from, context);
     const earlier = findBaseStage(kubefile, image, context.stage.index);
     const state = earlier === undefined ? undefined : context.done.get(earlier.index);
     if (state !== undefined) return beginStage(state.platform, state);
@@ -96,9 +81,7 @@ async function beginFrom(
     if (image.toLowerCase() === 'scratch') return beginStage(platform, scratchImage(platform));
     return beginStage(platform, await build.bases.get(image, platform));
   } catch (error) {
-    const { line, column } = from.range.start;
-    const sourceLine = kubefile.text.split('\n')[line - 1] ?? '';
-    throw atLocation(error, { file: kubefile.file, line, column, sourceLine });
+    throw atLocation(error, locationOf(kubefile, from));
   }
 }
 

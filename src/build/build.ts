@@ -14,6 +14,7 @@ import { BaseImages } from './base-image.ts';
 import { buildPlatform } from './build-platform.ts';
 import { writeBuildRecord } from './build-record.ts';
 import { openContext } from './context.ts';
+import { checkOffline } from './offline.ts';
 import type { BuildOptions, Job } from './options.ts';
 
 export interface BuildResult {
@@ -35,9 +36,10 @@ export async function build(job: Job, options: BuildOptions): Promise<BuildResul
   if (hasSingleId()) report({ type: 'warning', text: SINGLE_ID });
   if (options.dialect === 'auto') report({ type: 'info', text: describeDialect(kubefile) });
   selectStages(kubefile, options.target); // refuses an unknown target before anything is fetched
+  const bases = new BaseImages(job, options);
+  if (options.offline) checkOffline({ kubefile, options, hostPlatform: hostPlatform() }, bases);
   await using emulation = openEmulation(emulationRequest(job, options));
   for (const platform of options.emulate) await emulation.forPlatform(platform); // must work even if nothing needs it
-  const bases = new BaseImages(job, options);
   const context = once(() => openContext(options.context, { kubefilePath: options.file.path }));
   const shared = { job, options, kubefile, emulation, bases, context, hostPlatform: hostPlatform() };
   const manifests: Descriptor[] = [];

@@ -63,7 +63,10 @@ export async function planCopy(
     signal: context.job.signal,
     ...(from === undefined ? { known: fileDigests(context) } : {}),
   });
-  const downloads = await openDownloads(context.job, operands.urls, instruction.flags.checksum);
+  const downloads = await openDownloads(context.job, operands.urls, {
+    checksum: instruction.flags.checksum,
+    offline: context.options.offline,
+  });
   const { WorkingDir = '/' } = containerConfigOf(state);
   const key = cacheKeyOf({
     platform: formatPlatform(state.platform),

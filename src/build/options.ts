@@ -9,6 +9,8 @@ export type PullPolicy = 'always' | 'missing' | 'never';
 export type IsolationChoice = 'auto' | 'private' | 'host';
 
 export interface BuildOptions {
+  /** Nothing may ask the network: neither we nor, unless `network` says so, a step. */
+  readonly offline: boolean;
   /** Absolute host path of the build context. */
   readonly context: string;
   /** Path of the Kubefile for messages and for its ignore file; `text` is its content. */

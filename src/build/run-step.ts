@@ -22,6 +22,7 @@ import { commitLayer } from './commit-layer.ts';
 import { shellOf } from './config-steps.ts';
 import { runCommand, type RunCommand } from './heredoc-command.ts';
 import { hostFiles, STEP_HOSTNAME } from './host-files.ts';
+import { offlineError } from './offline-error.ts';
 import type { BuildOptions, Job } from './options.ts';
 import { OutputTail } from './output-tail.ts';
 import { readAccounts } from './rootfs-files.ts';
@@ -85,6 +86,12 @@ function networkOf({ network }: RunInstruction, options: BuildOptions): 'host' |
     case 'default':
       return options.network;
     case 'host':
+      if (options.offline && options.network === 'none')
+        throw offlineError(
+          'RUN --network=host',
+          'write --network host on the command line if steps may use it',
+        );
+      return network;
     case 'none':
       return network;
     default:

@@ -81,7 +81,7 @@ async function runStep(
   }
 }
 
-function locationOf(kubefile: Kubefile, { range }: Instruction): SourceLocation {
+export function locationOf(kubefile: Kubefile, { range }: Instruction): SourceLocation {
   const { line, column } = range.start;
   const sourceLine = kubefile.text.split('\n')[line - 1]?.replace(/\r$/, '');
   return { file: kubefile.file, line, column, ...(sourceLine === undefined ? {} : { sourceLine }) };

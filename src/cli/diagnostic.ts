@@ -11,9 +11,10 @@ const MAX_WIDTH = 100;
 
 /** Several lines, no line ending at the end. */
 export function formatDiagnostic(error: ArchBuildError): string {
-  const { code, message, hint, location } = error;
+  const { code, message, hint, location, items } = error;
   const place = location === undefined ? '' : `${location.file}:${location.line}:${location.column}: `;
   const lines = [`error[${code}] ${place}${message}`, ...(location === undefined ? [] : excerpt(location))];
+  lines.push(...items.map((item) => `  ${item}`));
   if (hint !== undefined) lines.push(`hint: ${hint}`);
   return lines.map(printable).join('\n');
 }

@@ -25,6 +25,22 @@ export interface BuildFlags {
   readonly metadataFile?: string;
 }
 
+export interface PackageFlags {
+  readonly output?: string;
+  readonly emulators: readonly string[];
+  readonly node?: string;
+}
+
+export interface KitFlags extends Pick<
+  BuildFlags,
+  'file' | 'emulate' | 'platform' | 'dialect' | 'buildArg' | 'target' | 'pull' | 'insecure'
+> {
+  readonly output: string;
+  readonly emulators: readonly string[];
+  readonly image: readonly string[];
+  readonly node?: string;
+}
+
 export interface RunFlags {
   readonly interactive?: boolean;
   readonly tty?: boolean;

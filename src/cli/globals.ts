@@ -1,6 +1,7 @@
 /** What every command is given besides its own options. */
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { offlineError } from '../build/offline-error.ts';
 import type { Reporter } from '../events.ts';
 import { openStore, type Store } from '../store/store.ts';
 import { createReporter, type ProgressMode } from './reporter.ts';
@@ -8,6 +9,8 @@ import { createReporter, type ProgressMode } from './reporter.ts';
 export interface Globals {
   readonly root: string;
   readonly debug: boolean;
+  /** Asking the network is an error. */
+  readonly offline: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -25,6 +28,16 @@ export function defaultRoot(environment: NodeJS.ProcessEnv = process.env): strin
   }
   if (process.getuid?.() === 0) return '/var/lib/arch-build';
   return join(environment['XDG_DATA_HOME'] ?? join(homedir(), '.local/share'), 'arch-build');
+}
+
+/** --offline, or $ARCH_BUILD_OFFLINE with anything but nothing or 0. */
+export function isOffline(flag: boolean | undefined, environment: NodeJS.ProcessEnv = process.env): boolean {
+  return flag ?? !['', '0'].includes(environment['ARCH_BUILD_OFFLINE'] ?? '');
+}
+
+/** Throws OFFLINE; `wanted` names what the command is about to ask. */
+export function requireNetwork({ offline }: Globals, wanted: string, hint?: string): void {
+  if (offline) throw offlineError(wanted, hint);
 }
 
 export function reporterFor(globals: Globals, mode: ProgressMode = 'plain'): Reporter {

@@ -5,9 +5,10 @@ import { ArchBuildError } from '../errors.ts';
 import { buildCommand } from './commands/build.ts';
 import { hostCommands } from './commands/host.ts';
 import { imageCommands } from './commands/images.ts';
+import { kitCommands } from './commands/kit.ts';
 import { runCommand } from './commands/run.ts';
 import { transferCommands } from './commands/transfer.ts';
-import { defaultRoot, type CommandContext, type Globals } from './globals.ts';
+import { defaultRoot, isOffline, type CommandContext, type Globals } from './globals.ts';
 
 /** Set by the bundler. */
 declare const ARCH_BUILD_VERSION: string | undefined;
@@ -44,6 +45,7 @@ export function createProgram(signal: AbortSignal, exitWith: (status: number) =>
     runCommand(context),
     ...imageCommands(context),
     ...transferCommands(context),
+    ...kitCommands(context),
     ...hostCommands(context),
   ]) {
     program.addCommand(command);
@@ -56,21 +58,28 @@ export function createProgram(signal: AbortSignal, exitWith: (status: number) =>
 const GLOBAL_OPTIONS = [
   ['--root <dir>', 'the store (default: $ARCH_BUILD_ROOT, else a directory of the system or of yours)'],
   ['--debug', 'show every process and mount'],
+  ['--offline', 'asking the network is an error (so does $ARCH_BUILD_OFFLINE)'],
   ['--no-color', 'no colours (NO_COLOR does the same)'],
 ] as const;
 
 interface GlobalOptions {
   readonly root?: string;
   readonly debug?: boolean;
+  readonly offline?: boolean;
 }
 
 function globalsOf(program: Command, running: Command, signal: AbortSignal): Globals {
-  const { root = defaultRoot(), debug = false } = {
+  const {
+    root = defaultRoot(),
+    debug = false,
+    offline,
+  } = {
     ...program.opts<GlobalOptions>(),
+    ...running.parent?.opts<GlobalOptions>(), // `emulators ls --root DIR`: the group takes it
     ...running.opts<GlobalOptions>(),
   };
   if (root === '') throw new ArchBuildError('USAGE', '--root needs a directory');
-  return { root: resolve(root), debug, signal };
+  return { root: resolve(root), debug, offline: isOffline(offline), signal };
 }
 
 /** Global options count behind the command's name too: with the default command nobody sees where it begins. */

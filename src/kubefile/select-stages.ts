@@ -74,7 +74,7 @@ function usedStages(kubefile: Kubefile, stage: Stage, scope: Scope): Stage[] {
   const image = expandOrNothing(stage.from.image, scope, kubefile.escape);
   const base = image === undefined ? undefined : findBaseStage(kubefile, image, stage.index);
   const used = stage.instructions.flatMap((instruction) =>
-    sourcesOf(instruction).flatMap((name) =>
+    imageWordsOf(instruction).flatMap((name) =>
       // Only the build knows what a variable is when it gets there: any earlier stage may be meant.
       name.includes('$')
         ? kubefile.stages.slice(0, stage.index)
@@ -84,7 +84,8 @@ function usedStages(kubefile: Kubefile, stage: Stage, scope: Scope): Stage[] {
   return [base, ...used].filter((found) => found !== undefined);
 }
 
-function sourcesOf(instruction: Instruction): string[] {
+/** The words of `--from=` and of `from=` in a mount, as written. */
+export function imageWordsOf(instruction: Instruction): string[] {
   const names =
     instruction.keyword === 'COPY'
       ? [instruction.flags.from]

@@ -1,6 +1,6 @@
 /**
- * Writes the plain tar that image archives are: files and directories with short ASCII names. Every entry has the same
- * owner, mode and date (the epoch), so that the same content gives the same bytes.
+ * Writes the plain tar that archives of ours are: files and directories with short ASCII names. Every entry has the same
+ * owner and date (the epoch unless told otherwise), so that the same content gives the same bytes.
  */
 import { Header } from 'tar/header';
 import { ArchBuildError } from '../errors.ts';
@@ -10,6 +10,8 @@ export interface TarFile {
   readonly path: string;
   /** Bytes; the data must have as many. */
   readonly size: number;
+  /** 0644 by default. */
+  readonly mode?: number;
   /** Called when the file's turn has come, so that nothing is open before. */
   readonly data: () => AsyncIterable<Uint8Array>;
 }
@@ -21,10 +23,13 @@ const BLOCK = 512;
 const EPOCH = new Date(0);
 
 /** Throws SIZE_MISMATCH when a file's data is not as long as its header said. */
-export async function* writeTar(entries: Iterable<TarEntry>): AsyncGenerator<Uint8Array, void, undefined> {
+export async function* writeTar(
+  entries: Iterable<TarEntry>,
+  { mtime = EPOCH }: { readonly mtime?: Date } = {},
+): AsyncGenerator<Uint8Array, void, undefined> {
   for (const entry of entries) {
-    if ('data' in entry) yield* writeFile(entry);
-    else yield header(entry.path, { type: 'Directory', mode: 0o755, size: 0 });
+    if ('data' in entry) yield* writeFile(entry, mtime);
+    else yield header(entry.path, { type: 'Directory', mode: 0o755, size: 0, mtime });
   }
   yield Buffer.alloc(2 * BLOCK);
 }
@@ -34,8 +39,11 @@ export function tarText(path: string, text: string): TarFile {
   return { path, size: bytes.length, data: () => once(bytes) };
 }
 
-async function* writeFile({ path, size, data }: TarFile): AsyncGenerator<Uint8Array, void, undefined> {
-  yield header(path, { type: 'File', mode: 0o644, size });
+async function* writeFile(
+  { path, size, mode = 0o644, data }: TarFile,
+  mtime: Date,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  yield header(path, { type: 'File', mode, size, mtime });
   let written = 0;
   for await (const chunk of data()) {
     written += chunk.length;
@@ -51,7 +59,7 @@ async function* writeFile({ path, size, data }: TarFile): AsyncGenerator<Uint8Ar
 /** Sizes from 8 GiB on are written base-256, which GNU tar, Go and node-tar read. */
 function header(
   path: string,
-  { type, mode, size }: { type: 'File' | 'Directory'; mode: number; size: number },
+  { type, mode, size, mtime }: { type: 'File' | 'Directory'; mode: number; size: number; mtime: Date },
 ): Uint8Array {
   const made = new Header({
     path,
@@ -59,7 +67,7 @@ function header(
     uid: 0,
     gid: 0,
     size,
-    mtime: EPOCH,
+    mtime,
     uname: '',
     gname: '',
     devmaj: 0,

@@ -51,6 +51,7 @@ async function openWorkshop(): Promise<Workshop> {
 }
 
 const DEFAULTS: Omit<BuildOptions, 'context' | 'file'> = {
+  offline: false,
   tags: [],
   platforms: [parsePlatform('linux/amd64')],
   emulate: [],

@@ -70,6 +70,7 @@ function contextOf(buildArgs: Readonly<Record<string, string>>): RunContext {
   const options: BuildOptions = {
     context: '/',
     file: { path: 'Dockerfile', text: '' },
+    offline: false,
     tags: [],
     platforms: [],
     emulate: [],

@@ -17,6 +17,15 @@ it('is one line when nothing more is known', () => {
   expect(format(at(1, ''))).toBe('error[KUBEFILE_SYNTAX] Kubefile:7:1: unknown instruction "CPOY"');
 });
 
+it('lists what it is about, each thing on its line and none of them hostile', () => {
+  expect(format({ items: ['image a', 'image \u001b[2Jb'], hint: 'Bring them' }).split('\n')).toEqual([
+    'error[KUBEFILE_SYNTAX] unknown instruction "CPOY"',
+    '  image a',
+    '  image \ufffd[2Jb',
+    'hint: Bring them',
+  ]);
+});
+
 it('shows the line and marks the word', () => {
   expect(format({ ...at(6, 'DONT CPOY a b'), hint: 'did you mean COPY?' }).split('\n')).toEqual([
     'error[KUBEFILE_SYNTAX] Kubefile:7:6: unknown instruction "CPOY"',

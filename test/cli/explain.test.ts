@@ -33,6 +33,7 @@ const STATUS: Readonly<Record<ErrorCode, number>> = {
   REGISTRY: 1,
   REGISTRY_AUTH: 1,
   NETWORK: 1,
+  OFFLINE: 1,
   IO: 1,
   HOST_INCAPABLE: 3,
   EMULATOR_MISSING: 3,

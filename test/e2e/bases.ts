@@ -23,6 +23,11 @@ export function debianFirstStage(): Promise<string> {
   return cached('debian-arm64-stage1.tar', (path) => runScript('debian-rootfs.sh', ['arm64', path]));
 }
 
+/** A minimal Debian for this machine, as a host to try things on. */
+export function debianHost(): Promise<string> {
+  return cached('debian-host.tar', (path) => runScript('debian-host-rootfs.sh', [path]));
+}
+
 /** Where a finished Debian root file system is kept, which the benchmark reads too. */
 export const DEBIAN_ROOTFS = join(CACHE, 'debian-arm64.tar');
 

@@ -35,6 +35,7 @@ const MAX_LINES = 300;
 const ROWS: readonly (readonly string[])[] = [
   ['main.ts'],
   ['cli'],
+  ['kit'],
   ['build'],
   ['cluster', 'transfer', 'layer', 'emulation'],
   ['store'],

@@ -20,7 +20,7 @@ const DEFAULT_FILES = ['Kubefile', 'Dockerfile', 'Containerfile'];
 
 export async function build(globals: Globals, contextArgument: string, flags: BuildFlags): Promise<void> {
   requireRoot(globals);
-  const options = optionsOf(contextArgument, flags);
+  const options = optionsOf(globals, contextArgument, flags);
   const report = reporterFor(globals, flags.quiet === true ? 'quiet' : flags.progress);
   await using store = await storeFor(globals);
   const result = await buildImage({ store, report, signal: globals.signal }, options);
@@ -29,22 +29,23 @@ export async function build(globals: Globals, contextArgument: string, flags: Bu
   process.stdout.write(`${result.root.digest}\n`);
 }
 
-function optionsOf(contextArgument: string, flags: BuildFlags): BuildOptions {
+function optionsOf({ offline }: Globals, contextArgument: string, flags: BuildFlags): BuildOptions {
+  refuseContradiction(offline, flags.pull);
   const context = resolve(contextArgument);
-  const emulate = uniquePlatforms(flags.emulate.map(platformOf));
-  const platforms = uniquePlatforms([...emulate, ...flags.platform.map(platformOf)]);
+  const { emulate, platforms } = platformsOf(flags);
   return {
+    offline,
     context,
     file: readKubefile(context, flags.file),
     tags: flags.tag.map((tag) => formatReference(withDefaultTag(parseReference(tag)))),
-    platforms: platforms.length === 0 ? [hostPlatform()] : platforms,
+    platforms,
     emulate,
     dialect: flags.dialect,
     buildArgs: variablesOf('--build-arg', flags.buildArg),
     labels: pairsOf('--label', flags.label),
     annotations: pairsOf('--annotation', flags.annotation),
     target: flags.target,
-    network: flags.network === 'none' ? 'none' : 'host',
+    network: flags.network === 'none' || (flags.network === 'default' && offline) ? 'none' : 'host',
     noCache: !flags.cache,
     pull: flags.pull,
     isolation: flags.isolation,
@@ -54,6 +55,21 @@ function optionsOf(contextArgument: string, flags: BuildFlags): BuildOptions {
     sourceDateEpoch: flags.sourceDateEpoch ?? epochOfEnvironment(),
     insecure: flags.insecure,
   };
+}
+
+/** Throws USAGE. */
+export function refuseContradiction(offline: boolean, pull: BuildFlags['pull']): void {
+  if (offline && pull === 'always')
+    throw new ArchBuildError('USAGE', '--pull always asks registries, and --offline forbids it');
+}
+
+/** What is built for: the host's platform unless others are named. Throws USAGE. */
+export function platformsOf(
+  flags: Pick<BuildFlags, 'emulate' | 'platform'>,
+): Pick<BuildOptions, 'emulate' | 'platforms'> {
+  const emulate = uniquePlatforms(flags.emulate.map(platformOf));
+  const platforms = uniquePlatforms([...emulate, ...flags.platform.map(platformOf)]);
+  return { emulate, platforms: platforms.length === 0 ? [hostPlatform()] : platforms };
 }
 
 function platformOf(text: string): Platform {
@@ -69,7 +85,7 @@ const uniquePlatforms = (platforms: readonly Platform[]): Platform[] => [
   ...new Map(platforms.map((platform) => [formatPlatform(platform), platform])).values(),
 ];
 
-function readKubefile(context: string, file: string | undefined): BuildOptions['file'] {
+export function readKubefile(context: string, file: string | undefined): BuildOptions['file'] {
   if (file === '-') return { path: 'stdin', text: readFileSync(0, 'utf8') };
   const path = file ?? defaultFile(context);
   refusePipe(path);
@@ -125,7 +141,7 @@ function requireContext(context: string): void {
   });
 }
 
-function epochOfEnvironment(): number | undefined {
+export function epochOfEnvironment(): number | undefined {
   const text = process.env['SOURCE_DATE_EPOCH'];
   if (text === undefined || text === '') return undefined;
   try {

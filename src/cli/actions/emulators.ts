@@ -9,7 +9,7 @@ import { ArchBuildError } from '../../errors.ts';
 import { printJson } from '../answer.ts';
 import { architecturesNamed } from '../architectures.ts';
 import { wantsJson, type ExportFlags, type FetchFlags, type ListFlags } from '../flags.ts';
-import { reporterFor, type Globals } from '../globals.ts';
+import { reporterFor, requireNetwork, type Globals } from '../globals.ts';
 import { formatTable } from '../table.ts';
 import { writeArchive } from './archives.ts';
 
@@ -34,6 +34,11 @@ export async function list(globals: Globals, names: readonly string[], flags: Li
 
 export async function fetch(globals: Globals, names: readonly string[], flags: FetchFlags): Promise<void> {
   const architectures = names.includes('all') ? pinnedArchitectures() : architecturesNamed(names);
+  requireNetwork(
+    globals,
+    `fetching emulators for ${architectures.map(({ arch }) => arch).join(', ')}`,
+    'bring a static qemu program along and run `arch-build emulators import FILE`',
+  );
   const fetched = await fetchEmulators(architectures, {
     storeDirectory: globals.root,
     report: reporterFor(globals),
@@ -44,7 +49,7 @@ export async function fetch(globals: Globals, names: readonly string[], flags: F
 }
 
 /** What the first pinned package has. */
-function pinnedArchitectures(): ReturnType<typeof architecturesNamed> {
+export function pinnedArchitectures(): ReturnType<typeof architecturesNamed> {
   const [first] = pinnedPackages();
   return architecturesNamed([]).filter(({ emulator }) => first !== undefined && emulator in first.emulators);
 }

@@ -2,13 +2,14 @@
 import { ArchBuildError } from '../../errors.ts';
 import { storeContent } from '../../layer/image-content.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
+import { parseReference } from '../../oci/reference.ts';
 import { describeImage, pickPlatform } from '../../store/image-details.ts';
 import type { Store } from '../../store/store.ts';
 import { writeIndex } from '../../store/write-index.ts';
 import { pushImage } from '../../transfer/push.ts';
 import { platformFlag } from '../architectures.ts';
 import type { PushFlags } from '../flags.ts';
-import { reporterFor, storeFor, type Globals } from '../globals.ts';
+import { reporterFor, requireNetwork, storeFor, type Globals } from '../globals.ts';
 import { requireRoot } from '../require-root.ts';
 
 export async function push(
@@ -16,6 +17,7 @@ export async function push(
   { image, name }: { readonly image: string; readonly name: string },
   flags: PushFlags,
 ): Promise<void> {
+  requireNetwork(globals, `pushing to ${parseReference(name).domain}`);
   requireRoot(globals);
   await using store = await storeFor(globals);
   const root = rootToPush(store, image, flags);

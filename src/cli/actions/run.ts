@@ -14,6 +14,7 @@ import { printError } from '../explain.ts';
 import type { RunFlags } from '../flags.ts';
 import { reporterFor, storeFor, type Globals } from '../globals.ts';
 import { variablesOf } from '../pairs.ts';
+import { refuseContradiction } from './build.ts';
 import { requireRoot } from '../require-root.ts';
 
 interface Wanted {
@@ -23,6 +24,7 @@ interface Wanted {
 
 /** Returns the program's own status, 128 + n for one that died of signal n. */
 export async function run(globals: Globals, wanted: Wanted, flags: RunFlags): Promise<number> {
+  refuseContradiction(globals.offline, flags.pull);
   requireRoot(globals);
   await using store = await storeFor(globals);
   const job = {
@@ -31,7 +33,7 @@ export async function run(globals: Globals, wanted: Wanted, flags: RunFlags): Pr
     signal: globals.signal,
   };
   const platform = choosePlatform(store, wanted.image, flags);
-  const image = await new BaseImages(job, flags).get(wanted.image, platform);
+  const image = await new BaseImages(job, { ...flags, offline: globals.offline }).get(wanted.image, platform);
   await using emulation = openEmulation({
     platforms: [platform],
     isolation: flags.isolation,

@@ -1,0 +1,124 @@
+/**
+ * What a build wants from outside of its context: images, URLs, the network of the host. Found by reading alone, for
+ * all platforms at once, so that it can be said before anything runs and be packed for a host without a network.
+ *
+ * Words that depend on what a base image brings along (its ENV, its ONBUILD triggers) are known only when it is there.
+ */
+import type { SourceLocation } from '../errors.ts';
+import { expandWord } from '../kubefile/expand.ts';
+import type { Instruction, Stage } from '../kubefile/instruction.ts';
+import { findBaseStage, findCopyStage, imageWordsOf, selectStages } from '../kubefile/select-stages.ts';
+import { formatPlatform, type Platform } from '../oci/platform.ts';
+import { formatReference, parseReference, withDefaultTag } from '../oci/reference.ts';
+import { isGitRepository, isUrl } from './add-url.ts';
+import { scratchImage } from './base-image.ts';
+import { applyConfigInstruction } from './config-steps.ts';
+import { expandFrom, fromScope, stageArgs, type WordSource } from './from-words.ts';
+import type { BuildOptions } from './options.ts';
+import { scopeOf } from './scope.ts';
+import { locationOf } from './stage-runner.ts';
+import { beginStage, type StageState } from './stage-state.ts';
+
+export interface NeededImage {
+  /** Full name. */
+  readonly name: string;
+  readonly platform: Platform;
+  /** `FROM`, `COPY --from`, … */
+  readonly by: string;
+  readonly location: SourceLocation;
+}
+
+export interface OutsideNeeds {
+  /** Each name and platform once, at its first place. */
+  readonly images: readonly NeededImage[];
+  readonly urls: readonly { readonly url: string; readonly location: SourceLocation }[];
+  /** Steps that ask for the host's network themselves. */
+  readonly hostNetwork: readonly SourceLocation[];
+}
+
+export interface NeedsSource extends WordSource {
+  readonly options: Pick<BuildOptions, 'buildArgs' | 'target' | 'platforms'>;
+}
+
+/** Throws EXPANSION, STAGE_UNKNOWN, KUBEFILE_SEMANTICS, REFERENCE_INVALID for what the build would refuse, too. */
+export function findOutsideNeeds(source: NeedsSource): OutsideNeeds {
+  const { kubefile, options } = source;
+  const all = options.platforms.flatMap((target) =>
+    selectStages(kubefile, options.target, fromScope(source, target)).map((stage) =>
+      needsOfStage(source, stage, target),
+    ),
+  );
+  return {
+    images: firstOfEach(
+      all.flatMap(({ images }) => images),
+      ({ name, platform }) => `${name} ${formatPlatform(platform)}`,
+    ),
+    urls: firstOfEach(
+      all.flatMap(({ urls }) => urls),
+      ({ url }) => url,
+    ),
+    hostNetwork: firstOfEach(
+      all.flatMap(({ hostNetwork }) => hostNetwork),
+      ({ line }) => String(line),
+    ),
+  };
+}
+
+function needsOfStage(source: NeedsSource, stage: Stage, target: Platform): OutsideNeeds {
+  const { kubefile } = source;
+  const args = stageArgs(source, stage, target);
+  const { image, platform } = expandFrom(source, stage.from, { args, target });
+  const isImage =
+    image !== '' &&
+    image.toLowerCase() !== 'scratch' &&
+    findBaseStage(kubefile, image, stage.index) === undefined;
+  const images = isImage ? [neededImage(source, stage.from, { image, platform })] : [];
+  const urls: { url: string; location: SourceLocation }[] = [];
+  const hostNetwork: SourceLocation[] = [];
+  let state = beginStage(platform, scratchImage(platform));
+  for (const instruction of stage.instructions) {
+    const location = locationOf(kubefile, instruction);
+    const expand = (word: string): string | undefined => expandOrNothing(word, state, kubefile.escape);
+    if (instruction.keyword === 'ARG' || instruction.keyword === 'ENV') {
+      state = applyConfigInstruction(state, instruction, { escape: kubefile.escape, args }).state;
+    } else if (instruction.keyword === 'RUN' && instruction.network === 'host') {
+      hostNetwork.push(location);
+    } else if (instruction.keyword === 'ADD') {
+      const words = instruction.sources.flatMap((each) => (each.kind === 'word' ? [each.word] : []));
+      const expanded = words.map((word) => expand(word) ?? word);
+      urls.push(...expanded.filter(isRemote).map((url) => ({ url, location })));
+    }
+    for (const name of imageWordsOf(instruction).map(expand)) {
+      if (name === undefined || name === '' || isStage(source, stage, name)) continue;
+      images.push(neededImage(source, instruction, { image: name, platform: target }));
+    }
+  }
+  return { images, urls, hostNetwork };
+}
+
+const isRemote = (word: string): boolean => isUrl(word) || isGitRepository(word);
+
+const isStage = ({ kubefile }: NeedsSource, stage: Stage, name: string): boolean =>
+  findCopyStage(kubefile, stage, name) !== undefined;
+
+function neededImage(
+  { kubefile }: NeedsSource,
+  instruction: Instruction,
+  { image, platform }: { readonly image: string; readonly platform: Platform },
+): NeededImage {
+  const name = formatReference(withDefaultTag(parseReference(image)));
+  const by = instruction.keyword === 'FROM' ? 'FROM' : `${instruction.keyword} --from`;
+  return { name, platform, by, location: locationOf(kubefile, instruction) };
+}
+
+/** A variable that only the base image sets has no value yet. */
+function expandOrNothing(word: string, { variables }: StageState, escape: '\\' | '`'): string | undefined {
+  try {
+    return expandWord(word, scopeOf(variables), { escape });
+  } catch {
+    return undefined;
+  }
+}
+
+const firstOfEach = <T>(values: readonly T[], keyOf: (value: T) => string): T[] =>
+  [...new Map([...values].reverse().map((value) => [keyOf(value), value])).values()].reverse();

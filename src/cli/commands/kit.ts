@@ -1,0 +1,56 @@
+/** The commands for hosts without a network: package, kit. */
+import { Command } from 'commander';
+import type { KitFlags, PackageFlags } from '../flags.ts';
+import type { CommandContext } from '../globals.ts';
+import { choice, commaSeparated, insecureOption, repeatable } from '../options.ts';
+
+export function kitCommands(context: CommandContext): Command[] {
+  return [packageCommand(context), kitCommand(context)];
+}
+
+const emulatorsText = 'machines whose emulators go in, all or none';
+const nodeText = 'the Node that goes in: an official build; the running one by default';
+const outputText = 'the archive: .tar.xz, .tar.gz or .tar';
+
+function packageCommand({ globals }: CommandContext): Command {
+  return new Command('package')
+    .description('write this program with all it needs to an archive, for hosts without Node or a network')
+    .option('-o, --output <file>', outputText)
+    .addOption(commaSeparated('--emulators <arch,…>', `${emulatorsText} (default: aarch64)`))
+    .option('--node <path>', nodeText)
+    .action(async (flags: PackageFlags) => {
+      await (await import('../actions/kit.ts')).writeProgram(globals(), flags);
+    });
+}
+
+function kitCommand({ globals }: CommandContext): Command {
+  return new Command('kit')
+    .description('write a package with everything one Kubefile needs, for a build without a network')
+    .argument('[context]', 'the build context, which is not packed', '.')
+    .requiredOption('-o, --output <file>', outputText)
+    .option('-f, --file <path>', 'Kubefile, Dockerfile or Containerfile; - is stdin')
+    .addOption(commaSeparated('--emulate <arch,…>', 'machines or platforms that will be built for'))
+    .addOption(commaSeparated('--platform <os/arch[/variant],…>', 'the same'))
+    .addOption(commaSeparated('--emulators <arch,…>', `${emulatorsText} (default: what the platforms need)`))
+    .addOption(repeatable('--image <ref>', 'a further image, repeatable; also those of manifests/imageList'))
+    .addOption(
+      choice('--dialect <name>', 'how to read the file', [
+        'auto',
+        'kubefile-v1',
+        'kubefile-v2',
+        'dockerfile',
+      ]).default('auto'),
+    )
+    .addOption(
+      repeatable('--build-arg <k[=v]>', 'value of an ARG, repeatable; without =v from the environment'),
+    )
+    .option('--target <stage>', 'what a build up to this stage needs')
+    .addOption(
+      choice('--pull <policy>', 'when to ask registries', ['always', 'missing', 'never']).default('missing'),
+    )
+    .addOption(insecureOption())
+    .option('--node <path>', nodeText)
+    .action(async (context: string, flags: KitFlags) => {
+      await (await import('../actions/kit.ts')).writeKit(globals(), context, flags);
+    });
+}

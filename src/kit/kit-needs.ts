@@ -1,0 +1,66 @@
+/** Which images a kit has to have: what the Kubefile names, what the user names, what the context lists. */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { BaseImages } from '../build/base-image.ts';
+import { findOutsideNeeds, type NeedsSource } from '../build/outside-needs.ts';
+import { atLocation } from '../errors.ts';
+import { parseTrigger } from '../kubefile/parse.ts';
+import { imageWordsOf } from '../kubefile/select-stages.ts';
+import { formatPlatform, type Platform } from '../oci/platform.ts';
+import { formatReference, parseReference, withDefaultTag } from '../oci/reference.ts';
+import type { KitImage } from './kit-content.ts';
+
+/** The list of container images that cluster images carry. */
+const IMAGE_LIST = 'manifests/imageList';
+
+export interface KitNeeds {
+  readonly source: NeedsSource;
+  /** Host path of the build context. */
+  readonly context: string;
+  /** Further references, for every platform of the build. */
+  readonly extra: readonly string[];
+}
+
+/** Brings them all into the store. Throws what `BaseImages` throws, with the place in the Kubefile. */
+export async function collectImages(bases: BaseImages, needs: KitNeeds): Promise<KitImage[]> {
+  const found = new Map<string, KitImage>();
+  const take = async (name: string, platform: Platform): Promise<void> => {
+    const key = `${name} ${formatPlatform(platform)}`;
+    if (!found.has(key)) found.set(key, { name, platform, root: await bases.resolve(name, platform) });
+  };
+  for (const { name, platform, by, location } of findOutsideNeeds(needs.source).images) {
+    try {
+      await take(name, platform);
+      if (by !== 'FROM') continue;
+      const { config } = await bases.get(name, platform);
+      for (const text of imagesOfTriggers(needs.source, config.config?.OnBuild ?? []))
+        for (const target of needs.source.options.platforms) await take(fullName(text), target);
+    } catch (error) {
+      throw atLocation(error, location);
+    }
+  }
+  for (const text of [...needs.extra, ...listedImages(needs.context)]) {
+    const name = fullName(text);
+    for (const platform of needs.source.options.platforms) await take(name, platform);
+  }
+  return [...found.values()];
+}
+
+const fullName = (text: string): string => formatReference(withDefaultTag(parseReference(text)));
+
+/** `ONBUILD COPY --from=IMAGE` of a base image; what a variable stands for there, only the build knows. */
+function imagesOfTriggers({ kubefile }: NeedsSource, triggers: readonly string[]): string[] {
+  const words = triggers.flatMap((text) =>
+    imageWordsOf(parseTrigger(text, `ONBUILD of the base of ${kubefile.file}`)),
+  );
+  const stages = new Set(kubefile.stages.flatMap(({ name, index }) => [name ?? '', String(index)]));
+  return words.filter((word) => !word.includes('$') && !stages.has(word.toLowerCase()));
+}
+
+/** One reference a line; blank lines and comments do not count. */
+function listedImages(context: string): string[] {
+  const path = join(context, IMAGE_LIST);
+  if (!existsSync(path)) return [];
+  const lines = readFileSync(path, 'utf8').split('\n');
+  return lines.map((line) => line.replace(/#.*/, '').trim()).filter((line) => line !== '');
+}
