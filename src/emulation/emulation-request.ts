@@ -4,12 +4,16 @@ import type { Platform } from '../oci/platform.ts';
 import type { Choices } from './emulator-choice.ts';
 
 /** `native` needs nothing; the others are explained in ladder.ts. */
-export type Rung = 'native' | 'private' | 'host-entry' | 'host';
+export type Rung = 'native' | 'private' | 'host-entry' | 'host' | 'prefix';
+
+/** `--isolation`: the rungs a build may take. */
+export const ISOLATION_CHOICES = ['auto', 'private', 'host', 'prefix'] as const;
+export type IsolationChoice = (typeof ISOLATION_CHOICES)[number];
 
 export interface EmulationRequest {
   /** Every platform the build makes: after the first foreign step, all of them can run. */
   readonly platforms: readonly Platform[];
-  readonly isolation: 'auto' | 'private' | 'host';
+  readonly isolation: IsolationChoice;
   /** `--emulator` */
   readonly emulator: Choices | undefined;
   /** `--emulator-cpu` */

@@ -54,7 +54,7 @@ async function probe(
     signal: globals.signal,
   };
   const reasons: string[] = [];
-  for (const isolation of ['private', 'host'] as const) {
+  for (const isolation of ['private', 'host', 'prefix'] as const) {
     if (isolation === 'host' && process.getuid?.() !== 0) continue;
     try {
       await using emulation = openEmulation({ ...request, isolation });
