@@ -77,15 +77,14 @@ function makeExecutable(program) {
   chmodSync(program, 0o755);
 }
 
+/** Each folder is one program. */
 function compileHelpers() {
   const sources = join(root, 'emulators/native');
-  const names = readdirSync(sources)
-    .filter((name) => name.endsWith('.c'))
-    .map((name) => basename(name, '.c'));
+  const names = readdirSync(sources);
   mkdirSync(join(dist, 'native'), { recursive: true });
   const scratch = mkdtempSync(join(dist, 'native-'));
   try {
-    if (canCompile(scratch)) for (const name of names) compile(join(sources, `${name}.c`), scratch);
+    if (canCompile(scratch)) for (const name of names) compile(join(sources, name), scratch);
     else warnOfMissing(names);
   } finally {
     rmSync(scratch, { recursive: true });
@@ -104,13 +103,15 @@ function canCompile(scratch) {
   }
 }
 
-function compile(source, scratch) {
-  const name = basename(source, '.c');
+function compile(folder, scratch) {
+  const name = basename(folder);
   const program = join(scratch, name);
+  const sources = readdirSync(folder).filter((file) => file.endsWith('.c'));
   try {
-    execFileSync(C_COMPILER, [...C_FLAGS, '-o', program, source], { stdio: 'inherit' });
+    const paths = sources.map((file) => join(folder, file));
+    execFileSync(C_COMPILER, [...C_FLAGS, '-o', program, ...paths], { stdio: 'inherit' });
   } catch {
-    process.stderr.write(`build: ${C_COMPILER} could not compile ${source}\n`);
+    process.stderr.write(`build: ${C_COMPILER} could not compile ${folder}\n`);
     process.exitCode = 1;
     return;
   }

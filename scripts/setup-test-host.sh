@@ -2,12 +2,16 @@
 # setup-test-host.sh: installs what the tests use besides Node, only when something is missing.
 #
 # The tests compare with other people's tools (skopeo, umoci, buildah, podman, docker-registry, GNU tar), build the
-# helper in C and make root file systems from Debian packages. As root it uses apt-get; else it says what to install.
+# helper and test programs in C and make root file systems from Debian packages. As root it uses apt-get; else it says what to install.
 set -eu
 
 # command or file, and the Debian package that has it
 wanted='
 cc gcc
+aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
+/usr/aarch64-linux-gnu/lib/libc.a libc6-dev-arm64-cross
+arm-linux-gnueabihf-gcc gcc-arm-linux-gnueabihf
+/usr/arm-linux-gnueabihf/lib/libc.a libc6-dev-armhf-cross
 g++ g++
 make make
 python3 python3

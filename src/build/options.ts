@@ -1,4 +1,5 @@
 /** What a build is asked to do, fully defaulted: the CLI makes it, everything below reads it. */
+import type { IsolationChoice } from '../emulation/emulation-request.ts';
 import type { Platform } from '../oci/platform.ts';
 import type { Choices } from '../emulation/emulator-choice.ts';
 import type { Dialect } from '../kubefile/instruction.ts';
@@ -6,7 +7,6 @@ import type { Reporter } from '../events.ts';
 import type { Store } from '../store/store.ts';
 
 export type PullPolicy = 'always' | 'missing' | 'never';
-export type IsolationChoice = 'auto' | 'private' | 'host';
 
 export interface BuildOptions {
   /** Nothing may ask the network: neither we nor, unless `network` says so, a step. */

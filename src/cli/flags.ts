@@ -1,4 +1,5 @@
 /** What the command line gives to the commands, as commander names it. */
+import type { IsolationChoice } from '../emulation/emulation-request.ts';
 
 export interface BuildFlags {
   readonly file?: string;
@@ -13,7 +14,7 @@ export interface BuildFlags {
   readonly network: 'host' | 'none' | 'default';
   readonly cache: boolean;
   readonly pull: 'always' | 'missing' | 'never';
-  readonly isolation: 'auto' | 'private' | 'host';
+  readonly isolation: IsolationChoice;
   readonly emulator: readonly string[];
   readonly emulatorCpu: readonly string[];
   readonly emulatorRetry?: boolean;
@@ -51,7 +52,7 @@ export interface RunFlags {
   readonly user?: string;
   readonly entrypoint?: string;
   readonly network: 'host' | 'none';
-  readonly isolation: 'auto' | 'private' | 'host';
+  readonly isolation: IsolationChoice;
   readonly emulator: readonly string[];
   readonly emulatorCpu: readonly string[];
   readonly pull: 'always' | 'missing' | 'never';

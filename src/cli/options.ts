@@ -1,5 +1,6 @@
 /** Options and value parsers that several commands share. */
 import { InvalidArgumentError, Option, type Command } from 'commander';
+import { ISOLATION_CHOICES } from '../emulation/emulation-request.ts';
 
 /** An option that may stand several times; its flag is the list of its values, empty without it. */
 export const repeatable = (flags: string, text: string): Option =>
@@ -34,9 +35,7 @@ export function withRunOptions(command: Command): Command {
       choice('--pull <policy>', 'when to ask registries', ['always', 'missing', 'never']).default('missing'),
     )
     .addOption(insecureOption())
-    .addOption(
-      choice('--isolation <rung>', 'how foreign programs run', ['auto', 'private', 'host']).default('auto'),
-    )
+    .addOption(choice('--isolation <rung>', 'how foreign programs run', ISOLATION_CHOICES).default('auto'))
     .addOption(emulatorOption())
     .addOption(
       repeatable('--emulator-cpu <model>', 'CPU model of the emulator; ARCH=MODEL is about one machine'),

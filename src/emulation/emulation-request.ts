@@ -4,16 +4,20 @@ import type { Platform } from '../oci/platform.ts';
 import type { Choices } from './emulator-choice.ts';
 
 /** Explained in ladder.ts, best first. */
-export const RUNGS = ['private', 'host-entry', 'host'] as const;
+export const RUNGS = ['private', 'host-entry', 'host', 'prefix'] as const;
 export type ForeignRung = (typeof RUNGS)[number];
 
 /** `native` needs nothing. */
 export type Rung = 'native' | ForeignRung;
 
+/** `--isolation`: the rungs a build may take. */
+export const ISOLATION_CHOICES = ['auto', 'private', 'host', 'prefix'] as const;
+export type IsolationChoice = (typeof ISOLATION_CHOICES)[number];
+
 export interface EmulationRequest {
   /** Every platform the build makes: after the first foreign step, all of them can run. */
   readonly platforms: readonly Platform[];
-  readonly isolation: 'auto' | 'private' | 'host';
+  readonly isolation: IsolationChoice;
   /** `--emulator` */
   readonly emulator: Choices | undefined;
   /** `--emulator-cpu` */

@@ -4,13 +4,14 @@
  *   private     each step has its own user namespace and its own binfmt_misc: the host does not change (Linux 6.7)
  *   host-entry  an entry the host already has, when it passes the probe; it is never changed
  *   host        an entry of ours in the host's table, for the time of the build
+ *   prefix      no table: an exec-only tracer starts the emulator of each foreign program
  *
  * Nothing is done before the first step that needs it: a build that is all cached never probes.
  */
 import { ArchBuildError } from '../errors.ts';
 import type { Reporter } from '../events.ts';
 import { formatPlatform, type Platform } from '../oci/platform.ts';
-import type { Isolation } from '../sys/step-plan.ts';
+import type { Isolation } from '../sys/step-emulators.ts';
 import { architectureOf, type Architecture } from './architecture.ts';
 import type { EmulationRequest } from './emulation-request.ts';
 import { stepEnvironment } from './environment.ts';

@@ -5,7 +5,8 @@ import { systemErrorCode } from '../errors.ts';
 import { CLONE, MS, type Operation } from '../sys/plan.ts';
 import { runSandbox, SandboxRefusal, type Outcome } from '../sys/sandbox.ts';
 import { identityMap, readIdMap } from '../sys/identity.ts';
-import { DEFAULT_CAPABILITIES, type Isolation } from '../sys/step-plan.ts';
+import { bindEmulators, hasUserNamespace, supervisor, type Isolation } from '../sys/step-emulators.ts';
+import { DEFAULT_CAPABILITIES } from '../sys/step-plan.ts';
 import type { Architecture } from './architecture.ts';
 import { PROBE_STATUS, probeProgram } from './probe.ts';
 
@@ -70,37 +71,42 @@ async function startProbe(
 /** The root that `probePlan` enters, below an empty directory of ours: the program and its mount points. */
 export function stageProbe(program: Buffer, scratch: string): void {
   const root = join(scratch, 'root');
-  for (const name of ['binfmt', 'proc']) mkdirSync(join(root, name), { recursive: true });
+  for (const name of ROOT_DIRECTORIES) mkdirSync(join(root, name), { recursive: true });
   writeFileSync(join(root, 'probe'), program);
   chmodSync(join(root, 'probe'), 0o755);
 }
 
 const MAX_OUTPUT = 4096;
+/** Where a probe has its private table, its emulators and what a tracer looks at. */
+const ROOT_DIRECTORIES = ['binfmt', 'dev', 'proc'];
+const PROC_FLAGS = MS.NOSUID | MS.NODEV | MS.NOEXEC;
 
 const MOUNT = { op: 'mount', source: '', type: '', flags: 0, data: '' } as const;
 
-/** The probe is `root/probe` in the scratch directory; a private table needs `root/binfmt` there. */
+/** The probe is `root/probe` in the scratch directory, in a root that has `binfmt` for a private table, else `dev` and `proc`. */
 export function probePlan({ scratch, isolation, environment }: ProbeOptions): Operation[] {
-  const own = isolation.kind === 'private';
-  const namespaces = CLONE.NEWNS | CLONE.NEWPID | CLONE.NEWIPC | CLONE.NEWUTS | (own ? CLONE.NEWUSER : 0);
+  const entries = isolation.kind === 'private' ? isolation.entries : [];
+  const user = hasUserNamespace(isolation) ? CLONE.NEWUSER : 0;
+  const namespaces = CLONE.NEWNS | CLONE.NEWPID | CLONE.NEWIPC | CLONE.NEWUTS | user;
   return [
     { op: 'unshare', flags: CLONE.NEWNS },
     { ...MOUNT, target: '/', flags: MS.REC | MS.PRIVATE },
     { op: 'chdir', path: scratch },
+    ...bindEmulators(isolation, 'root/dev'),
     { op: 'enter', flags: namespaces, ...identityMaps() },
-    { ...MOUNT, source: 'root', target: 'root', flags: MS.BIND },
-    { ...MOUNT, source: 'proc', target: 'root/proc', type: 'proc' }, // as in every step: not everywhere is it allowed
+    { ...MOUNT, source: 'root', target: 'root', flags: MS.BIND | MS.REC },
+    { ...MOUNT, source: 'proc', target: 'root/proc', type: 'proc', flags: PROC_FLAGS }, // as in every step: not everywhere is it allowed
     // Inside the new root: the table goes with its last mount.
-    ...(own && isolation.entries.length > 0
+    ...(entries.length > 0
       ? [{ ...MOUNT, source: 'binfmt_misc', target: 'root/binfmt', type: 'binfmt_misc' }]
       : []),
-    ...(own ? isolation.entries : []).map((text): Operation => ({
+    ...entries.map((text): Operation => ({
       op: 'write',
       path: 'root/binfmt/register',
       text,
     })),
     { op: 'pivot', root: 'root' },
-    { op: 'init' },
+    supervisor(isolation),
     { op: 'capabilities', keep: DEFAULT_CAPABILITIES },
     { op: 'environment', variables: environment },
     { op: 'exec', argv: ['/probe'] },
@@ -123,6 +129,9 @@ const REFUSALS: readonly (readonly [op: string, errno: string, meaning: string])
   ['write', 'EINVAL', 'the kernel refuses the registration (F needs Linux 4.8)'],
   ['write', 'EACCES', 'the emulator is not executable, or on a noexec mount'],
   ['write', 'ENOENT', 'the emulator is gone'],
+  ['trace', 'EPERM', 'tracing is forbidden here (kernel.yama.ptrace_scope, or a seccomp filter)'],
+  ['trace', 'ENOSYS', 'tracing is not possible on this processor or in this container'],
+  ['trace', 'ENOENT', 'the emulator is gone'],
   ['exec', 'ENOEXEC', 'no binfmt entry matches'],
   ['exec', 'ENOENT', 'the entry has no F flag and its emulator is not inside the root'],
   ['exec', 'ELOOP', 'the entry matches its own emulator'],

@@ -1,7 +1,7 @@
 /** Every rung of the ladder tried for one machine: does it work, how fast, and if not, why. */
 import { ArchBuildError } from '../errors.ts';
 import { isHostRoot } from '../sys/identity.ts';
-import type { Isolation } from '../sys/step-plan.ts';
+import type { Isolation } from '../sys/step-emulators.ts';
 import type { Architecture } from './architecture.ts';
 import { RUNGS, type EmulationRequest, type ForeignRung } from './emulation-request.ts';
 import { stepEnvironment } from './environment.ts';

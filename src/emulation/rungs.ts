@@ -1,19 +1,25 @@
-/** The rungs themselves, best first. Each is proved by a probe; why a better one was not taken is told. */
+/** The climb: rungs, best first. Each is proved by a probe; why a better one was not taken is told. */
 import { ArchBuildError } from '../errors.ts';
 import type { Platform } from '../oci/platform.ts';
 import { isHostRoot } from '../sys/identity.ts';
-import type { Isolation } from '../sys/step-plan.ts';
+import type { Isolation, TracedMachine } from '../sys/step-emulators.ts';
 import { architectureByName, type Architecture } from './architecture.ts';
-import { formatEntry, FULL_FLAGS, type Registration } from './binfmt-entry.ts';
-import { RUNGS, type EmulationRequest, type ForeignRung, type Rung } from './emulation-request.ts';
+import { formatEntry } from './binfmt-entry.ts';
+import {
+  RUNGS,
+  type EmulationRequest,
+  type ForeignRung,
+  type IsolationChoice,
+  type Rung,
+} from './emulation-request.ts';
 import { recordOf, recordOfEntry, type EmulatorRecord } from './emulation-record.ts';
 import { refuseUnknownCpu } from './cpu-model.ts';
 import { chosenEmulator } from './emulator-choice.ts';
 import { ageFault } from './emulator-version.ts';
 import { findEmulator, type Emulator, type LookupOptions } from './emulators.ts';
 import { stepEnvironment } from './environment.ts';
-import { entryNameOf, registerOnHost } from './host-registration.ts';
 import { askRunningVersion, probeRung } from './rung-probe.ts';
+import { innerEmulatorOf, registerBest, registrationOf } from './rung-registration.ts';
 
 export interface Prepared {
   readonly rung: Rung;
@@ -27,19 +33,42 @@ export interface Prepared {
   readonly registration?: AsyncDisposable;
 }
 
+const RUNGS_OF: Readonly<Record<IsolationChoice, readonly ForeignRung[]>> = {
+  auto: RUNGS,
+  private: ['private'],
+  host: ['host-entry', 'host'],
+  prefix: ['prefix'],
+};
+
+/** What a rung takes, or one sentence of why it cannot be taken. */
+type Climber = (request: EmulationRequest, machines: readonly Architecture[]) => Promise<Prepared | string>;
+
+const CLIMBERS: Readonly<Record<ForeignRung, Climber>> = {
+  private: tryPrivate,
+  'host-entry': tryHostEntry,
+  host: tryHost,
+  prefix: tryPrefix,
+};
+
 const HOST: Isolation = { kind: 'host' };
 
-/** The best rung on which every one of the machines' probes runs. Throws HOST_INCAPABLE with what each rung lacked. */
+/**
+ * The best rung on which every one of the machines' probes runs. Throws HOST_INCAPABLE with what each rung lacked, or
+ * what is the matter with the emulators: an entry of the host needs none of ours.
+ */
 export async function climb(request: EmulationRequest, machines: readonly Architecture[]): Promise<Prepared> {
   const refused: string[] = [];
-  for (const rung of rungsOf(request.isolation)) {
-    const result = await tryRung(rung, request, machines);
-    if (typeof result !== 'string') {
+  let emulatorFault: ArchBuildError | undefined;
+  for (const rung of RUNGS_OF[request.isolation]) {
+    const result = await tryRung(rung, request, machines).catch(faultOfEmulator);
+    if (result instanceof ArchBuildError) emulatorFault ??= result;
+    else if (typeof result !== 'string') {
       announce(request, result, refused);
       return { ...result, notBetter: refused };
     }
-    refused.push(`${rung}: ${result}`);
+    refused.push(`${rung}: ${typeof result === 'string' ? result : result.message}`);
   }
+  if (emulatorFault !== undefined) throw emulatorFault;
   throw new ArchBuildError(
     'HOST_INCAPABLE',
     `this host cannot run programs for ${machines.map(({ arch }) => arch).join(', ')} (${refused.join('; ')})`,
@@ -47,48 +76,70 @@ export async function climb(request: EmulationRequest, machines: readonly Archit
   );
 }
 
-function rungsOf(choice: EmulationRequest['isolation']): readonly ForeignRung[] {
-  if (choice === 'private') return ['private'];
-  return choice === 'host' ? ['host-entry', 'host'] : RUNGS;
+const EMULATOR_FAULTS: readonly string[] = ['EMULATOR_MISSING', 'EMULATOR_UNUSABLE'];
+
+function faultOfEmulator(error: unknown): ArchBuildError {
+  if (error instanceof ArchBuildError && EMULATOR_FAULTS.includes(error.code)) return error;
+  throw error;
 }
 
 /** One rung alone: what is ready to use, or why it is not. Throws when the machines have no emulator. */
-export async function tryRung(
+export const tryRung = (
   rung: ForeignRung,
   request: EmulationRequest,
   machines: readonly Architecture[],
+): Promise<Prepared | string> => CLIMBERS[rung](request, machines);
+
+async function tryPrivate(
+  request: EmulationRequest,
+  machines: readonly Architecture[],
 ): Promise<Prepared | string> {
-  if (rung === 'host-entry') return tryHostEntry(request, machines);
-  const emulators = await findEmulators(request, machines);
-  const records = machines.flatMap((machine) => {
-    const emulator = emulators.get(machine.arch);
-    return emulator === undefined ? [] : [recordOf(emulator, machine, request)];
-  });
-  const registrations = machines.flatMap((machine) => registrationOf(machine, emulators));
-  if (rung === 'private') {
-    const isolation: Isolation = { kind: 'private', entries: registrations.map(formatEntry) };
-    const failure = await firstFailure(request, machines, { isolation, emulators });
-    return failure ?? { rung, isolation, emulators, records };
-  }
+  const found = await findEmulators(request, machines);
+  const { emulators } = found;
+  const entries = machines.flatMap((machine) => registrationOf(machine, emulators)).map(formatEntry);
+  const isolation: Isolation = { kind: 'private', entries };
+  const failure = await firstFailure(request, machines, { isolation, emulators });
+  return failure ?? { rung: 'private', isolation, ...found };
+}
+
+async function tryHost(
+  request: EmulationRequest,
+  machines: readonly Architecture[],
+): Promise<Prepared | string> {
+  const found = await findEmulators(request, machines);
+  const { emulators } = found;
   if (!isHostRoot()) return 'only the root of the host can register there';
-  const registration = await registerOrExplain(registrations);
-  if (typeof registration === 'string') return registration;
+  const registered = await registerBest(machines, emulators);
+  if (typeof registered === 'string') return registered;
+  const { isolation, registration } = registered;
   let failure: string | undefined = 'not tried';
   try {
-    failure = await firstFailure(request, machines, { isolation: HOST, emulators });
+    failure = await firstFailure(request, machines, { isolation, emulators });
   } finally {
     if (failure !== undefined) await registration[Symbol.asyncDispose]();
   }
-  return failure ?? { rung, isolation: HOST, emulators, records, registration };
+  return failure ?? { rung: 'host', isolation, ...found, registration };
 }
 
-async function registerOrExplain(registrations: readonly Registration[]): Promise<AsyncDisposable | string> {
-  try {
-    return await registerOnHost(registrations);
-  } catch (error) {
-    if (error instanceof ArchBuildError && error.code === 'BINFMT') return error.message;
-    throw error;
+/** Where no (further) user namespace is to be had, it does without: we are root of something already. */
+async function tryPrefix(
+  request: EmulationRequest,
+  machines: readonly Architecture[],
+): Promise<Prepared | string> {
+  const found = await findEmulators(request, machines);
+  const { emulators } = found;
+  const traced = machines.flatMap((machine): TracedMachine[] => {
+    const inner = innerEmulatorOf(machine, emulators);
+    return inner === undefined ? [] : [{ ...inner, magic: machine.magic, mask: machine.mask }];
+  });
+  const failures = new Set<string>();
+  for (const userNamespace of [true, false]) {
+    const isolation: Isolation = { kind: 'prefix', userNamespace, machines: traced };
+    const failure = await firstFailure(request, machines, { isolation, emulators });
+    if (failure === undefined) return { rung: 'prefix', isolation, ...found };
+    failures.add(failure);
   }
+  return [...failures].join(', ');
 }
 
 async function tryHostEntry(
@@ -128,18 +179,15 @@ export function lookupOf(request: EmulationRequest, machine: Architecture): Look
 async function findEmulators(
   request: EmulationRequest,
   machines: readonly Architecture[],
-): Promise<ReadonlyMap<string, Emulator>> {
-  const found = new Map<string, Emulator>();
-  for (const machine of machines)
-    found.set(machine.arch, await findEmulator(machine, lookupOf(request, machine)));
-  return found;
-}
-
-function registrationOf(machine: Architecture, emulators: ReadonlyMap<string, Emulator>): Registration[] {
-  const emulator = emulators.get(machine.arch);
-  if (emulator === undefined) return [];
-  const { magic, mask } = machine;
-  return [{ name: entryNameOf(machine.arch), magic, mask, interpreter: emulator.path, flags: FULL_FLAGS }];
+): Promise<Pick<Prepared, 'emulators' | 'records'>> {
+  const emulators = new Map<string, Emulator>();
+  const records: EmulatorRecord[] = [];
+  for (const machine of machines) {
+    const emulator = await findEmulator(machine, lookupOf(request, machine));
+    emulators.set(machine.arch, emulator);
+    records.push(recordOf(emulator, machine, request));
+  }
+  return { emulators, records };
 }
 
 interface RungTrial {
@@ -170,6 +218,15 @@ const DESCRIPTIONS: Readonly<Record<ForeignRung, string>> = {
   private: 'a binfmt_misc private to each step; the host is not changed',
   'host-entry': 'the host’s own binfmt_misc entry',
   host: 'an entry in the host’s binfmt_misc for the time of this build',
+  prefix: 'started in front of each foreign program by a tracer; the host is not changed',
+};
+
+/** What does not work on a rung: better known before the build than after. */
+const LIMITS: Partial<Readonly<Record<ForeignRung, string>>> = {
+  prefix:
+    'the emulator is started by a tracer (prefix), so foreign programs have no setuid bit and no file capabilities ' +
+    '(sudo, su and ping fail for other users than root), cannot be executed by who may not read them, cannot trace ' +
+    'others, and do not start inside a chroot without /dev/emulators and /proc',
 };
 
 function announce(
@@ -187,6 +244,8 @@ function announce(
   const programs = records.map(({ path, version }) => `qemu ${version ?? '?'} (${path ?? 'place unknown'})`);
   const better = refused.length === 0 ? '' : `; not ${refused.join('; not ')}`;
   report({ type: 'info', text: `emulation: ${[...programs, DESCRIPTIONS[rung]].join(', ')}${better}` });
+  const limits = LIMITS[rung];
+  if (limits !== undefined) report({ type: 'warning', text: limits });
 }
 
 /** What two platforms of one machine (arm/v6, arm/v7) share is one entry. */

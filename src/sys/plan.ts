@@ -1,6 +1,6 @@
 /**
  * What a sandbox does, as a value: a list of operations that can be printed (`--plan`, `--debug`), tested, and
- * carried out by the helper program `emulators/native/sandbox.c`, which knows the same operations by name.
+ * carried out by the helper program `emulators/native/sandbox`, which knows the same operations by name.
  */
 
 export const MS = {
@@ -22,6 +22,14 @@ export const CLONE = {
   NEWPID: 0x20000000,
   NEWNET: 0x40000000,
 } as const;
+
+export interface TracedEmulator {
+  /** Hex, compared from the beginning of a program. */
+  readonly magic: string;
+  readonly mask: string;
+  /** Inside the new root. */
+  readonly path: string;
+}
 
 export type Operation =
   | { readonly op: 'unshare'; readonly flags: number }
@@ -47,6 +55,8 @@ export type Operation =
   | { readonly op: 'loopback' }
   /** Pid 1 stays behind as reaper; what follows runs in its child. */
   | { readonly op: 'init' }
+  /** As `init`; pid 1 also starts the emulator of each foreign program that is executed inside. */
+  | { readonly op: 'trace'; readonly emulators: readonly TracedEmulator[] }
   | { readonly op: 'umask'; readonly mask: number }
   | { readonly op: 'terminal' }
   | { readonly op: 'capabilities'; readonly keep: bigint }
@@ -65,19 +75,16 @@ export function encodePlan(plan: readonly Operation[]): Buffer {
   return Buffer.from(words.map((word) => `${word}\0`).join(''), 'utf8');
 }
 
+const counted = (name: string, words: readonly string[]): string[] => [name, String(words.length), ...words];
+
 function encodeOperation(operation: Operation): string[] {
   switch (operation.op) {
     case 'unshare':
       return ['unshare', String(operation.flags)];
-    case 'mount':
-      return [
-        'mount',
-        operation.source,
-        operation.target,
-        operation.type,
-        String(operation.flags),
-        operation.data,
-      ];
+    case 'mount': {
+      const { source, target, type, flags, data } = operation;
+      return ['mount', source, target, type, String(flags), data];
+    }
     case 'restrict':
       return ['restrict', operation.target, String(operation.flags)];
     case 'mkdir':
@@ -103,9 +110,14 @@ function encodeOperation(operation: Operation): string[] {
     case 'ids':
       return ['ids', String(operation.uid), String(operation.gid), operation.groups.join(',')];
     case 'environment':
-      return ['environment', String(operation.variables.length), ...operation.variables];
+      return counted('environment', operation.variables);
     case 'exec':
-      return ['exec', String(operation.argv.length), ...operation.argv];
+      return counted('exec', operation.argv);
+    case 'trace':
+      return counted(
+        'trace',
+        operation.emulators.flatMap(({ magic, mask, path }) => [magic, mask, path]),
+      );
     case 'loopback':
     case 'init':
     case 'terminal':
@@ -150,6 +162,8 @@ export function describeOperation(operation: Operation): string {
       return `mkdir ${operation.path} ${operation.mode.toString(8)}`;
     case 'environment':
       return `environment (${operation.variables.length} variables)`;
+    case 'trace':
+      return `trace ${operation.emulators.map(({ path }) => path).join(' ')}`;
     case 'exec':
       return `exec ${operation.argv.map((word) => JSON.stringify(word)).join(' ')}`;
     default:

@@ -128,7 +128,7 @@ const REFUSED: readonly (readonly [what: string, errno: string, hint: string])[]
   [
     'enter',
     'EPERM',
-    'user namespaces are forbidden here: see `arch-build doctor`, or build with --isolation host',
+    'user namespaces are forbidden here: see `arch-build doctor`, or build with --isolation host or prefix',
   ],
   [
     'ids',

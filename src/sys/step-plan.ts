@@ -8,6 +8,7 @@
  */
 import { identityMap, isMapped, type Identity } from './identity.ts';
 import { CLONE, MS, type Operation } from './plan.ts';
+import { bindEmulators, hasUserNamespace, supervisor, type Isolation } from './step-emulators.ts';
 
 /** The fourteen capabilities of a default container: no SYS_ADMIN, no SYS_PTRACE, no SYS_MODULE. */
 export const DEFAULT_CAPABILITIES = 0xa80425fbn;
@@ -19,13 +20,6 @@ export interface Bind {
   readonly target: string;
   readonly readOnly: boolean;
 }
-
-/** How foreign programs get to run inside. */
-export type Isolation =
-  /** Own user namespace with its own binfmt_misc; `entries` are registration lines. */
-  | { readonly kind: 'private'; readonly entries: readonly string[] }
-  /** The host's own table (or nothing foreign at all): no user namespace. */
-  | { readonly kind: 'host' };
 
 export interface StepPlanOptions {
   /** Holds `upper`, `work`, `merged` and `l/0 … l/N-1`, links to the lower directories, topmost first. */
@@ -64,6 +58,7 @@ export function stepPlan(options: StepPlanOptions): Operation[] {
     ...devices(options.ids),
     ...consoleDevice(options.terminal),
     ...pipes(options.pipes),
+    ...bindEmulators(options.isolation, 'merged/dev'),
     ...sysfs(options),
     ...options.binds.flatMap(bind),
     enter(options),
@@ -77,7 +72,7 @@ export function stepPlan(options: StepPlanOptions): Operation[] {
     { op: 'hostname', name: options.hostname },
     ...(options.network === 'none' ? [{ op: 'loopback' } as const] : []),
     { op: 'umask', mask: 0o022 },
-    { op: 'init' },
+    supervisor(options.isolation),
     ...(options.terminal === undefined ? [] : [{ op: 'terminal' } as const]),
     { op: 'capabilities', keep: DEFAULT_CAPABILITIES },
     { op: 'ids', ...options.user },
@@ -208,7 +203,7 @@ function bind({ source, target, readOnly }: Bind): Operation[] {
 }
 
 function enter({ isolation, network, ids }: StepPlanOptions): Operation {
-  const user = isolation.kind === 'private' ? CLONE.NEWUSER : 0;
+  const user = hasUserNamespace(isolation) ? CLONE.NEWUSER : 0;
   const net = network === 'none' ? CLONE.NEWNET : 0;
   const flags = user | CLONE.NEWNS | CLONE.NEWPID | CLONE.NEWIPC | CLONE.NEWUTS | net;
   return { op: 'enter', flags, uidMap: identityMap(ids.uids), gidMap: identityMap(ids.gids) };

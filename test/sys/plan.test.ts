@@ -51,6 +51,12 @@ const ROWS: readonly [string, Operation, string[], string][] = [
     'enter user,pid',
   ],
   ['pivot', { op: 'pivot', root: 'm' }, ['pivot', 'm'], 'pivot m'],
+  [
+    'trace',
+    { op: 'trace', emulators: [{ magic: '7f45', mask: 'ffff', path: '/dev/emulators/qemu-arm' }] },
+    ['trace', '3', '7f45', 'ffff', '/dev/emulators/qemu-arm'],
+    'trace /dev/emulators/qemu-arm',
+  ],
   ['hostname', { op: 'hostname', name: 'h' }, ['hostname', 'h'], 'hostname h'],
   ['loopback', { op: 'loopback' }, ['loopback'], 'loopback'],
   ['init', { op: 'init' }, ['init'], 'init'],

@@ -29,6 +29,13 @@ const OPTIONS: StepPlanOptions = {
   argv: ['/bin/sh', '-c', 'true'],
 };
 
+const EMULATOR = { name: 'qemu-aarch64', source: '/kit/qemu-aarch64-static' };
+const PREFIX = {
+  kind: 'prefix',
+  userNamespace: true,
+  machines: [{ ...EMULATOR, magic: '7f45', mask: 'ffff' }],
+} as const;
+
 type Mount = Extract<Operation, { op: 'mount' }>;
 const planOf = (changes: Partial<StepPlanOptions> = {}): Operation[] => stepPlan({ ...OPTIONS, ...changes });
 const mountsOf = (plan: readonly Operation[]): Mount[] =>
@@ -104,6 +111,8 @@ describe('the plan of a step', () => {
     ['private', {}, CLONE.NEWUSER],
     ['private, no network', { network: 'none' }, CLONE.NEWUSER | CLONE.NEWNET],
     ['host', { isolation: { kind: 'host' } }, 0],
+    ['prefix', { isolation: PREFIX }, CLONE.NEWUSER],
+    ['prefix without it', { isolation: { ...PREFIX, userNamespace: false } }, 0],
     ['host, no network', { isolation: { kind: 'host' }, network: 'none' }, CLONE.NEWNET],
   ])('enters its namespaces: %s', (_name, changes, more) => {
     const always = CLONE.NEWNS | CLONE.NEWPID | CLONE.NEWIPC | CLONE.NEWUTS;
@@ -129,6 +138,38 @@ describe('the plan of a step', () => {
   ])('has no table of its own %s', (_name, isolation) => {
     expect(planOf({ isolation }).some((each) => each.op === 'write')).toBe(false);
     expect(mountOn(planOf({ isolation }), 'merged/proc/sys/fs/binfmt_misc')).toEqual([]);
+  });
+
+  it('traces from pid 1 on, before anything is given up', () => {
+    const plan = planOf({ isolation: PREFIX, terminal: '/dev/pts/3' });
+    expect(plan.map(({ op }) => op)).not.toContain('init');
+    expect(plan).toContainEqual({
+      op: 'trace',
+      emulators: [{ magic: '7f45', mask: 'ffff', path: '/dev/emulators/qemu-aarch64' }],
+    });
+    const trace = indexOf(plan, ({ op }) => op === 'trace');
+    for (const later of ['terminal', 'capabilities', 'ids', 'workdir', 'exec']) {
+      expect(indexOf(plan, ({ op }) => op === later)).toBeGreaterThan(trace);
+    }
+  });
+
+  it.each<[string, StepPlanOptions['isolation'], boolean]>([
+    ['traced', PREFIX, true],
+    ['that the host’s table names by their path', { kind: 'host', emulators: [EMULATOR] }, true],
+    ['that the host’s table holds open', { kind: 'host' }, false],
+    ['of its own table', { kind: 'private', entries: ['x'] }, false],
+  ])('has the emulators inside, read-only, outside of every layer: %s', (_name, isolation, isInside) => {
+    const plan = planOf({ isolation });
+    const target = 'merged/dev/emulators/qemu-aarch64';
+    const bound = mountOn(plan, target);
+    expect(bound.map(({ source }) => source)).toEqual(isInside ? [EMULATOR.source] : []);
+    const restricted = indexOf(plan, (each) => each.op === 'restrict' && each.target === target);
+    expect(restricted !== -1).toBe(isInside);
+    if (!isInside) return;
+    expect(plan[restricted]).toEqual({ op: 'restrict', target, flags: MS.RDONLY });
+    const order = [plan.indexOf(mountOn(plan, 'merged/dev')[0]!), plan.indexOf(bound[0]!), restricted];
+    expect([...order].sort((a, b) => a - b)).toEqual(order);
+    expect(restricted).toBeLessThan(indexOf(plan, ({ op }) => op === 'enter'));
   });
 
   it('makes /proc/sys read-only after the table was mounted below it', () => {

@@ -13,7 +13,10 @@ import type { EmulationRequest } from '../../src/emulation/emulation-request.ts'
 import { findEmulators, type Emulator } from '../../src/emulation/emulators.ts';
 import { openEmulation, type StepEmulation } from '../../src/emulation/ladder.ts';
 import { pinnedPackages, type PinnedPackage } from '../../src/emulation/pins.ts';
+import { registerOnHost } from '../../src/emulation/host-registration.ts';
+import { registerBest } from '../../src/emulation/rung-registration.ts';
 import { probeRung } from '../../src/emulation/rung-probe.ts';
+import { RegistrationRefusal } from '../../src/emulation/binfmt/refusal.ts';
 import type { BuildEvent } from '../../src/events.ts';
 import { parsePlatform } from '../../src/oci/platform.ts';
 import { captureHostState, type HostState } from '../support/host-state.ts';
@@ -116,6 +119,46 @@ describeWith(['root', 'private-binfmt'], 'the ladder', () => {
       expect(textsOf(bench.events, 'info')).toEqual([expect.stringContaining(`qemu ${version}`)]);
     },
   );
+
+  it('takes the prefix rung with prefix, warns of what it cannot do and does not touch the host', async () => {
+    await using bench = await openBench();
+    await using emulation = openEmulation(bench.request({ isolation: 'prefix', platforms: [arm64, s390x] }));
+    for (const [platform, name] of [
+      [arm64, 'aarch64'],
+      [s390x, 's390x'],
+    ] as const) {
+      const step = await emulation.forPlatform(platform);
+      expect(step.isolation).toMatchObject({ kind: 'prefix', userNamespace: true });
+      expect(await bench.probe(architectureByName(name)!, step)).toBeUndefined();
+    }
+    expect(hostTables()).toEqual(before);
+    expect(emulation.describe()).toMatchObject({ rung: 'prefix', emulators: { length: 2 } });
+    expect(textsOf(bench.events, 'warning')).toEqual([
+      expect.stringMatching(/setuid.*capabilities.*trace.*chroot/) as string,
+    ]);
+  });
+
+  it('has an emulator without F stand inside the step', async () => {
+    await using bench = await openBench();
+    const emulators = new Map([['aarch64', kit.get('aarch64')!]]);
+    const registered = await registerBest([aarch64], emulators, (registrations) => {
+      if (registrations.every(({ flags }) => !flags.includes('F'))) return registerOnHost(registrations);
+      return Promise.reject(new RegistrationRefusal(registrations[0]!, 'EINVAL')); // Linux before 4.8
+    });
+    if (typeof registered === 'string') throw new Error(registered);
+    const { isolation, registration } = registered;
+    try {
+      const [entry] = readBinfmtState().entries;
+      expect(entry).toMatchObject({ interpreter: '/dev/emulators/qemu-aarch64', flags: 'POC' });
+      const environmentOf = (variables: ReadonlyMap<string, string>): typeof variables => variables;
+      expect(await bench.probe(aarch64, { isolation, environmentOf })).toBeUndefined();
+      expect(await bench.probe(aarch64, { isolation: { kind: 'host' }, environmentOf })).toContain(
+        'not inside the root',
+      );
+    } finally {
+      await registration[Symbol.asyncDispose]();
+    }
+  });
 
   it('registers on the host with --isolation host, and takes it back', async () => {
     await using bench = await openBench();
