@@ -223,11 +223,64 @@ static int execute(void) {
 
 static int op_unshare(void) { return unshare((int)number()); }
 
+/*
+ * Paths of the step's root are walked name by name and never through a symlink: what is mounted there already may
+ * have been written by others. `missing` says what is made where nothing is: nothing (0), directories (S_IFDIR), or
+ * directories with a file at the end (S_IFREG). Returns a descriptor opened with O_PATH.
+ */
+static int walk(char *path, mode_t missing) {
+	int at = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	for (char *name = path, *next; at >= 0 && *name; name = next) {
+		size_t length = strcspn(name, "/");
+		next = name + length + (name[length] == '/');
+		char saved = name[length];
+		name[length] = '\0';
+		int is_last = *next == '\0', flags = O_PATH | O_NOFOLLOW | O_CLOEXEC | (is_last ? 0 : O_DIRECTORY);
+		int found = openat(at, name, flags);
+		if (found < 0 && errno == ENOENT && missing) {
+			int made = is_last && missing == S_IFREG ? mknodat(at, name, S_IFREG | 0644, 0) : mkdirat(at, name, 0755);
+			if (made == 0 || errno == EEXIST) found = openat(at, name, flags);
+		}
+		int error = errno;
+		name[length] = saved;
+		close(at);
+		errno = error;
+		at = found;
+	}
+	struct stat facts;
+	if (at >= 0 && fstat(at, &facts) == 0 && S_ISLNK(facts.st_mode)) {
+		close(at);
+		errno = ELOOP;
+		return -1;
+	}
+	return at;
+}
+
+/* A path by which the kernel finds what `walk` found. */
+static const char *path_of(int fd) {
+	static char path[32];
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	return path;
+}
+
+static int op_mountpoint(void) {
+	char *path = word();
+	mode_t type = strcmp(word(), "file") == 0 ? S_IFREG : S_IFDIR;
+	int fd = walk(path, type);
+	return fd < 0 ? -1 : close(fd);
+}
+
 static int op_mount(void) {
 	char *source = word(), *target = word(), *type = word();
 	unsigned long flags = number();
 	char *data = word();
-	return mount(*source ? source : NULL, target, *type ? type : NULL, flags, *data ? data : NULL);
+	int fd = *target == '/' ? -1 : walk(target, 0);
+	if (*target != '/' && fd < 0) return -1;
+	int result = mount(*source ? source : NULL, fd < 0 ? target : path_of(fd), *type ? type : NULL, flags, *data ? data : NULL);
+	int error = errno;
+	if (fd >= 0) close(fd);
+	errno = error;
+	return result;
 }
 
 /*
@@ -242,9 +295,14 @@ static int op_restrict(void) {
 	if (flags & MS_NOSUID) add.attr_set |= MOUNT_ATTR_NOSUID;
 	if (flags & MS_NODEV) add.attr_set |= MOUNT_ATTR_NODEV;
 	if (flags & MS_NOEXEC) add.attr_set |= MOUNT_ATTR_NOEXEC;
-	if (syscall(SYS_mount_setattr, AT_FDCWD, target, AT_RECURSIVE, &add, sizeof add) == 0) return 0;
-	if (errno != ENOSYS) return -1;
-	return mount(NULL, target, NULL, MS_BIND | MS_REMOUNT | flags, NULL);
+	int fd = walk(target, 0);
+	if (fd < 0) return -1;
+	int result = (int)syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &add, sizeof add);
+	if (result < 0 && errno == ENOSYS) result = mount(NULL, path_of(fd), NULL, MS_BIND | MS_REMOUNT | flags, NULL);
+	int error = errno;
+	close(fd);
+	errno = error;
+	return result;
 }
 
 static int op_mkdir(void) {
@@ -256,6 +314,27 @@ static int op_mkdir(void) {
 static int op_touch(void) {
 	int fd = open(word(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 	return fd < 0 ? -1 : close(fd);
+}
+
+static int digit(char c) { return c <= '9' ? c - '0' : c - 'a' + 10; }
+
+/* A new file with its whole content, in hex: words cannot hold every byte. */
+static int op_file(void) {
+	char *path = word();
+	mode_t mode = (mode_t)number();
+	uid_t uid = (uid_t)number();
+	gid_t gid = (gid_t)number();
+	char *hex = word(), *end = hex;
+	for (char *at = hex; at[0] && at[1]; at += 2) *end++ = (char)(digit(at[0]) << 4 | digit(at[1]));
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0) return -1;
+	while (hex < end) {
+		ssize_t n = write(fd, hex, (size_t)(end - hex));
+		if (n < 0) return -1;
+		hex += n;
+	}
+	if (fchown(fd, uid, gid) < 0 || fchmod(fd, mode) < 0) return -1;
+	return close(fd);
 }
 
 static int op_symlink(void) {
@@ -381,7 +460,8 @@ static int op_environment(void) { environment = words(); return 0; }
 
 static const struct { const char *name; int (*run)(void); } operations[] = {
 	{ "unshare", op_unshare }, { "mount", op_mount }, { "mkdir", op_mkdir }, { "touch", op_touch },
-	{ "symlink", op_symlink }, { "restrict", op_restrict }, { "write", op_write }, { "chdir", op_chdir }, { "workdir", op_workdir },
+	{ "symlink", op_symlink }, { "restrict", op_restrict },
+	{ "mountpoint", op_mountpoint }, { "file", op_file }, { "write", op_write }, { "chdir", op_chdir }, { "workdir", op_workdir },
 	{ "enter", enter }, { "pivot", op_pivot }, { "hostname", op_hostname }, { "loopback", op_loopback },
 	{ "init", init }, { "umask", op_umask }, { "terminal", op_terminal }, { "ids", op_ids },
 	{ "capabilities", op_capabilities }, { "environment", op_environment }, { "exec", execute },

@@ -69,6 +69,7 @@ async function buildStage(build: PlatformBuild, { stage, target, done }: StageBu
       context: build.context,
       dialect: kubefile.dialect,
       words: { ...words, args },
+      escape: kubefile.escape,
       ensureRootfs: (state) => ensureRootfs(job, state),
       stageOrImage: (name) => fromSource(build, name, { stage, target, done, args }),
     },

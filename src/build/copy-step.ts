@@ -16,7 +16,6 @@ import type { CachedStep } from './cached-step.ts';
 import { commitLayer } from './commit-layer.ts';
 import type { WordContext } from './config-steps.ts';
 import { digestSources } from './content-digest.ts';
-import type { BuildContext } from './context.ts';
 import { copyFiles, type CopyRequest } from './copy-files.ts';
 import { explainExcluded, selectSources, type SelectedSource } from './copy-sources.ts';
 import { FileDigests } from './file-digests.ts';
@@ -32,9 +31,6 @@ export interface CopyContext extends RunContext {
   readonly words: WordContext;
   /** `kubefile-v1` has its own placement, both Kubefile dialects know `${ARCH}`. */
   readonly dialect: 'dockerfile' | 'kubefile-v1' | 'kubefile-v2';
-  readonly context: () => BuildContext;
-  /** `--from=`: a stage by name or number, else an image. */
-  readonly stageOrImage: (name: string) => Promise<StageState>;
 }
 
 /** The instruction with every word expanded. */

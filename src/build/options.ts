@@ -7,6 +7,9 @@ import type { Store } from '../store/store.ts';
 export type PullPolicy = 'always' | 'missing' | 'never';
 export type IsolationChoice = 'auto' | 'private' | 'host';
 
+/** Where a secret is: a file, or its value. */
+export type Secret = { readonly path: string } | { readonly value: string };
+
 export interface BuildOptions {
   /** Absolute host path of the build context. */
   readonly context: string;
@@ -24,6 +27,10 @@ export interface BuildOptions {
   readonly annotations: Readonly<Record<string, string>>;
   readonly target: string | undefined;
   readonly network: 'host' | 'none';
+  /** By id. */
+  readonly secrets: ReadonlyMap<string, Secret>;
+  /** Paths of the sockets of ssh agents, by id. */
+  readonly sshAgents: ReadonlyMap<string, string>;
   readonly noCache: boolean;
   readonly pull: PullPolicy;
   readonly isolation: IsolationChoice;

@@ -16,6 +16,7 @@ import { describeOperation } from '../sys/plan.ts';
 import { runSandbox, SandboxRefusal, type Outcome } from '../sys/sandbox.ts';
 import { stepPlan } from '../sys/step-plan.ts';
 import { cacheKeyOf } from './cache-key.ts';
+import type { BuildContext } from './context.ts';
 import type { CachedStep } from './cached-step.ts';
 import { commitLayer } from './commit-layer.ts';
 import { shellOf } from './config-steps.ts';
@@ -26,7 +27,8 @@ import { OutputTail } from './output-tail.ts';
 import { readAccounts } from './rootfs-files.ts';
 import { isProxyArg, proxyVariables, type Variables } from './scope.ts';
 import { containerConfigOf, type StageState } from './stage-state.ts';
-import { ensureWorkdir, prepareRootfs, writeHostFiles } from './step-rootfs.ts';
+import type { PlannedMounts } from './run-mounts.ts';
+import { ensureWorkdir, placeMounts, prepareRootfs, writeHostFiles } from './step-rootfs.ts';
 import { lookUpUser } from './user-lookup.ts';
 
 export interface RunContext {
@@ -35,6 +37,16 @@ export interface RunContext {
   readonly emulation: Emulation;
   /** Unpacks the layers below when they are not there yet. */
   readonly ensureRootfs: (state: StageState) => Promise<void>;
+  readonly context: () => BuildContext;
+  /** `--from=`: a stage by name or number, else an image. */
+  readonly stageOrImage: (name: string) => Promise<StageState>;
+  readonly escape: '\\' | '`';
+}
+
+interface RunStep {
+  readonly instruction: RunInstruction;
+  readonly name: StepName;
+  readonly mounts: PlannedMounts;
 }
 
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
@@ -42,7 +54,7 @@ const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
 export function planRun(
   context: RunContext,
   state: StageState,
-  { instruction, name }: { readonly instruction: RunInstruction; readonly name: StepName },
+  { instruction, name, mounts }: RunStep,
 ): CachedStep {
   const { options } = context;
   refuseUnsupported(instruction);
@@ -60,6 +72,7 @@ export function planRun(
       ['#workdir', WorkingDir],
       ['#network', network],
       ['#script', command.script?.body ?? ''],
+      ...mounts.key,
     ],
   });
   return {
@@ -67,14 +80,15 @@ export function planRun(
     text: instruction.source,
     createdBy: historyText(state, command),
     key,
-    make: () => makeLayer(context, state, { command, network, name }),
+    make: () => makeLayer(context, state, { command, network, name, mounts }),
   };
 }
 
-function refuseUnsupported({ mounts, security }: RunInstruction): void {
-  if (mounts.length === 0 && security !== 'insecure') return;
-  const flag = mounts.length > 0 ? '--mount' : '--security=insecure';
-  throw new ArchBuildError('KUBEFILE_SEMANTICS', `RUN ${flag} is not supported yet`);
+function refuseUnsupported({ security }: RunInstruction): void {
+  if (security !== 'insecure') return;
+  throw new ArchBuildError('KUBEFILE_SEMANTICS', 'RUN --security=insecure is not allowed', {
+    hint: 'a step has the fourteen capabilities of a default container and no more',
+  });
 }
 
 function networkOf({ network }: RunInstruction, options: BuildOptions): 'host' | 'none' {
@@ -103,6 +117,7 @@ function historyText(state: StageState, { argv, script }: RunCommand): string {
 
 interface RunOperands {
   readonly command: RunCommand;
+  readonly mounts: PlannedMounts;
   readonly network: 'host' | 'none';
   readonly name: StepName;
   /** The machine it runs on, for explaining what an emulator says. */
@@ -126,15 +141,19 @@ async function makeLayer(
   const { WorkingDir: workdir = '/' } = containerConfigOf(state);
   ensureWorkdir(rootfs, lowers, workdir);
   const emulation = await context.emulation.forPlatform(state.platform);
+  await using opened = await operands.mounts.open(scratch);
   const { user, variables } = credentialsOf(options, state, lowers);
   const plan = stepPlan({
     ...rootfs,
     ...kernelSurface(),
     ids: ownIdentity(),
     ...scriptOf(scratch, operands.command),
+    mounts: placeMounts(rootfs, lowers, opened.mounts),
     isolation: emulation.isolation,
     user,
-    environment: [...emulation.environmentOf(variables)].map(([key, value]) => `${key}=${value}`),
+    environment: [...emulation.environmentOf(new Map([...variables, ...opened.variables]))].map(
+      ([key, value]) => `${key}=${value}`,
+    ),
     network: operands.network,
     hostname: STEP_HOSTNAME,
     volatile: hasVolatileOverlay(),
@@ -143,7 +162,7 @@ async function makeLayer(
     argv: operands.command.argv,
   });
   await runToSuccess(job, plan, { ...operands, arch: architectureOf(state.platform)?.arch });
-  return commitLayer(job, rootfs.upper, { chain: state.chain, epochSeconds: options.sourceDateEpoch });
+  return await commitLayer(job, rootfs.upper, { chain: state.chain, epochSeconds: options.sourceDateEpoch });
 }
 
 /** A `#!` heredoc stands in the step's /dev, so nothing of it can reach the layer. */

@@ -35,6 +35,17 @@ export type Operation =
     }
   /** Adds mount flags to a mount and, from Linux 5.12 on, to those below it. */
   | { readonly op: 'restrict'; readonly target: string; readonly flags: number }
+  /** Makes what of a path is missing, through no symlink. */
+  | { readonly op: 'mountpoint'; readonly path: string; readonly kind: 'file' | 'directory' }
+  /** A new file, which need not be on any disk. */
+  | {
+      readonly op: 'file';
+      readonly path: string;
+      readonly mode: number;
+      readonly uid: number;
+      readonly gid: number;
+      readonly content: Uint8Array;
+    }
   | { readonly op: 'mkdir'; readonly path: string; readonly mode: number }
   | { readonly op: 'touch'; readonly path: string }
   | { readonly op: 'symlink'; readonly target: string; readonly path: string }
@@ -70,16 +81,15 @@ function encodeOperation(operation: Operation): string[] {
     case 'unshare':
       return ['unshare', String(operation.flags)];
     case 'mount':
-      return [
-        'mount',
-        operation.source,
-        operation.target,
-        operation.type,
-        String(operation.flags),
-        operation.data,
-      ];
+      return encodeMount(operation);
     case 'restrict':
       return ['restrict', operation.target, String(operation.flags)];
+    case 'mountpoint':
+      return ['mountpoint', operation.path, operation.kind];
+    case 'file': {
+      const { path, mode, uid, gid, content } = operation;
+      return ['file', path, ...[mode, uid, gid].map(String), Buffer.from(content).toString('hex')];
+    }
     case 'mkdir':
       return ['mkdir', operation.path, String(operation.mode)];
     case 'touch':
@@ -112,6 +122,14 @@ function encodeOperation(operation: Operation): string[] {
       return [operation.op];
   }
 }
+
+const encodeMount = ({
+  source,
+  target,
+  type,
+  flags,
+  data,
+}: Extract<Operation, { op: 'mount' }>): string[] => ['mount', source, target, type, String(flags), data];
 
 const MOUNT_FLAG_NAMES: readonly (readonly [number, string])[] = [
   [MS.RDONLY, 'ro'],
@@ -148,6 +166,8 @@ export function describeOperation(operation: Operation): string {
     }
     case 'mkdir':
       return `mkdir ${operation.path} ${operation.mode.toString(8)}`;
+    case 'file':
+      return `file ${operation.path} ${operation.mode.toString(8)} (${operation.content.length} bytes)`;
     case 'environment':
       return `environment (${operation.variables.length} variables)`;
     case 'exec':

@@ -66,6 +66,8 @@ const DEFAULTS: Omit<BuildOptions, 'context' | 'file'> = {
   emulator: undefined,
   emulatorCpu: undefined,
   sourceDateEpoch: undefined,
+  secrets: new Map(),
+  sshAgents: new Map(),
   insecure: [],
 };
 

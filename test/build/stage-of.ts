@@ -2,6 +2,7 @@
 import { applyConfigInstruction } from '../../src/build/config-steps.ts';
 import { scratchImage, type BaseImage } from '../../src/build/base-image.ts';
 import type { BuildOptions } from '../../src/build/options.ts';
+import type { PlannedMounts } from '../../src/build/run-mounts.ts';
 import { planRun, type RunContext } from '../../src/build/run-step.ts';
 import { globalArgs, platformArgs } from '../../src/build/scope.ts';
 import { beginStage, type StageState } from '../../src/build/stage-state.ts';
@@ -41,7 +42,7 @@ export function stageOf(text: string, options: StageOptions = {}): StageRun {
   for (const instruction of kubefile.stages.at(-1)?.instructions ?? []) {
     switch (instruction.keyword) {
       case 'RUN': {
-        const step = planRun(contextOf(buildArgs), state, { instruction, name });
+        const step = planRun(contextOf(buildArgs), state, { instruction, name, mounts: NO_MOUNTS });
         run.runs.push({ step, state });
         run.history.push(step.createdBy);
         break;
@@ -65,6 +66,11 @@ function baseOf(platform: StageState['platform'], config: ContainerConfig | unde
   return config === undefined ? scratch : { ...scratch, config: { ...scratch.config, config } };
 }
 
+const NO_MOUNTS: PlannedMounts = {
+  key: [],
+  open: () => Promise.reject(new TypeError('nothing is carried out')),
+};
+
 /** Planning a RUN reads the options alone; carrying it out would need the rest. */
 function contextOf(buildArgs: Readonly<Record<string, string>>): RunContext {
   const options: BuildOptions = {
@@ -85,7 +91,9 @@ function contextOf(buildArgs: Readonly<Record<string, string>>): RunContext {
     emulator: undefined,
     emulatorCpu: undefined,
     sourceDateEpoch: undefined,
+    secrets: new Map(),
+    sshAgents: new Map(),
     insecure: [],
   };
-  return { options } as RunContext;
+  return { options, escape: '\\' } as RunContext;
 }
