@@ -57,6 +57,7 @@ async function buildStage(build: PlatformBuild, { stage, target, done }: StageBu
       context: build.context,
       dialect: kubefile.dialect,
       words: { escape: kubefile.escape, args },
+      escape: kubefile.escape,
       ensureRootfs: (state) => ensureRootfs(job, state),
       stageOrImage: (name) => fromSource(build, name, { stage, target, done, args }),
     },

@@ -16,13 +16,12 @@ import type { CachedStep } from './cached-step.ts';
 import { commitLayer } from './commit-layer.ts';
 import type { WordContext } from './config-steps.ts';
 import { digestSources } from './content-digest.ts';
-import type { BuildContext } from './context.ts';
 import { copyFiles, type CopyRequest } from './copy-files.ts';
 import { explainExcluded, selectSources, type SelectedSource } from './copy-sources.ts';
 import { FileDigests } from './file-digests.ts';
 import type { BuildOptions } from './options.ts';
 import { readAccounts } from './rootfs-files.ts';
-import type { RunContext } from './run-step.ts';
+import type { RunContext } from './step-context.ts';
 import { scopeOf, type Variables } from './scope.ts';
 import { containerConfigOf, type StageState } from './stage-state.ts';
 import { lookUpOwner } from './user-lookup.ts';
@@ -32,9 +31,6 @@ export interface CopyContext extends RunContext {
   readonly words: WordContext;
   /** `kubefile-v1` has its own placement, both Kubefile dialects know `${ARCH}`. */
   readonly dialect: 'dockerfile' | 'kubefile-v1' | 'kubefile-v2';
-  readonly context: () => BuildContext;
-  /** `--from=`: a stage by name or number, else an image. */
-  readonly stageOrImage: (name: string) => Promise<StageState>;
 }
 
 /** The instruction with every word expanded. */

@@ -8,6 +8,9 @@ import type { Store } from '../store/store.ts';
 
 export type PullPolicy = 'always' | 'missing' | 'never';
 
+/** Where a secret is: a file, or its value. */
+export type Secret = { readonly path: string } | { readonly value: string };
+
 export interface BuildOptions {
   /** Nothing may ask the network: neither we nor, unless `network` says so, a step. */
   readonly offline: boolean;
@@ -27,6 +30,10 @@ export interface BuildOptions {
   readonly annotations: Readonly<Record<string, string>>;
   readonly target: string | undefined;
   readonly network: 'host' | 'none';
+  /** By id. */
+  readonly secrets: ReadonlyMap<string, Secret>;
+  /** Paths of the sockets of ssh agents, by id. */
+  readonly sshAgents: ReadonlyMap<string, string>;
   readonly noCache: boolean;
   readonly pull: PullPolicy;
   readonly isolation: IsolationChoice;

@@ -91,6 +91,7 @@ export async function runImage(
     ...kernelSurface(),
     ids: ownIdentity(),
     pipes: [],
+    mounts: [],
     isolation: emulation.isolation,
     user,
     environment,

@@ -3,7 +3,6 @@ import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ArchBuildError } from '../errors.ts';
 import type { StepName } from '../events.ts';
-import type { Emulation } from '../emulation/ladder.ts';
 import { adviseOnCrash } from '../emulation/crash-advice.ts';
 import type { EmulatorSituation } from '../emulation/crashed-emulators.ts';
 import { explainFailure, type Explanation } from '../emulation/failures.ts';
@@ -27,17 +26,17 @@ import type { BuildOptions, Job } from './options.ts';
 import { OutputTail } from './output-tail.ts';
 import { readAccounts } from './rootfs-files.ts';
 import { shellStatusOf } from './shell-status.ts';
+import type { RunContext } from './step-context.ts';
 import { isProxyArg, proxyVariables, type Variables } from './scope.ts';
 import { containerConfigOf, type StageState } from './stage-state.ts';
-import { ensureWorkdir, prepareRootfs, writeHostFiles } from './step-rootfs.ts';
+import type { PlannedMounts } from './run-mounts.ts';
+import { ensureWorkdir, placeMounts, prepareRootfs, writeHostFiles } from './step-rootfs.ts';
 import { lookUpUser } from './user-lookup.ts';
 
-export interface RunContext {
-  readonly job: Job;
-  readonly options: BuildOptions;
-  readonly emulation: Emulation;
-  /** Unpacks the layers below when they are not there yet. */
-  readonly ensureRootfs: (state: StageState) => Promise<void>;
+interface RunStep {
+  readonly instruction: RunInstruction;
+  readonly name: StepName;
+  readonly mounts: PlannedMounts;
 }
 
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
@@ -45,7 +44,7 @@ const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
 export function planRun(
   context: RunContext,
   state: StageState,
-  { instruction, name }: { readonly instruction: RunInstruction; readonly name: StepName },
+  { instruction, name, mounts }: RunStep,
 ): CachedStep {
   const { options } = context;
   refuseUnsupported(instruction);
@@ -63,6 +62,7 @@ export function planRun(
       ['#workdir', WorkingDir],
       ['#network', network],
       ['#script', command.script?.body ?? ''],
+      ...mounts.key,
     ],
   });
   return {
@@ -70,14 +70,15 @@ export function planRun(
     text: instruction.source,
     createdBy: historyText(state, command),
     key,
-    make: () => makeLayer(context, state, { command, network, name }),
+    make: () => makeLayer(context, state, { command, network, name, mounts }),
   };
 }
 
-function refuseUnsupported({ mounts, security }: RunInstruction): void {
-  if (mounts.length === 0 && security !== 'insecure') return;
-  const flag = mounts.length > 0 ? '--mount' : '--security=insecure';
-  throw new ArchBuildError('KUBEFILE_SEMANTICS', `RUN ${flag} is not supported yet`);
+function refuseUnsupported({ security }: RunInstruction): void {
+  if (security !== 'insecure') return;
+  throw new ArchBuildError('KUBEFILE_SEMANTICS', 'RUN --security=insecure is not allowed', {
+    hint: 'a step has the fourteen capabilities of a default container and no more',
+  });
 }
 
 function networkOf({ network }: RunInstruction, options: BuildOptions): 'host' | 'none' {
@@ -112,6 +113,7 @@ function historyText(state: StageState, { argv, script }: RunCommand): string {
 
 interface RunOperands {
   readonly command: RunCommand;
+  readonly mounts: PlannedMounts;
   readonly network: 'host' | 'none';
   readonly name: StepName;
 }
@@ -151,15 +153,19 @@ async function runOnce(context: RunContext, state: StageState, operands: RunOper
   const { WorkingDir: workdir = '/' } = containerConfigOf(state);
   ensureWorkdir(rootfs, lowers, workdir);
   const emulation = await context.emulation.forPlatform(state.platform);
+  await using opened = await operands.mounts.open(scratch);
   const { user, variables } = credentialsOf(options, state, lowers);
   const plan = stepPlan({
     ...rootfs,
     ...kernelSurface(),
     ids: ownIdentity(),
     ...scriptOf(scratch, operands.command),
+    mounts: placeMounts(rootfs, lowers, opened.mounts),
     isolation: emulation.isolation,
     user,
-    environment: [...emulation.environmentOf(variables)].map(([key, value]) => `${key}=${value}`),
+    environment: [...emulation.environmentOf(new Map([...variables, ...opened.variables]))].map(
+      ([key, value]) => `${key}=${value}`,
+    ),
     network: operands.network,
     hostname: STEP_HOSTNAME,
     volatile: hasVolatileOverlay(),

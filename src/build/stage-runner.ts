@@ -8,6 +8,7 @@ import { cacheKeyOf } from './cache-key.ts';
 import { runCached, type CachedStep } from './cached-step.ts';
 import { applyConfigInstruction, type WordContext } from './config-steps.ts';
 import { planCopy, type CopyContext } from './copy-step.ts';
+import { planMounts } from './run-mounts.ts';
 import { planRun } from './run-step.ts';
 import { configFingerprint, containerConfigOf, withContainerConfig, type StageState } from './stage-state.ts';
 import { applyWorkdir, planWorkdir } from './workdir-step.ts';
@@ -59,7 +60,14 @@ async function runStep(
   const cached = (next: StageState, step: CachedStep): Promise<StageState> => runCached(context, next, step);
   switch (instruction.keyword) {
     case 'RUN':
-      return cached(state, planRun(context, state, { instruction, name }));
+      return cached(
+        state,
+        planRun(context, state, {
+          instruction,
+          name,
+          mounts: await planMounts(context, state, instruction),
+        }),
+      );
     case 'COPY':
     case 'ADD':
       return cached(state, await planCopy(context, state, { instruction, name }));

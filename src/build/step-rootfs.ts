@@ -9,6 +9,7 @@ import { formatBytePath, toBytePath, type BytePath } from '../layer/byte-path.ts
 import { LayerWriter } from '../layer/layer-writer.ts';
 import { MergedTree } from '../layer/merged-tree.ts';
 import { ArchBuildError } from '../errors.ts';
+import { CONTENT_DIRECTORY, type StepMount } from '../sys/step-mounts.ts';
 import type { Bind } from '../sys/step-plan.ts';
 
 export interface StepRootfs {
@@ -89,6 +90,25 @@ function makeMountPoint(stubs: LayerWriter, { target, kind }: MountPoint): ByteP
     'SANDBOX',
     `cannot mount on ${formatBytePath(path)} of the image: it is a ${node.type}`,
   );
+}
+
+/**
+ * Targets resolved inside the rootfs, with mount points in the stub layer where the image lacks them. What lies in
+ * another mount, or in /dev, gets its mount point there, later.
+ */
+export function placeMounts(
+  { scratch }: StepRootfs,
+  lowers: readonly string[],
+  mounts: readonly StepMount[],
+): StepMount[] {
+  const stubs = new LayerWriter(join(scratch, 'stubs'), new MergedTree(lowers));
+  if (mounts.some(({ type }) => type === 'content')) mkdirSync(join(scratch, CONTENT_DIRECTORY));
+  const resolved = mounts.map((mount) => ({ ...mount, target: realTarget(stubs, mount) }));
+  for (const mount of resolved) {
+    const isInside = resolved.some((other) => mount.target.startsWith(`${other.target}/`));
+    if (!isInside && !isBelowKernelMount(mount.target)) makeMountPoint(stubs, mount);
+  }
+  return resolved;
 }
 
 /** A working directory that the image names and lacks is made, as every runtime does; it becomes part of the layer. */

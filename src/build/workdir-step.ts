@@ -16,7 +16,7 @@ import { commitLayer } from './commit-layer.ts';
 import { resolveWorkdir, type WordContext } from './config-steps.ts';
 import { newFileTime } from './copy-step.ts';
 import { readAccounts } from './rootfs-files.ts';
-import type { RunContext } from './run-step.ts';
+import type { RunContext } from './step-context.ts';
 import { scopeOf } from './scope.ts';
 import { containerConfigOf, withContainerConfig, type StageState } from './stage-state.ts';
 import { lookUpUser } from './user-lookup.ts';

@@ -12,6 +12,8 @@ export interface BuildFlags {
   readonly annotation: readonly string[];
   readonly target?: string;
   readonly network: 'host' | 'none' | 'default';
+  readonly secret: readonly string[];
+  readonly ssh: readonly string[];
   readonly cache: boolean;
   readonly pull: 'always' | 'missing' | 'never';
   readonly isolation: IsolationChoice;

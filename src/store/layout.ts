@@ -8,6 +8,7 @@
  *   cache/<key>.json                   a step's result
  *   builds/<time>-<id>.json            a record of each build
  *   emulators/<version>/qemu-<arch>
+ *   mount-caches/<sha256 of id>/<n>    directories of RUN --mount=type=cache
  *   tmp/                               sessions
  *   owner                              root, user or single-user: whose ids the snapshots have
  *   lock, index.lock                   flock files
@@ -36,6 +37,7 @@ export interface StoreLayout {
   readonly cache: string;
   readonly builds: string;
   readonly emulators: string;
+  readonly mountCaches: string;
   readonly temporary: string;
   blob(digest: Digest): string;
   snapshot(chainId: ChainId): string;
@@ -60,6 +62,7 @@ export function storeLayout(root: string): StoreLayout {
     cache: at('cache'),
     builds: at('builds'),
     emulators: at('emulators'),
+    mountCaches: at('mount-caches'),
     temporary: at('tmp'),
     blob: (digest) => at('blobs', algorithmOf(digest), encodedOf(digest)),
     snapshot: (chainId) => at('snapshots', encodedOf(chainId)),

@@ -48,6 +48,7 @@ export async function prune(store: Store, options: PruneOptions): Promise<PruneR
   for (const digest of blobs) store.blobs.remove(digest);
   for (const snapshot of leavesFirst(snapshots)) store.snapshots.remove(snapshot);
   store.snapshots.sweep();
+  if (options.cache) store.mountCaches.clear();
   return { ...counts, cacheRecords: store.cache.sweep() };
 }
 

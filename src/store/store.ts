@@ -8,6 +8,7 @@ import { Blobs } from './blobs.ts';
 import { CacheRecords } from './cache-records.ts';
 import { Images } from './images.ts';
 import { storeLayout, type StoreLayout } from './layout.ts';
+import { MountCaches } from './mount-caches.ts';
 import { Snapshots } from './snapshots.ts';
 import { claimStore } from './store-owner.ts';
 
@@ -17,6 +18,7 @@ export interface Store extends AsyncDisposable {
   readonly images: Images;
   readonly snapshots: Snapshots;
   readonly cache: CacheRecords;
+  readonly mountCaches: MountCaches;
   /** A new empty directory on the store's file system, gone at the end of the command at the latest. */
   makeDirectory(prefix: string): string;
 }
@@ -53,6 +55,7 @@ function openWith(layout: StoreLayout, lock: Lock): Store {
     images: new Images(layout),
     snapshots: new Snapshots(layout, () => makeDirectory('removed')),
     cache: new CacheRecords(layout),
+    mountCaches: new MountCaches(layout.mountCaches, makeDirectory),
     makeDirectory,
     [Symbol.asyncDispose]: async () => {
       try {

@@ -43,6 +43,17 @@ export type Operation =
     }
   /** Adds mount flags to a mount and, from Linux 5.12 on, to those below it. */
   | { readonly op: 'restrict'; readonly target: string; readonly flags: number }
+  /** Makes what of a path is missing, through no symlink. */
+  | { readonly op: 'mountpoint'; readonly path: string; readonly kind: 'file' | 'directory' }
+  /** A new file, which need not be on any disk. */
+  | {
+      readonly op: 'file';
+      readonly path: string;
+      readonly mode: number;
+      readonly uid: number;
+      readonly gid: number;
+      readonly content: Uint8Array;
+    }
   | { readonly op: 'mkdir'; readonly path: string; readonly mode: number }
   | { readonly op: 'touch'; readonly path: string }
   | { readonly op: 'symlink'; readonly target: string; readonly path: string }
@@ -81,12 +92,14 @@ function encodeOperation(operation: Operation): string[] {
   switch (operation.op) {
     case 'unshare':
       return ['unshare', String(operation.flags)];
-    case 'mount': {
-      const { source, target, type, flags, data } = operation;
-      return ['mount', source, target, type, String(flags), data];
-    }
+    case 'mount':
+      return encodeMount(operation);
     case 'restrict':
       return ['restrict', operation.target, String(operation.flags)];
+    case 'mountpoint':
+      return ['mountpoint', operation.path, operation.kind];
+    case 'file':
+      return encodeFile(operation);
     case 'mkdir':
       return ['mkdir', operation.path, String(operation.mode)];
     case 'touch':
@@ -125,6 +138,21 @@ function encodeOperation(operation: Operation): string[] {
   }
 }
 
+const encodeFile = ({ path, mode, uid, gid, content }: Extract<Operation, { op: 'file' }>): string[] => [
+  'file',
+  path,
+  ...[mode, uid, gid].map(String),
+  Buffer.from(content).toString('hex'),
+];
+
+const encodeMount = ({
+  source,
+  target,
+  type,
+  flags,
+  data,
+}: Extract<Operation, { op: 'mount' }>): string[] => ['mount', source, target, type, String(flags), data];
+
 const MOUNT_FLAG_NAMES: readonly (readonly [number, string])[] = [
   [MS.RDONLY, 'ro'],
   [MS.NOSUID, 'nosuid'],
@@ -160,6 +188,8 @@ export function describeOperation(operation: Operation): string {
     }
     case 'mkdir':
       return `mkdir ${operation.path} ${operation.mode.toString(8)}`;
+    case 'file':
+      return `file ${operation.path} ${operation.mode.toString(8)} (${operation.content.length} bytes)`;
     case 'environment':
       return `environment (${operation.variables.length} variables)`;
     case 'trace':

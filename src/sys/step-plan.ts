@@ -9,6 +9,7 @@
 import { identityMap, isMapped, type Identity } from './identity.ts';
 import { CLONE, MS, type Operation } from './plan.ts';
 import { bindEmulators, hasUserNamespace, supervisor, type Isolation } from './step-emulators.ts';
+import { stepMounts, type StepMount } from './step-mounts.ts';
 
 /** The fourteen capabilities of a default container: no SYS_ADMIN, no SYS_PTRACE, no SYS_MODULE. */
 export const DEFAULT_CAPABILITIES = 0xa80425fbn;
@@ -29,6 +30,8 @@ export interface StepPlanOptions {
   readonly network: 'host' | 'none';
   readonly hostname: string;
   readonly binds: readonly Bind[];
+  /** What the step asks for itself. */
+  readonly mounts: readonly StepMount[];
   /** Host files that stand at `/dev/pipes/<name>`, read-only. */
   readonly pipes: readonly { readonly source: string; readonly name: string }[];
   /** Paths of /proc and /sys that exist on this kernel and must not be seen: files and directories. */
@@ -54,13 +57,16 @@ export function stepPlan(options: StepPlanOptions): Operation[] {
     { op: 'unshare', flags: CLONE.NEWNS },
     mount({ target: '/', flags: MS.REC | MS.PRIVATE }),
     { op: 'chdir', path: options.scratch },
-    overlay(options),
+    overlay(options, { directory: '', lowerCount: options.lowerCount }),
     ...devices(options.ids),
     ...consoleDevice(options.terminal),
     ...pipes(options.pipes),
     ...bindEmulators(options.isolation, 'merged/dev'),
     ...sysfs(options),
     ...options.binds.flatMap(bind),
+    ...stepMounts(options.mounts, {
+      overlay: (directory, lowerCount) => overlay(options, { directory, lowerCount }),
+    }),
     enter(options),
     mount({ source: 'proc', target: 'merged/proc', type: 'proc', flags: HARMLESS }),
     ...emulators(options.isolation),
@@ -100,11 +106,15 @@ function mount({ source = '', target, type = '', flags, data = '' }: MountOperan
  * Short relative names keep 127 layers within the one page mount(2) takes. The features switched off would
  * store a change in a form no other tool reads (redirects, metadata-only copies).
  */
-function overlay(options: StepPlanOptions): Operation {
-  const lowers = Array.from({ length: options.lowerCount }, (_, index) => `l/${index}`).join(':');
-  const features = options.ids.overlay === 'user' ? 'userxattr' : 'redirect_dir=off,metacopy=off,index=off';
-  const data = `lowerdir=${lowers},upperdir=upper,workdir=work,${features}${options.volatile ? ',volatile' : ''}`;
-  return mount({ source: 'overlay', target: 'merged', type: 'overlay', flags: 0, data });
+function overlay(
+  { ids, volatile }: Pick<StepPlanOptions, 'ids' | 'volatile'>,
+  { directory, lowerCount }: { readonly directory: string; readonly lowerCount: number },
+): Operation {
+  const at = directory === '' ? '' : `${directory}/`;
+  const lowers = Array.from({ length: lowerCount }, (_, index) => `${at}l/${index}`).join(':');
+  const features = ids.overlay === 'user' ? 'userxattr' : 'redirect_dir=off,metacopy=off,index=off';
+  const data = `lowerdir=${lowers},upperdir=${at}upper,workdir=${at}work,${features}${volatile ? ',volatile' : ''}`;
+  return mount({ source: 'overlay', target: `${at}merged`, type: 'overlay', flags: 0, data });
 }
 
 const TTY_GROUP = 5; // of every distribution; a terminal's group

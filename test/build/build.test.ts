@@ -68,6 +68,8 @@ const DEFAULTS: Omit<BuildOptions, 'context' | 'file'> = {
   emulatorCpu: [],
   emulatorRetry: false,
   sourceDateEpoch: undefined,
+  secrets: new Map(),
+  sshAgents: new Map(),
   insecure: [],
 };
 

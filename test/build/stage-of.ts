@@ -2,7 +2,9 @@
 import { applyConfigInstruction } from '../../src/build/config-steps.ts';
 import { scratchImage, type BaseImage } from '../../src/build/base-image.ts';
 import type { BuildOptions } from '../../src/build/options.ts';
-import { planRun, type RunContext } from '../../src/build/run-step.ts';
+import type { PlannedMounts } from '../../src/build/run-mounts.ts';
+import { planRun } from '../../src/build/run-step.ts';
+import type { RunContext } from '../../src/build/step-context.ts';
 import { globalArgs, platformArgs } from '../../src/build/scope.ts';
 import { beginStage, type StageState } from '../../src/build/stage-state.ts';
 import type { CachedStep } from '../../src/build/cached-step.ts';
@@ -41,7 +43,7 @@ export function stageOf(text: string, options: StageOptions = {}): StageRun {
   for (const instruction of kubefile.stages.at(-1)?.instructions ?? []) {
     switch (instruction.keyword) {
       case 'RUN': {
-        const step = planRun(contextOf(buildArgs), state, { instruction, name });
+        const step = planRun(contextOf(buildArgs), state, { instruction, name, mounts: NO_MOUNTS });
         run.runs.push({ step, state });
         run.history.push(step.createdBy);
         break;
@@ -65,6 +67,11 @@ function baseOf(platform: StageState['platform'], config: ContainerConfig | unde
   return config === undefined ? scratch : { ...scratch, config: { ...scratch.config, config } };
 }
 
+const NO_MOUNTS: PlannedMounts = {
+  key: [],
+  open: () => Promise.reject(new TypeError('nothing is carried out')),
+};
+
 /** Planning a RUN reads the options alone; carrying it out would need the rest. */
 function contextOf(buildArgs: Readonly<Record<string, string>>): RunContext {
   const options: BuildOptions = {
@@ -87,7 +94,9 @@ function contextOf(buildArgs: Readonly<Record<string, string>>): RunContext {
     emulatorCpu: [],
     emulatorRetry: false,
     sourceDateEpoch: undefined,
+    secrets: new Map(),
+    sshAgents: new Map(),
     insecure: [],
   };
-  return { options } as RunContext;
+  return { options, escape: '\\' } as RunContext;
 }

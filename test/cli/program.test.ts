@@ -137,8 +137,6 @@ describeWithRoot('build', () => {
   });
 
   it.each([
-    'RUN --mount=type=cache,target=/c true',
-    'RUN --security=insecure true',
     'ADD https://host.invalid/team/project.git /src/',
     'ADD https://host.invalid/team/project.git#main:docs /src/',
     'ADD git@host.invalid:team/project /src/',

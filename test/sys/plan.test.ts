@@ -34,6 +34,18 @@ const ROWS: readonly [string, Operation, string[], string][] = [
     'mount /a m/b bind,rec',
   ],
   [
+    'mountpoint',
+    { op: 'mountpoint', path: 'm/a', kind: 'file' },
+    ['mountpoint', 'm/a', 'file'],
+    'mountpoint m/a file',
+  ],
+  [
+    'file, whose content is not told',
+    { op: 'file', path: 'c/0', mode: 0o400, uid: 1, gid: 2, content: Buffer.from([0, 0x73, 0xff]) },
+    ['file', 'c/0', '256', '1', '2', '0073ff'],
+    'file c/0 400 (3 bytes)',
+  ],
+  [
     'restrict',
     { op: 'restrict', target: 'm/sys', flags: MS.RDONLY | MS.NOSUID },
     ['restrict', 'm/sys', '3'],

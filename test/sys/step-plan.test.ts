@@ -13,6 +13,7 @@ const OPTIONS: StepPlanOptions = {
     { source: '/tmp/hosts', target: '/etc/hosts', readOnly: true },
     { source: '/data', target: '/data', readOnly: false },
   ],
+  mounts: [],
   pipes: [{ source: '/tmp/script', name: 'EOF' }],
   masked: { files: ['/proc/kcore'], directories: ['/proc/acpi', '/sys/firmware'] },
   readOnlyProc: ['/proc/sys', '/proc/sysrq-trigger'],

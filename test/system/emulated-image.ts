@@ -121,6 +121,7 @@ function prepareDirectory(directory: string, image: string): Prepared {
     hostname: 'test',
     binds: [],
     pipes: [],
+    mounts: [],
     ...kernelSurface(),
     volatile: true,
     ids: ownIdentity(),

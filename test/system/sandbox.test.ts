@@ -54,6 +54,7 @@ function prepare(directory: string): StepPlanOptions {
     network: 'host',
     hostname: 'test',
     binds: [],
+    mounts: [],
     pipes: [],
     ...kernelSurface(),
     volatile: true,

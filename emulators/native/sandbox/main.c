@@ -26,7 +26,8 @@
 
 static const struct { const char *name; int (*run)(void); } operations[] = {
 	{ "unshare", op_unshare }, { "mount", op_mount }, { "mkdir", op_mkdir }, { "touch", op_touch },
-	{ "symlink", op_symlink }, { "restrict", op_restrict }, { "write", op_write }, { "chdir", op_chdir }, { "workdir", op_workdir },
+	{ "symlink", op_symlink }, { "restrict", op_restrict }, { "mountpoint", op_mountpoint },
+	{ "file", op_file }, { "write", op_write }, { "chdir", op_chdir }, { "workdir", op_workdir },
 	{ "enter", op_enter }, { "pivot", op_pivot }, { "hostname", op_hostname }, { "loopback", op_loopback },
 	{ "init", op_init }, { "trace", op_trace }, { "umask", op_umask }, { "terminal", op_terminal }, { "ids", op_ids },
 	{ "capabilities", op_capabilities }, { "environment", op_environment }, { "exec", op_exec },

@@ -1,4 +1,4 @@
-/* Operations that make what the command sees: mounts, files, names. */
+/* Operations that make what the command sees besides mounts: files, names, the root itself. */
 #define _GNU_SOURCE
 #include "sandbox.h"
 #include <errno.h>
@@ -15,30 +15,6 @@
 
 int op_unshare(void) { return unshare((int)number()); }
 
-int op_mount(void) {
-	char *source = word(), *target = word(), *type = word();
-	unsigned long flags = number();
-	char *data = word();
-	return mount(*source ? source : NULL, target, *type ? type : NULL, flags, *data ? data : NULL);
-}
-
-/*
- * The attributes are added to what the mount has: a remount would have to name those too that a user namespace may
- * not take away.
- */
-int op_restrict(void) {
-	char *target = word();
-	unsigned long flags = number();
-	struct mount_attr add = { .attr_set = 0 };
-	if (flags & MS_RDONLY) add.attr_set |= MOUNT_ATTR_RDONLY;
-	if (flags & MS_NOSUID) add.attr_set |= MOUNT_ATTR_NOSUID;
-	if (flags & MS_NODEV) add.attr_set |= MOUNT_ATTR_NODEV;
-	if (flags & MS_NOEXEC) add.attr_set |= MOUNT_ATTR_NOEXEC;
-	if (syscall(SYS_mount_setattr, AT_FDCWD, target, AT_RECURSIVE, &add, sizeof add) == 0) return 0;
-	if (errno != ENOSYS) return -1;
-	return mount(NULL, target, NULL, MS_BIND | MS_REMOUNT | flags, NULL);
-}
-
 int op_mkdir(void) {
 	char *path = word();
 	mode_t mode = (mode_t)number();
@@ -48,6 +24,27 @@ int op_mkdir(void) {
 int op_touch(void) {
 	int fd = open(word(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 	return fd < 0 ? -1 : close(fd);
+}
+
+static int digit(char c) { return c <= '9' ? c - '0' : c - 'a' + 10; }
+
+/* A new file with its whole content, in hex: words cannot hold every byte. */
+int op_file(void) {
+	char *path = word();
+	mode_t mode = (mode_t)number();
+	uid_t uid = (uid_t)number();
+	gid_t gid = (gid_t)number();
+	char *content = word(), *end = content;
+	for (char *at = content; at[0] && at[1]; at += 2) *end++ = (char)(digit(at[0]) << 4 | digit(at[1]));
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0) return -1;
+	while (content < end) {
+		ssize_t n = write(fd, content, (size_t)(end - content));
+		if (n < 0) return -1;
+		content += n;
+	}
+	if (fchown(fd, uid, gid) < 0 || fchmod(fd, mode) < 0) return -1;
+	return close(fd);
 }
 
 int op_symlink(void) {

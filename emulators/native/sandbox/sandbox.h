@@ -32,10 +32,14 @@ _Noreturn void leave_as_command(int status);
 int op_enter(void);
 int op_init(void);
 
+/* mounts.c */
+int op_mount(void);
+int op_mountpoint(void);
+int op_restrict(void);
+
 /* rootfs.c */
 int op_unshare(void);
-int op_mount(void);
-int op_restrict(void);
+int op_file(void);
 int op_mkdir(void);
 int op_touch(void);
 int op_symlink(void);

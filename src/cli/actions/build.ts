@@ -14,6 +14,7 @@ import type { BuildFlags } from '../flags.ts';
 import { reporterFor, storeFor, type Globals } from '../globals.ts';
 import { parseEpoch } from '../options.ts';
 import { pairsOf, variablesOf } from '../pairs.ts';
+import { secretsOf, sshAgentsOf } from '../secrets.ts';
 import { requireRoot } from '../require-root.ts';
 
 const DEFAULT_FILES = ['Kubefile', 'Dockerfile', 'Containerfile'];
@@ -46,6 +47,8 @@ function optionsOf({ offline }: Globals, contextArgument: string, flags: BuildFl
     annotations: pairsOf('--annotation', flags.annotation),
     target: flags.target,
     network: flags.network === 'none' || (flags.network === 'default' && offline) ? 'none' : 'host',
+    secrets: secretsOf(flags.secret, process.env),
+    sshAgents: sshAgentsOf(flags.ssh, process.env),
     noCache: !flags.cache,
     pull: flags.pull,
     isolation: flags.isolation,

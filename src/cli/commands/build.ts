@@ -29,6 +29,10 @@ export function buildCommand({ globals }: CommandContext): Command {
     .addOption(repeatable('--annotation <k=v>', 'annotation of the manifest, repeatable'))
     .option('--target <stage>', 'build up to this stage')
     .addOption(choice('--network <mode>', 'network of RUN', ['host', 'none', 'default']).default('default'))
+    .addOption(
+      repeatable('--secret <id=…>', 'id=NAME,src=FILE or id=NAME,env=VARIABLE for RUN --mount=type=secret'),
+    )
+    .addOption(repeatable('--ssh <id>', 'default or ID=SOCKET: an ssh agent for RUN --mount=type=ssh'))
     .option('--no-cache', 'run every step again')
     .option(
       '--emulator-retry',

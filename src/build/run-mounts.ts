@@ -1,0 +1,211 @@
+/** `RUN --mount`: from what the Kubefile says to the mounts of a sandbox, what they hold while it runs, and its key. */
+import { chmodSync, chownSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
+import { join, posix } from 'node:path';
+import { ArchBuildError, systemErrorCode } from '../errors.ts';
+import { expandWord } from '../kubefile/expand.ts';
+import type { RunInstruction } from '../kubefile/instruction.ts';
+import {
+  readRunMount,
+  type BindMount,
+  type CacheMount,
+  type RunMount,
+  type SecretMount,
+  type SshMount,
+} from '../kubefile/run-mount.ts';
+import type { StepMount } from '../sys/step-mounts.ts';
+import { mountSource, prepareLayers, type MountSource } from './mount-sources.ts';
+import type { RunContext } from './step-context.ts';
+import { scopeOf } from './scope.ts';
+import { openSshRelay } from './ssh-relay.ts';
+import { containerConfigOf, type StageState } from './stage-state.ts';
+
+export interface PlannedMounts {
+  /** For the step's cache key. What is in a cache, a secret or an agent is no part of it. */
+  readonly key: readonly (readonly [string, string])[];
+  /** Makes what the mounts show, below a directory of the step's. The caller disposes it after the step. */
+  open(scratch: string): Promise<OpenMounts>;
+}
+
+export interface OpenMounts extends AsyncDisposable {
+  readonly mounts: readonly StepMount[];
+  /** Variables of secrets and of the ssh agent. */
+  readonly variables: ReadonlyMap<string, string>;
+}
+
+interface Planned {
+  readonly mount: RunMount;
+  readonly source: MountSource | undefined;
+}
+
+/** Throws KUBEFILE_SEMANTICS for a mount that makes no sense, COPY for a source that is not there. */
+export async function planMounts(
+  context: RunContext,
+  state: StageState,
+  { mounts }: RunInstruction,
+): Promise<PlannedMounts> {
+  const scope = scopeOf(state.variables);
+  const expand = (word: string): string => expandWord(word, scope, { escape: context.escape });
+  const { WorkingDir = '/' } = containerConfigOf(state);
+  const planned: Planned[] = [];
+  for (const text of mounts)
+    planned.push(await planMount(context, absolute(readRunMount(text, expand), WorkingDir)));
+  return {
+    key: planned.map(({ mount, source }) => ['#mount', JSON.stringify([mount, source?.fingerprint ?? ''])]),
+    open: (scratch) => openMounts(context, planned, scratch),
+  };
+}
+
+/** Targets count from the working directory. */
+function absolute(mount: RunMount, workdir: string): RunMount {
+  if (mount.target === undefined) return mount;
+  const target = posix.resolve('/', workdir, mount.target);
+  if (target !== '/' && !/^\/(proc|sys)(\/|$)/.test(target)) return { ...mount, target };
+  throw new ArchBuildError('KUBEFILE_SEMANTICS', `nothing can be mounted at ${target}`, {
+    hint: 'name another target',
+  });
+}
+
+async function planMount(context: RunContext, mount: RunMount): Promise<Planned> {
+  const hasSource = mount.type === 'bind' || (mount.type === 'cache' && mount.from !== undefined);
+  return { mount, source: hasSource ? await mountSource(context, mount) : undefined };
+}
+
+interface Opening {
+  readonly context: RunContext;
+  /** What the mounts hold until the step has ended. */
+  readonly held: (Disposable | AsyncDisposable)[];
+  readonly variables: Map<string, string>;
+  readonly source: MountSource | undefined;
+  /** A path of the step's scratch directory for this mount; not there yet. */
+  readonly place: string;
+  /** The same, relative to the scratch directory. */
+  readonly name: string;
+}
+
+async function openMounts(
+  context: RunContext,
+  planned: readonly Planned[],
+  scratch: string,
+): Promise<OpenMounts> {
+  const held: (Disposable | AsyncDisposable)[] = [];
+  const variables = new Map<string, string>();
+  const mounts: StepMount[] = [];
+  try {
+    for (const [index, { mount, source }] of planned.entries()) {
+      const name = `mount-${index}`;
+      const opening = { context, held, variables, source, name, place: join(scratch, name) };
+      mounts.push(...(await openMount(mount, opening)));
+    }
+  } catch (error) {
+    await release(held);
+    throw error;
+  }
+  return { mounts, variables, [Symbol.asyncDispose]: () => release(held) };
+}
+
+async function release(held: readonly (Disposable | AsyncDisposable)[]): Promise<void> {
+  for (const each of held.toReversed()) {
+    if (Symbol.asyncDispose in each) await each[Symbol.asyncDispose]();
+    else each[Symbol.dispose]();
+  }
+}
+
+async function openMount(mount: RunMount, opening: Opening): Promise<StepMount[]> {
+  switch (mount.type) {
+    case 'bind':
+      return [await openBind(mount, opening)];
+    case 'cache':
+      return [await openCache(mount, opening)];
+    case 'tmpfs':
+      return [{ ...mount, kind: 'directory' }];
+    case 'secret':
+      return openSecret(mount, opening);
+    case 'ssh':
+      return openSsh(mount, opening);
+  }
+}
+
+async function openBind(
+  { target, writable }: BindMount,
+  { source, place, name }: Opening,
+): Promise<StepMount> {
+  const kind = source?.kind ?? 'directory';
+  const common = { target, kind, readOnly: !writable };
+  if (source?.layers !== undefined) {
+    const lowerCount = prepareLayers(place, source.layers.trees);
+    return { type: 'layers', ...common, directory: name, lowerCount, path: source.layers.path };
+  }
+  mkdirSync(place, { mode: 0o755 });
+  await source?.copyInto(place);
+  return { type: 'bind', ...common, source: join(place, 'source') };
+}
+
+async function openCache(mount: CacheMount, { context, held, source, place }: Opening): Promise<StepMount> {
+  const { id, sharing, mode, uid, gid, target, writable } = mount;
+  const cache = await context.job.store.mountCaches.open(id, sharing, async (directory) => {
+    if (source !== undefined) await fillFrom(source, { place, directory });
+    chownSync(directory, uid, gid);
+    chmodSync(directory, mode);
+  });
+  held.push(cache);
+  return { type: 'bind', kind: 'directory', source: cache.directory, target, readOnly: !writable };
+}
+
+async function fillFrom(
+  source: MountSource,
+  { place, directory }: { readonly place: string; readonly directory: string },
+): Promise<void> {
+  if (source.kind === 'file') throw new ArchBuildError('COPY', 'a cache cannot start with a file');
+  mkdirSync(place);
+  await source.copyInto(place);
+  renameSync(join(place, 'source'), directory);
+}
+
+/** As docker has it. */
+const SECRET_LIMIT = 500 * 1024;
+
+function openSecret(mount: SecretMount, { context, variables }: Opening): StepMount[] {
+  const content = readSecret(context, mount);
+  if (content === undefined) return [];
+  const { target, env, mode, uid, gid } = mount;
+  if (env !== undefined) variables.set(env, content.toString('utf8'));
+  return target === undefined ? [] : [{ type: 'content', kind: 'file', target, mode, uid, gid, content }];
+}
+
+/** Undefined for one that was not given and is not required. */
+function readSecret({ options }: RunContext, { id, required }: SecretMount): Buffer | undefined {
+  const given = options.secrets.get(id);
+  if (given === undefined) {
+    if (!required) return undefined;
+    throw new ArchBuildError('KUBEFILE_SEMANTICS', `the secret ${id} was not given`, {
+      hint: `give it with --secret id=${id},src=FILE`,
+    });
+  }
+  if ('value' in given) return Buffer.from(given.value);
+  try {
+    const content = readFileSync(given.path);
+    if (content.length <= SECRET_LIMIT) return content;
+  } catch (cause) {
+    throw new ArchBuildError(
+      'IO',
+      `cannot read the secret ${id} from ${given.path}: ${systemErrorCode(cause) ?? ''}`,
+      { cause },
+    );
+  }
+  throw new ArchBuildError('IO', `the secret ${id} is larger than ${SECRET_LIMIT} bytes`);
+}
+
+async function openSsh(mount: SshMount, { context, held, variables, place }: Opening): Promise<StepMount[]> {
+  const { id, required, mode, uid, gid } = mount;
+  const agent = context.options.sshAgents.get(id);
+  if (agent === undefined) {
+    if (!required) return [];
+    throw new ArchBuildError('KUBEFILE_SEMANTICS', `no ssh agent was given for ${id}`, {
+      hint: `give it with --ssh ${id}`,
+    });
+  }
+  const target = mount.target ?? `/run/buildkit/ssh_agent.${place.split('-').at(-1) ?? '0'}`;
+  held.push(await openSshRelay(agent, place, { mode, uid, gid }));
+  if (!variables.has('SSH_AUTH_SOCK')) variables.set('SSH_AUTH_SOCK', target);
+  return [{ type: 'bind', kind: 'file', source: place, target, readOnly: false }];
+}
