@@ -24,6 +24,8 @@ export interface BuildFlags {
   readonly quiet?: boolean;
   readonly iidfile?: string;
   readonly metadataFile?: string;
+  readonly check?: boolean;
+  readonly json?: boolean;
 }
 
 export interface PackageFlags {

@@ -155,12 +155,6 @@ export interface Stage {
   readonly instructions: readonly Exclude<Instruction, FromInstruction>[];
 }
 
-export interface Warning {
-  readonly rule: string;
-  readonly message: string;
-  readonly position: Position;
-}
-
 export interface Kubefile {
   /** As shown in messages. */
   readonly file: string;
@@ -173,7 +167,6 @@ export interface Kubefile {
   /** ARG instructions before the first FROM. */
   readonly globalArgs: readonly ArgInstruction[];
   readonly stages: readonly Stage[];
-  readonly warnings: readonly Warning[];
 }
 
 export type Dialect = 'dockerfile' | 'kubefile-v1' | 'kubefile-v2';

@@ -2,9 +2,9 @@
 import { Command } from 'commander';
 import type { BuildFlags } from '../flags.ts';
 import type { CommandContext } from '../globals.ts';
-import { choice, commaSeparated, parseEpoch, repeatable, withRunOptions } from '../options.ts';
+import { choice, commaSeparated, jsonOption, parseEpoch, repeatable, withRunOptions } from '../options.ts';
 
-export function buildCommand({ globals }: CommandContext): Command {
+export function buildCommand({ globals, exitWith }: CommandContext): Command {
   const command = new Command('build')
     .description('build one image for one or more platforms (the default command)')
     .argument('[context]', 'the build context', '.')
@@ -42,9 +42,11 @@ export function buildCommand({ globals }: CommandContext): Command {
     )
     .option('-q, --quiet', 'show nothing but warnings and the digest')
     .option('--iidfile <path>', 'write the digest to a file')
-    .option('--metadata-file <path>', 'write what was built to a JSON file');
+    .option('--metadata-file <path>', 'write what was built to a JSON file')
+    .option('--check', 'say what is wrong or surprising, build nothing; exits 1 if there is anything')
+    .addOption(jsonOption());
   return withRunOptions(command).action(async (context: string, flags: BuildFlags) => {
     const { build } = await import('../actions/build.ts');
-    await build(globals(), context, flags);
+    exitWith(await build(globals(), context, flags));
   });
 }
