@@ -1,5 +1,6 @@
 /** Instructions → stages, and what can only be said about the file as a whole. */
 import { ArchBuildError } from '../errors.ts';
+import { checkLaunch } from './cluster-instructions.ts';
 import { DIALECTS } from './dialect.ts';
 import type { ArgInstruction, Dialect, Instruction, Stage } from './instruction.ts';
 import { errorAt, type SourceText } from './source-text.ts';
@@ -51,6 +52,7 @@ export function groupStages(
     }
   }
   if (stages.length === 0) throw withoutStage(source, instructions);
+  for (const stage of stages) checkLaunch(source, stage);
   return { globalArgs, stages };
 }
 

@@ -270,8 +270,12 @@ describe('dialects', () => {
     ['kubefile-v1', 'ENV a=b', 'KUBEFILE_SYNTAX'],
     ['kubefile-v1', 'CNI a b', 'KUBEFILE_SYNTAX'],
     ['dockerfile', 'LAUNCH a', 'KUBEFILE_SYNTAX'],
-    ...['APP', 'APPCMDS', 'APPENV', 'CNI', 'CSI', 'KUBEVERSION', 'LAUNCH', 'CMDS'].map(
-      (keyword): [Dialect, string, string] => ['kubefile-v2', `${keyword} x y`, 'KUBEFILE_SEMANTICS'],
+    ...['APP', 'APPCMDS', 'APPENV', 'CNI', 'CSI', 'KUBEVERSION', 'LAUNCH', 'CMDS'].flatMap((keyword) =>
+      (['dockerfile', 'kubefile-v1'] as const).map((dialect): [Dialect, string, string] => [
+        dialect,
+        `${keyword} x y`,
+        'KUBEFILE_SYNTAX',
+      ]),
     ),
   ])('%s refuses %s with %s', (dialect, line, code) => {
     const error = errorOf(() => parse(`FROM a\n${line}\n`, dialect));
