@@ -80,7 +80,7 @@ function refuseUnsupported({ mounts, security }: RunInstruction): void {
   throw new ArchBuildError('KUBEFILE_SEMANTICS', `RUN ${flag} is not supported yet`);
 }
 
-function networkOf({ network }: RunInstruction, options: BuildOptions): 'host' | 'none' {
+export function networkOf({ network }: RunInstruction, options: BuildOptions): 'host' | 'none' {
   switch (network) {
     case undefined:
     case 'default':

@@ -59,7 +59,7 @@ export async function runStage(context: StageContext, stage: Stage, begin: Stage
 }
 
 /** ONBUILD triggers of the base run first and are not handed on to the child. */
-function takeTriggers(
+export function takeTriggers(
   { kubefile }: StageContext,
   state: StageState,
 ): { triggers: StageInstruction[]; state: StageState } {
@@ -80,7 +80,7 @@ export interface StepPlace {
 }
 
 /** What an instruction makes of the state at once, and the step that makes its layer and history, if it has one. */
-async function planStep(
+export async function planStep(
   context: StageContext,
   state: StageState,
   { instruction, name }: StepPlace,

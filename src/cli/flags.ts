@@ -25,6 +25,7 @@ export interface BuildFlags {
   readonly iidfile?: string;
   readonly metadataFile?: string;
   readonly check?: boolean;
+  readonly plan?: boolean;
   readonly json?: boolean;
 }
 

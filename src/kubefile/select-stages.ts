@@ -70,7 +70,7 @@ function findTarget({ stages }: Kubefile, target: string | undefined): Stage {
 }
 
 /** The stages that FROM, COPY --from and RUN --mount of `stage` name. Throws as `selectStages` does. */
-function stagesUsedBy(kubefile: Kubefile, stage: Stage, scope: Scope): Stage[] {
+export function stagesUsedBy(kubefile: Kubefile, stage: Stage, scope: Scope): Stage[] {
   // What does not expand here may with the build's own scope, and is reported by whoever has that.
   const image = expandOrNothing(stage.from.image, scope, kubefile.escape);
   const base = image === undefined ? undefined : findBaseStage(kubefile, image, stage.index);

@@ -13,6 +13,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { build as buildImage, type BuildResult } from '../../build/build.ts';
 import { check } from '../../build/check.ts';
 import type { BuildOptions } from '../../build/options.ts';
+import { planBuild } from '../../build/plan.ts';
 import { hostPlatform } from '../../emulation/host.ts';
 import { ArchBuildError, systemErrorCode } from '../../errors.ts';
 import { DIALECTS } from '../../kubefile/dialect.ts';
@@ -27,6 +28,7 @@ import type { BuildFlags } from '../flags.ts';
 import { reporterFor, storeFor, type Globals } from '../globals.ts';
 import { parseEpoch } from '../options.ts';
 import { pairsOf, variablesOf } from '../pairs.ts';
+import { formatPlan } from '../plan-text.ts';
 import { requireRoot } from '../require-root.ts';
 
 const DEFAULT_FILES = ['Kubefile', 'Dockerfile', 'Containerfile'];
@@ -36,12 +38,22 @@ export async function build(globals: Globals, contextArgument: string, flags: Bu
   if (flags.check === true) return checkFile(globals, optionsOf(globals, contextArgument, flags), flags);
   requireRoot(globals);
   const options = optionsOf(globals, contextArgument, flags);
+  if (flags.plan === true) return printPlan(globals, options, flags);
   const report = reporterFor(globals, flags.quiet === true ? 'quiet' : flags.progress);
   await using store = await storeFor(globals);
   const result = await buildImage({ store, report, signal: globals.signal }, options);
   await writeResult(flags.iidfile, result.root.digest);
   await writeResult(flags.metadataFile, metadataOf(result, options));
   process.stdout.write(`${result.root.digest}\n`);
+  return 0;
+}
+
+async function printPlan(globals: Globals, options: BuildOptions, { json }: BuildFlags): Promise<number> {
+  await using store = await storeFor(globals);
+  const job = { store, report: reporterFor(globals, 'quiet'), signal: globals.signal };
+  const plan = await planBuild(job, options);
+  if (json === true) printJson(plan);
+  else process.stdout.write(formatPlan(plan));
   return 0;
 }
 

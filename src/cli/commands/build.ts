@@ -1,5 +1,5 @@
 /** `arch-build [build]`: the table of its options. */
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import type { BuildFlags } from '../flags.ts';
 import type { CommandContext } from '../globals.ts';
 import { choice, commaSeparated, jsonOption, parseEpoch, repeatable, withRunOptions } from '../options.ts';
@@ -44,6 +44,9 @@ export function buildCommand({ globals, exitWith }: CommandContext): Command {
     .option('--iidfile <path>', 'write the digest to a file')
     .option('--metadata-file <path>', 'write what was built to a JSON file')
     .option('--check', 'say what is wrong or surprising, build nothing; exits 1 if there is anything')
+    .addOption(
+      new Option('--plan', 'print stages, steps, cache keys and sandboxes, build nothing').conflicts('check'),
+    )
     .addOption(jsonOption());
   return withRunOptions(command).action(async (context: string, flags: BuildFlags) => {
     const { build } = await import('../actions/build.ts');
