@@ -7,6 +7,7 @@ import type { Platform } from '../oci/platform.ts';
 import type { Store } from '../store/store.ts';
 import { writeIndex } from '../store/write-index.ts';
 import { creationTime } from './cached-step.ts';
+import { EXTENSION_ANNOTATION, formatExtension, isClusterImage } from './cluster-image.ts';
 import type { BuildOptions } from './options.ts';
 import { containerConfigOf, type StageState } from './stage-state.ts';
 
@@ -25,11 +26,15 @@ export function writeManifest(
     digest: store.blobs.writeDocument(bytes),
     size: bytes.length,
   };
-  const annotations =
-    Object.keys(options.annotations).length === 0 ? {} : { annotations: options.annotations };
-  const manifest = buildManifest({ config, layers: state.layers, ...annotations });
+  const annotations = { ...clusterAnnotations(state), ...options.annotations };
+  const manifest = buildManifest({ config, layers: state.layers, annotations });
   store.blobs.writeDocument(manifest.bytes);
   return { ...manifest.descriptor, platform };
+}
+
+function clusterAnnotations({ cluster }: StageState): Readonly<Record<string, string>> {
+  if (cluster === undefined || !isClusterImage(cluster)) return {};
+  return { [EXTENSION_ANNOTATION]: formatExtension(cluster) };
 }
 
 /** A single manifest stands for itself; several get an index. */

@@ -10,6 +10,7 @@ import { formatPlatform, matchesPlatform, platformOfConfig, type Platform } from
 import { formatReference, parseReference, withDefaultTag } from '../oci/reference.ts';
 import type { Store } from '../store/store.ts';
 import { KitImages } from '../transfer/kit-images.ts';
+import { EXTENSION_ANNOTATION, parseExtension, type ClusterImage } from './cluster-image.ts';
 import { offlineError } from './offline-error.ts';
 import type { Job, PullPolicy } from './options.ts';
 
@@ -17,6 +18,8 @@ export interface BaseImage {
   readonly config: ImageConfig;
   readonly layers: readonly Descriptor[];
   readonly chain: readonly ChainId[];
+  /** Of an image that sealer or we made for clusters. */
+  readonly cluster?: ClusterImage | undefined;
 }
 
 const SCRATCH_PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
@@ -116,7 +119,12 @@ interface Wanted {
 function readImage(store: Store, wanted: Wanted): BaseImage & { readonly manifest: Descriptor } {
   const manifest = manifestFor(store, wanted);
   if (manifest === undefined) throw wrongPlatform(store, wanted);
-  const { config: configDescriptor, layers } = parseManifest(store.blobs.readDocument(manifest.digest));
+  const {
+    config: configDescriptor,
+    layers,
+    annotations = {},
+  } = parseManifest(store.blobs.readDocument(manifest.digest));
+  const extension = annotations[EXTENSION_ANNOTATION];
   const config = parseImageConfig(store.blobs.readDocument(configDescriptor.digest));
   if (!matchesPlatform(wanted.platform, platformOfConfig(config))) throw wrongPlatform(store, wanted);
   const chain = chainIdsOf(config.rootfs.diff_ids);
@@ -126,7 +134,8 @@ function readImage(store: Store, wanted: Wanted): BaseImage & { readonly manifes
       `${wanted.name} has ${layers.length} layers and ${chain.length} diff_ids`,
     );
   }
-  return { config, layers: layers.map(asOciLayer), chain, manifest };
+  const cluster = extension === undefined ? undefined : parseExtension(extension);
+  return { config, layers: layers.map(asOciLayer), chain, cluster, manifest };
 }
 
 function manifestFor(store: Store, { root, platform }: Wanted): Descriptor | undefined {

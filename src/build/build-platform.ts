@@ -1,7 +1,7 @@
 /** One platform of a build: the stages the target needs, in order, to a manifest. */
 import { ArchBuildError, atLocation } from '../errors.ts';
 import type { Emulation } from '../emulation/ladder.ts';
-import type { FromInstruction, Kubefile, Stage } from '../kubefile/instruction.ts';
+import type { Kubefile, Stage } from '../kubefile/instruction.ts';
 import { findBaseStage, findCopyStage, selectStages } from '../kubefile/select-stages.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Platform } from '../oci/platform.ts';
@@ -10,9 +10,8 @@ import { ensureRootfs, scratchImage, type BaseImages } from './base-image.ts';
 import type { BuildContext } from './context.ts';
 import { expandFrom, fromScope, stageArgs } from './from-words.ts';
 import type { BuildOptions, Job } from './options.ts';
-import type { ArgSources } from './scope.ts';
 import { beginStage, type StageState } from './stage-state.ts';
-import { locationOf, runStage } from './stage-runner.ts';
+import { locationOf, runStage, type StageContext } from './stage-runner.ts';
 
 export interface PlatformBuild {
   readonly job: Job;
@@ -37,64 +36,70 @@ export async function buildPlatform(build: PlatformBuild, target: Platform): Pro
   return writeManifest(job.store, last, { platform: target, options });
 }
 
-interface StageBuild {
+export interface StageBuild {
   readonly stage: Stage;
   readonly target: Platform;
   readonly done: ReadonlyMap<number, StageState>;
 }
 
-async function buildStage(build: PlatformBuild, { stage, target, done }: StageBuild): Promise<StageState> {
-  const { job, options, kubefile } = build;
-  const args = stageArgs(build, stage, target);
-  const begin = await beginFrom(build, stage.from, { stage, target, done, args });
-  return runStage(
-    {
-      job,
-      options,
-      kubefile,
-      target,
-      emulation: build.emulation,
-      context: build.context,
-      dialect: kubefile.dialect,
-      words: { escape: kubefile.escape, args },
-      escape: kubefile.escape,
-      ensureRootfs: (state) => ensureRootfs(job, state),
-      stageOrImage: (name) => fromSource(build, name, { stage, target, done, args }),
-    },
-    stage,
-    begin,
-  );
+async function buildStage(build: PlatformBuild, place: StageBuild): Promise<StageState> {
+  const begin = await beginFrom(build, place);
+  return runStage(stageContext(build, place), place.stage, begin);
 }
 
-async function beginFrom(
+/** What the steps of a stage need. */
+export function stageContext(build: PlatformBuild, place: StageBuild): StageContext {
+  const { job, options, kubefile } = build;
+  const { stage, target } = place;
+  return {
+    job,
+    options,
+    kubefile,
+    target,
+    emulation: build.emulation,
+    context: build.context,
+    dialect: kubefile.dialect,
+    words: { escape: kubefile.escape, args: stageArgs(build, stage, target) },
+    escape: kubefile.escape,
+    ensureRootfs: (state) => ensureRootfs(job, state),
+    stageOrImage: (name) => fromSource(build, name, place),
+  };
+}
+
+/** FROM with its words expanded: an image, or an earlier stage. Throws EXPANSION and KUBEFILE_SEMANTICS. */
+export function resolveFrom(
   build: PlatformBuild,
-  from: FromInstruction,
-  context: FromContext,
-): Promise<StageState> {
+  { stage, target }: StageBuild,
+): { image: string; platform: Platform; earlier: Stage | undefined } {
   const { kubefile } = build;
+  const { from, index } = stage;
   try {
-    const { image, platform } = expandFrom(build, from, context);
-    const earlier = findBaseStage(kubefile, image, context.stage.index);
-    const state = earlier === undefined ? undefined : context.done.get(earlier.index);
-    if (state !== undefined) return beginStage(state.platform, state);
+    const { image, platform } = expandFrom(build, from, { args: stageArgs(build, stage, target), target });
     if (image === '')
       throw new ArchBuildError('KUBEFILE_SEMANTICS', `FROM ${from.image} names no image after expansion`);
-    if (image.toLowerCase() === 'scratch') return beginStage(platform, scratchImage(platform));
-    return beginStage(platform, await build.bases.get(image, platform));
+    return { image, platform, earlier: findBaseStage(kubefile, image, index) };
   } catch (error) {
     throw atLocation(error, locationOf(kubefile, from));
   }
 }
 
-interface FromContext extends StageBuild {
-  readonly args: ArgSources;
+async function beginFrom(build: PlatformBuild, place: StageBuild): Promise<StageState> {
+  const { image, platform, earlier } = resolveFrom(build, place);
+  const state = earlier === undefined ? undefined : place.done.get(earlier.index);
+  if (state !== undefined) return beginStage(state.platform, state);
+  if (image.toLowerCase() === 'scratch') return beginStage(platform, scratchImage(platform));
+  try {
+    return beginStage(platform, await build.bases.get(image, platform));
+  } catch (error) {
+    throw atLocation(error, locationOf(build.kubefile, place.stage.from));
+  }
 }
 
 /** `--from=`: a stage by number or name, else an image. Throws KUBEFILE_SEMANTICS for a stage that comes later. */
 async function fromSource(
   build: PlatformBuild,
   name: string,
-  { stage, target, done }: FromContext,
+  { stage, target, done }: StageBuild,
 ): Promise<StageState> {
   const found = findCopyStage(build.kubefile, stage, name);
   const state = found === undefined ? undefined : done.get(found.index);

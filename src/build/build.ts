@@ -13,6 +13,7 @@ import { writeRoot } from './assemble.ts';
 import { BaseImages } from './base-image.ts';
 import { buildPlatform } from './build-platform.ts';
 import { writeBuildRecord } from './build-record.ts';
+import { warnOf } from './check.ts';
 import { openContext } from './context.ts';
 import { checkOffline } from './offline.ts';
 import type { BuildOptions, Job } from './options.ts';
@@ -30,9 +31,7 @@ export async function build(job: Job, options: BuildOptions): Promise<BuildResul
   const { store, report } = job;
   const started = new Date();
   const kubefile = parseKubefile(options.file.text, { file: options.file.path, dialect: options.dialect });
-  for (const { message, rule, position } of kubefile.warnings) {
-    report({ type: 'warning', text: `${message} (${rule})`, location: { file: kubefile.file, ...position } });
-  }
+  warnOf(job, kubefile, options);
   if (hasSingleId()) report({ type: 'warning', text: SINGLE_ID });
   if (options.dialect === 'auto') report({ type: 'info', text: describeDialect(kubefile) });
   selectStages(kubefile, options.target); // refuses an unknown target before anything is fetched

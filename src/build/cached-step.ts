@@ -1,6 +1,7 @@
 /** One step with its cache: reuse what it once made, or make it and remember. */
 import type { StepName } from '../events.ts';
 import type { CacheKey } from '../oci/digest.ts';
+import type { CacheRecord } from '../store/cache-records.ts';
 import type { Snapshot } from '../store/snapshots.ts';
 import { keyAtEpoch } from './cache-key.ts';
 import type { BuildOptions, Job } from './options.ts';
@@ -16,20 +17,36 @@ export interface CachedStep {
   readonly make?: () => Promise<Snapshot | undefined>;
 }
 
+interface StepContext {
+  readonly job: Job;
+  readonly options: BuildOptions;
+}
+
+/** The step's key, and what it once made, when that is still there and may be used. */
+export function lookUp(
+  { job: { store }, options }: StepContext,
+  step: CachedStep,
+): { key: CacheKey; known: CacheRecord | undefined; snapshot: Snapshot | undefined } {
+  const key = keyAtEpoch(step.key, options.sourceDateEpoch);
+  const known = options.noCache && step.make !== undefined ? undefined : store.cache.get(key);
+  const snapshot = known?.layer === undefined ? undefined : store.snapshots.get(known.layer);
+  return { key, known, snapshot };
+}
+
 export async function runCached(
-  { job: { store, report }, options }: { readonly job: Job; readonly options: BuildOptions },
+  context: StepContext,
   state: StageState,
   step: CachedStep,
 ): Promise<StageState> {
-  const key = keyAtEpoch(step.key, options.sourceDateEpoch);
-  const known = options.noCache && step.make !== undefined ? undefined : store.cache.get(key);
+  const { store, report } = context.job;
+  const { options } = context;
+  const { key, known, snapshot: cached } = lookUp(context, step);
   if (known !== undefined) {
-    const snapshot = known.layer === undefined ? undefined : store.snapshots.get(known.layer);
     report({ type: 'step-cached', step: step.name, text: step.text });
     return withStep(state, {
       created: known.created,
       createdBy: step.createdBy,
-      ...(snapshot && { snapshot }),
+      ...(cached && { snapshot: cached }),
     });
   }
   report({ type: 'step-started', step: step.name, text: step.text });

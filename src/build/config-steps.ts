@@ -3,6 +3,7 @@ import { posix } from 'node:path';
 import { ArchBuildError } from '../errors.ts';
 import { expandWord, expandWords } from '../kubefile/expand.ts';
 import type {
+  ClusterInstruction,
   Command,
   CopyInstruction,
   FromInstruction,
@@ -31,7 +32,7 @@ export interface WordContext {
 
 export type ConfigInstruction = Exclude<
   Instruction,
-  FromInstruction | RunInstruction | CopyInstruction | WorkdirInstruction
+  FromInstruction | RunInstruction | CopyInstruction | WorkdirInstruction | ClusterInstruction
 >;
 
 const DEFAULT_SHELL: readonly string[] = ['/bin/sh', '-c'];

@@ -124,7 +124,7 @@ function expandOperands(
 }
 
 /** sealer's `${ARCH}`, unless the Kubefile has an ARCH of its own. */
-function withArch({ dialect, target }: CopyContext, variables: Variables): Variables {
+export function withArch({ dialect, target }: CopyContext, variables: Variables): Variables {
   return dialect === 'dockerfile' || variables.has('ARCH')
     ? variables
     : new Map([...variables, ['ARCH', target.architecture]]);

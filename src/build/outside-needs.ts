@@ -87,6 +87,13 @@ function needsOfStage(source: NeedsSource, stage: Stage, target: Platform): Outs
       const words = instruction.sources.flatMap((each) => (each.kind === 'word' ? [each.word] : []));
       const expanded = words.map((word) => expand(word) ?? word);
       urls.push(...expanded.filter(isRemote).map((url) => ({ url, location })));
+    } else if (
+      instruction.keyword === 'APP' ||
+      instruction.keyword === 'CNI' ||
+      instruction.keyword === 'CSI'
+    ) {
+      const words = instruction.sources.map(({ word }) => expand(word) ?? word);
+      urls.push(...words.filter(isRemote).map((url) => ({ url, location })));
     }
     for (const name of imageWordsOf(instruction).map(expand)) {
       if (name === undefined || name === '' || isStage(source, stage, name)) continue;

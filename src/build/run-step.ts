@@ -81,7 +81,7 @@ function refuseUnsupported({ security }: RunInstruction): void {
   });
 }
 
-function networkOf({ network }: RunInstruction, options: BuildOptions): 'host' | 'none' {
+export function networkOf({ network }: RunInstruction, options: BuildOptions): 'host' | 'none' {
   switch (network) {
     case undefined:
     case 'default':

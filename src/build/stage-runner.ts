@@ -6,7 +6,19 @@ import type { Instruction, Kubefile, Stage } from '../kubefile/instruction.ts';
 import { formatPlatform } from '../oci/platform.ts';
 import { cacheKeyOf } from './cache-key.ts';
 import { runCached, type CachedStep } from './cached-step.ts';
-import { applyConfigInstruction, type WordContext } from './config-steps.ts';
+import { planApp } from './app-step.ts';
+import {
+  applyClusterInstruction,
+  requireStartable,
+  withClusterSide,
+  type ClusterConfigInstruction,
+} from './cluster-steps.ts';
+import {
+  applyConfigInstruction,
+  type ConfigInstruction,
+  type ConfigStep,
+  type WordContext,
+} from './config-steps.ts';
 import { planCopy, type CopyContext } from './copy-step.ts';
 import { planMounts } from './run-mounts.ts';
 import { planRun } from './run-step.ts';
@@ -38,11 +50,17 @@ export async function runStage(context: StageContext, stage: Stage, begin: Stage
       throw atLocation(error, locationOf(context.kubefile, instruction));
     }
   }
+  try {
+    requireStartable(state);
+  } catch (error) {
+    const last = stage.instructions.findLast(({ keyword }) => ['APP', 'CNI', 'CSI'].includes(keyword));
+    throw atLocation(error, locationOf(context.kubefile, last ?? stage.from));
+  }
   return state;
 }
 
 /** ONBUILD triggers of the base run first and are not handed on to the child. */
-function takeTriggers(
+export function takeTriggers(
   { kubefile }: StageContext,
   state: StageState,
 ): { triggers: StageInstruction[]; state: StageState } {
@@ -52,39 +70,74 @@ function takeTriggers(
   return { triggers, state: withContainerConfig(state, { OnBuild: [] }) };
 }
 
-async function runStep(
+async function runStep(context: StageContext, state: StageState, place: StepPlace): Promise<StageState> {
+  const { state: next, step } = await planStep(context, state, place);
+  return step === undefined ? next : runCached(context, next, step);
+}
+
+export interface StepPlace {
+  readonly instruction: StageInstruction;
+  readonly name: StepName;
+}
+
+/** What an instruction makes of the state at once, and the step that makes its layer and history, if it has one. */
+export async function planStep(
   context: StageContext,
   state: StageState,
-  { instruction, name }: { readonly instruction: StageInstruction; readonly name: StepName },
-): Promise<StageState> {
-  const cached = (next: StageState, step: CachedStep): Promise<StageState> => runCached(context, next, step);
+  { instruction, name }: StepPlace,
+): Promise<{ state: StageState; step?: CachedStep }> {
   switch (instruction.keyword) {
     case 'RUN':
-      return cached(
+      return {
         state,
-        planRun(context, state, {
+        step: planRun(context, state, {
           instruction,
           name,
           mounts: await planMounts(context, state, instruction),
         }),
-      );
+      };
     case 'COPY':
     case 'ADD':
-      return cached(state, await planCopy(context, state, { instruction, name }));
+      return { state, step: await planCopy(context, state, { instruction, name }) };
+    case 'APP':
+    case 'CNI':
+    case 'CSI':
+      return planApp(context, state, { instruction, name });
     case 'WORKDIR': {
       const next = applyWorkdir(state, instruction, context.words);
-      return cached(next, planWorkdir(context, next, { instruction, name }));
+      return { state: next, step: planWorkdir(context, next, { instruction, name }) };
     }
     default: {
-      const { state: next, createdBy } = applyConfigInstruction(state, instruction, context.words);
-      if (instruction.keyword === 'ONBUILD') return next; // it is about a child image's history
+      const { state: next, createdBy } = applyConfig(context, state, instruction);
+      if (instruction.keyword === 'ONBUILD') return { state: next }; // it is about a child image's history
       const key = cacheKeyOf({
         platform: formatPlatform(state.platform),
         parent: state.chain.at(-1),
         instruction: [createdBy],
         context: [['#config', configFingerprint(state)]],
       });
-      return cached(next, { name, text: instruction.source, createdBy, key });
+      return { state: next, step: { name, text: instruction.source, createdBy, key } };
+    }
+  }
+}
+
+function applyConfig(
+  { words, dialect }: StageContext,
+  state: StageState,
+  instruction: ConfigInstruction | ClusterConfigInstruction,
+): ConfigStep {
+  switch (instruction.keyword) {
+    case 'APPCMDS':
+    case 'APPENV':
+    case 'KUBEVERSION':
+    case 'LAUNCH':
+    case 'CMDS':
+      return applyClusterInstruction(state, instruction, words);
+    default: {
+      const step = applyConfigInstruction(state, instruction, words);
+      const isBoth = instruction.keyword === 'ENV' || instruction.keyword === 'CMD';
+      if (dialect !== 'kubefile-v2' || !isBoth) return step;
+      return { ...step, state: withClusterSide(step.state, state, instruction) };
     }
   }
 }

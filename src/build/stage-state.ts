@@ -6,6 +6,7 @@ import { environmentOf, type ContainerConfig, type ImageConfig } from '../oci/im
 import { MEDIA_TYPES } from '../oci/media-types.ts';
 import type { Platform } from '../oci/platform.ts';
 import type { Snapshot } from '../store/snapshots.ts';
+import { inheritedCluster, type ClusterImage } from './cluster-image.ts';
 import type { Variables } from './scope.ts';
 
 export interface StageState {
@@ -21,6 +22,8 @@ export interface StageState {
   readonly declaredArgs: Variables;
   /** This stage has its own CMD, which a later ENTRYPOINT must not clear. */
   readonly cmdSet: boolean;
+  /** kubefile/v2: what a cluster is told. */
+  readonly cluster?: ClusterImage | undefined;
 }
 
 const HISTORY_COMMENT = 'arch-build';
@@ -36,6 +39,7 @@ export function beginStage(
     readonly config: ImageConfig;
     readonly layers: readonly Descriptor[];
     readonly chain: readonly ChainId[];
+    readonly cluster?: ClusterImage | undefined;
   },
 ): StageState {
   const { created: _created, ...config } = base.config; // set once, at the end
@@ -47,6 +51,7 @@ export function beginStage(
     variables: environmentOf(config),
     declaredArgs: new Map(),
     cmdSet: false,
+    cluster: inheritedCluster(base.cluster),
   };
 }
 

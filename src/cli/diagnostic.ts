@@ -19,6 +19,13 @@ export function formatDiagnostic(error: ArchBuildError): string {
   return lines.map(printable).join('\n');
 }
 
+/** A remark about a line; as `formatDiagnostic`. */
+export function formatFinding(rule: string, message: string, location: SourceLocation): string {
+  const { file, line, column } = location;
+  const lines = [`warning[${rule}] ${file}:${line}:${column}: ${message}`, ...excerpt(location)];
+  return lines.map(printable).join('\n');
+}
+
 /** The source line, and below it carets under the word at the column. */
 function excerpt({ line, column, sourceLine }: SourceLocation): string[] {
   if (sourceLine === undefined || sourceLine === '') return [];

@@ -26,6 +26,9 @@ export interface BuildFlags {
   readonly quiet?: boolean;
   readonly iidfile?: string;
   readonly metadataFile?: string;
+  readonly check?: boolean;
+  readonly plan?: boolean;
+  readonly json?: boolean;
 }
 
 export interface PackageFlags {

@@ -11,7 +11,7 @@ export type Arguments =
   /** The whole rest as one; empty when there is nothing. */
   | { readonly form: 'text'; readonly text: Word }
   | { readonly form: 'pairs'; readonly pairs: readonly PairWord[] }
-  /** HEALTHCHECK: its own type word, then text or JSON. */
+  /** A first word that says what the rest is about: HEALTHCHECK's type, the application of APPCMDS and APPENV. */
   | { readonly form: 'check'; readonly type: Word; readonly command: Arguments }
   /** ONBUILD. */
   | { readonly form: 'trigger'; readonly trigger: CommandLine };
@@ -31,21 +31,23 @@ const jsonOrWords: Cut = (rest, context) => json(rest) ?? words(rest, context);
 
 const CUTS: Record<Keyword, Cut> = {
   ADD: jsonOrWords,
+  APP: words,
+  APPCMDS: behindFirstWord(jsonOrText),
+  APPENV: behindFirstWord(pairs),
   ARG: quotedWords,
   CMD: jsonOrText,
+  CMDS: jsonOrText,
+  CNI: words,
   COPY: jsonOrWords,
+  CSI: words,
   ENTRYPOINT: jsonOrText,
   ENV: pairs,
   EXPOSE: words,
   FROM: words,
-  HEALTHCHECK: (rest, context) => {
-    const end = spaceAt(rest.text);
-    const next = end + leadingSpace(rest.text.slice(end));
-    const type = { text: rest.text.slice(0, end), offset: rest.offset };
-    const command = { text: rest.text.slice(next), offset: rest.offset + next };
-    return { form: 'check', type, command: jsonOrText(command, context) };
-  },
+  HEALTHCHECK: behindFirstWord(jsonOrText),
+  KUBEVERSION: text,
   LABEL: pairs,
+  LAUNCH: jsonOrWords,
   MAINTAINER: text,
   ONBUILD: (rest) => ({ form: 'trigger', trigger: splitCommandLine(rest.text, rest.offset) }),
   RUN: jsonOrText,
@@ -61,6 +63,16 @@ export const isKeyword = (word: string): word is Keyword => Object.hasOwn(CUTS, 
 /** Throws a LineError, as the cutters do. */
 export function cutArguments(keyword: Keyword, rest: Word, escape: string): Arguments {
   return CUTS[keyword](rest, { keyword, escape });
+}
+
+function behindFirstWord(cut: Cut): Cut {
+  return (rest, context) => {
+    const end = spaceAt(rest.text);
+    const next = end + leadingSpace(rest.text.slice(end));
+    const type = { text: rest.text.slice(0, end), offset: rest.offset };
+    const command = { text: rest.text.slice(next), offset: rest.offset + next };
+    return { form: 'check', type, command: cut(command, context) };
+  };
 }
 
 /** Where the first blank is, or the end. */

@@ -1,6 +1,6 @@
 /** The three dialects as data, and how one is chosen. */
 import { basename } from 'node:path/posix';
-import type { Dialect, Keyword } from './instruction.ts';
+import type { ClusterInstruction, Dialect, Keyword } from './instruction.ts';
 
 const V1: readonly Keyword[] = ['FROM', 'COPY', 'RUN', 'CMD', 'ARG'];
 const DOCKERFILE: readonly Keyword[] = [
@@ -10,7 +10,7 @@ const DOCKERFILE: readonly Keyword[] = [
 ];
 
 /** Instructions that only kubefile/v2 has. */
-export const CLUSTER_KEYWORDS: readonly string[] = [
+export const CLUSTER_KEYWORDS: readonly ClusterInstruction['keyword'][] = [
   'APP',
   'APPCMDS',
   'APPENV',
@@ -25,15 +25,14 @@ export interface DialectRules {
   /** As a user writes it in `# syntax=`. */
   readonly syntax: string;
   readonly keywords: readonly Keyword[];
-  readonly cluster: boolean;
   /** ARG and CMD before FROM, a comma between ARGs, one FROM, no flags. */
   readonly classic: boolean;
 }
 
 export const DIALECTS: Record<Dialect, DialectRules> = {
-  dockerfile: { syntax: 'dockerfile', keywords: DOCKERFILE, cluster: false, classic: false },
-  'kubefile-v1': { syntax: 'kubefile/v1', keywords: V1, cluster: false, classic: true },
-  'kubefile-v2': { syntax: 'kubefile/v2', keywords: DOCKERFILE, cluster: true, classic: false },
+  dockerfile: { syntax: 'dockerfile', keywords: DOCKERFILE, classic: false },
+  'kubefile-v1': { syntax: 'kubefile/v1', keywords: V1, classic: true },
+  'kubefile-v2': { syntax: 'kubefile/v2', keywords: [...DOCKERFILE, ...CLUSTER_KEYWORDS], classic: false },
 };
 
 /** What has to be known of an instruction to tell the dialects apart. */

@@ -46,6 +46,9 @@ export function readDirectives(source: SourceText): Directives {
   };
 }
 
+/** Is the line one of ours, wherever it stands? */
+export const isDirective = (line: string): boolean => parseDirective(line) !== undefined;
+
 function parseDirective(line: string): { name: Name; value: string } | undefined {
   const text = trimStart(line);
   if (!text.startsWith('#')) return undefined;

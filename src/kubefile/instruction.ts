@@ -129,6 +129,38 @@ export interface OnBuildInstruction extends InstructionBase {
   readonly trigger: string;
 }
 
+/** sealer's instructions of kubefile/v2: what a cluster does with the image. Words keep their `$VAR`. */
+export interface AppInstruction extends InstructionBase {
+  /** CNI and CSI are applications with a label. */
+  readonly keyword: 'APP' | 'CNI' | 'CSI';
+  readonly name: string;
+  /** `local://path` without its scheme, and URLs. */
+  readonly sources: readonly { readonly kind: 'local' | 'remote'; readonly word: string }[];
+}
+export interface AppCommandsInstruction extends InstructionBase {
+  readonly keyword: 'APPCMDS';
+  readonly name: string;
+  readonly commands: readonly string[];
+}
+export interface AppEnvInstruction extends InstructionBase {
+  readonly keyword: 'APPENV';
+  readonly name: string;
+  readonly pairs: readonly KeyValue[];
+}
+export interface KubeVersionInstruction extends InstructionBase {
+  readonly keyword: 'KUBEVERSION';
+  /** A range of versions, as written. */
+  readonly word: string;
+}
+/** LAUNCH names applications, CMDS commands. */
+export interface LaunchInstruction extends InstructionBase {
+  readonly keyword: 'LAUNCH' | 'CMDS';
+  readonly words: readonly string[];
+}
+
+export type ClusterInstruction =
+  AppInstruction | AppCommandsInstruction | AppEnvInstruction | KubeVersionInstruction | LaunchInstruction;
+
 export type Instruction =
   | FromInstruction
   | ArgInstruction
@@ -142,7 +174,8 @@ export type Instruction =
   | WordsInstruction
   | ShellInstruction
   | HealthcheckInstruction
-  | OnBuildInstruction;
+  | OnBuildInstruction
+  | ClusterInstruction;
 
 export type Keyword = Instruction['keyword'];
 
@@ -153,12 +186,6 @@ export interface Stage {
   readonly name?: string;
   readonly from: FromInstruction;
   readonly instructions: readonly Exclude<Instruction, FromInstruction>[];
-}
-
-export interface Warning {
-  readonly rule: string;
-  readonly message: string;
-  readonly position: Position;
 }
 
 export interface Kubefile {
@@ -173,7 +200,6 @@ export interface Kubefile {
   /** ARG instructions before the first FROM. */
   readonly globalArgs: readonly ArgInstruction[];
   readonly stages: readonly Stage[];
-  readonly warnings: readonly Warning[];
 }
 
 export type Dialect = 'dockerfile' | 'kubefile-v1' | 'kubefile-v2';

@@ -3,6 +3,7 @@ import { trim } from './characters.ts';
 import { readCommand } from './command-form.ts';
 import type { Word } from './command-line.ts';
 import { readCopy } from './copy-instruction.ts';
+import { readApp, readAppCommands, readAppEnv, readCommands } from './cluster-instructions.ts';
 import { DIALECTS } from './dialect.ts';
 import { readFlags, type FlagValues } from './flags.ts';
 import { readFrom } from './from-instruction.ts';
@@ -21,6 +22,14 @@ interface Base {
 type Build = (statement: Statement, base: Base, flags: FlagValues) => Instruction;
 
 const BUILDERS: Record<Keyword, Build> = {
+  APP: (statement, base) => ({ ...base, keyword: 'APP', ...readApp(statement) }),
+  APPCMDS: (statement, base) => ({ ...base, keyword: 'APPCMDS', ...readAppCommands(statement) }),
+  APPENV: (statement, base) => ({ ...base, keyword: 'APPENV', ...readAppEnv(statement, readPairs) }),
+  CMDS: (statement, base) => ({ ...base, keyword: 'CMDS', words: readCommands(statement) }),
+  CNI: (statement, base) => ({ ...base, keyword: 'CNI', ...readApp(statement) }),
+  CSI: (statement, base) => ({ ...base, keyword: 'CSI', ...readApp(statement) }),
+  KUBEVERSION: (statement, base) => ({ ...base, keyword: 'KUBEVERSION', word: readText(statement) }),
+  LAUNCH: (statement, base) => ({ ...base, keyword: 'LAUNCH', words: readWords(statement) }),
   ADD: (statement, base, flags) => ({ ...base, keyword: 'ADD', ...readCopy(statement, flags) }),
   ARG: (statement, base) => ({ ...base, keyword: 'ARG', args: readArgs(statement) }),
   CMD: (statement, base) => ({ ...base, keyword: 'CMD', command: readCommand(statement.arguments) }),
@@ -92,8 +101,8 @@ function readShell(statement: Statement): string[] {
   return readWords(statement);
 }
 
-function readPairs(statement: Statement): KeyValue[] {
-  const pairs = statement.arguments.form === 'pairs' ? statement.arguments.pairs : [];
+function readPairs(statement: Statement, cut = statement.arguments): KeyValue[] {
+  const pairs = cut.form === 'pairs' ? cut.pairs : [];
   if (pairs.length === 0) throw missing(statement, 'at least one argument');
   return pairs.map(({ key, value, offset }) => {
     if (key === '')

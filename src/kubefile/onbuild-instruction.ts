@@ -2,10 +2,14 @@
  * ONBUILD: the trigger stays text, because the image config stores text, but it is read once here so that a mistake in
  * it is found now and not by whoever builds on this image.
  */
+import { CLUSTER_KEYWORDS } from './dialect.ts';
 import type { Instruction } from './instruction.ts';
 import { readStatement, statementError, type Statement } from './statement.ts';
 
 const FORBIDDEN: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(
+    CLUSTER_KEYWORDS.map((keyword) => [keyword, `${keyword} cannot be the trigger of ONBUILD`]),
+  ),
   ONBUILD: 'ONBUILD cannot be the trigger of ONBUILD',
   FROM: 'FROM cannot be the trigger of ONBUILD',
   MAINTAINER: 'MAINTAINER cannot be the trigger of ONBUILD',

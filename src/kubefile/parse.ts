@@ -2,14 +2,13 @@
 import { splitBlanks, type CommandLine } from './command-line.ts';
 import { detectDialect, syntaxDialect, type Usage } from './dialect.ts';
 import { readDirectives } from './directives.ts';
-import type { Dialect, Instruction, Kubefile, Stage, Warning } from './instruction.ts';
+import type { Dialect, Instruction, Kubefile, Stage } from './instruction.ts';
 import { buildInstruction } from './instructions.ts';
 import { positionAt, readLogicalLines, type LogicalLine } from './logical-lines.ts';
 import { refuseTrigger } from './onbuild-instruction.ts';
 import { errorAt, readSource } from './source-text.ts';
 import { groupStages } from './stages.ts';
-import { readStatement, splitLine, type FileContext } from './statement.ts';
-import { statementWarnings } from './warnings.ts';
+import { readStatement, splitLine, type FileContext, type Statement } from './statement.ts';
 
 export interface ParseOptions {
   /** As shown in messages; with dialect `auto` its name is one of the things that decide. */
@@ -28,12 +27,10 @@ export function parseKubefile(text: string, { file, dialect: wanted = 'auto' }: 
   const chosen = syntax === undefined ? undefined : syntaxDialect(syntax);
   const dialect = wanted === 'auto' ? (chosen ?? detectDialect(file, lines.map(usageOf))) : wanted;
   const context: FileContext = { source, escape, dialect };
-  const warnings: Warning[] = [];
   const instructions: Instruction[] = [];
   for (const { line, command } of lines) {
     const statement = readStatement(context, line, command);
     instructions.push(buildInstruction(statement));
-    warnings.push(...statementWarnings(statement));
   }
   const grouped = groupStages(source, dialect, instructions);
   return {
@@ -44,8 +41,16 @@ export function parseKubefile(text: string, { file, dialect: wanted = 'auto' }: 
     ...(check === undefined ? {} : { check }),
     globalArgs: grouped.globalArgs,
     stages: grouped.stages,
-    warnings: [...warnings, ...grouped.warnings],
   };
+}
+
+/** The statements of a Kubefile that was read before, in file order: what a look at its spelling needs. */
+export function statementsOf({ file, text, escape, dialect }: Kubefile): Statement[] {
+  const source = readSource(text, file);
+  const context: FileContext = { source, escape, dialect };
+  return [...readLogicalLines(source, escape)].map((line) =>
+    readStatement(context, line, splitLine(source, line)),
+  );
 }
 
 /**

@@ -1,9 +1,9 @@
 /** Which stages a target needs, by FROM, COPY --from and RUN --mount=from. */
 import { ArchBuildError } from '../errors.ts';
 import { expandWord, type Scope } from './expand.ts';
-import type { Instruction, Kubefile, Position, SourceRange, Stage } from './instruction.ts';
+import type { Instruction, Kubefile, Stage } from './instruction.ts';
 import { mountOption } from './mount-option.ts';
-import { errorAt, lineText, readSource, type SourceText } from './source-text.ts';
+import { errorAt, placeOf, readSource } from './source-text.ts';
 
 /**
  * The needed stages in file order; the target is the last one. `target` is a name or an index, by default the last
@@ -22,7 +22,7 @@ export function selectStages(
   for (let stage = pending.pop(); stage !== undefined; stage = pending.pop()) {
     if (needed.has(stage)) continue;
     needed.add(stage);
-    pending.push(...usedStages(kubefile, stage, scope));
+    pending.push(...stagesUsedBy(kubefile, stage, scope));
   }
   return kubefile.stages.filter((stage) => needed.has(stage));
 }
@@ -69,7 +69,8 @@ function findTarget({ stages }: Kubefile, target: string | undefined): Stage {
   });
 }
 
-function usedStages(kubefile: Kubefile, stage: Stage, scope: Scope): Stage[] {
+/** The stages that FROM, COPY --from and RUN --mount of `stage` name. Throws as `selectStages` does. */
+export function stagesUsedBy(kubefile: Kubefile, stage: Stage, scope: Scope): Stage[] {
   // What does not expand here may with the build's own scope, and is reported by whoever has that.
   const image = expandOrNothing(stage.from.image, scope, kubefile.escape);
   const base = image === undefined ? undefined : findBaseStage(kubefile, image, stage.index);
@@ -107,16 +108,8 @@ function locatedCopyStage(
     if (!(error instanceof ArchBuildError)) throw error;
     const { message, code, hint } = error;
     const source = readSource(kubefile.text, kubefile.file);
-    throw errorAt(source, findText(source, instruction.range, `from=${name}`), { message, code, hint });
+    throw errorAt(source, placeOf(source, instruction.range, `from=${name}`), { message, code, hint });
   }
-}
-
-function findText(source: SourceText, { start, end }: SourceRange, wanted: string): Position {
-  for (let line = start.line; line <= end.line; line++) {
-    const at = lineText(source, line).indexOf(wanted);
-    if (at >= 0) return { line, column: at + 1 };
-  }
-  return start;
 }
 
 function globalDefaults({ globalArgs, escape }: Kubefile): Scope {

@@ -1,6 +1,6 @@
 /** The user's text as physical lines, and errors that point into it. */
 import { ArchBuildError, type ErrorCode } from '../errors.ts';
-import type { Position } from './instruction.ts';
+import type { Position, SourceRange } from './instruction.ts';
 
 export interface SourceText {
   /** As shown in messages. */
@@ -39,6 +39,20 @@ export const lineText = (source: SourceText, line: number): string =>
   withoutEnding(source.lines[line - 1] ?? '');
 
 export const withoutEnding = (line: string): string => line.replace(/[\r\n]+$/, '');
+
+/**
+ * Where `wanted` first stands in an instruction, behind its keyword; the instruction's start when it does not, for
+ * instance because a line break cuts it.
+ */
+export function placeOf(source: SourceText, { start, end }: SourceRange, wanted: string): Position {
+  const [keyword = ''] = /^\S*/.exec(lineText(source, start.line).slice(start.column - 1)) ?? [];
+  for (let line = start.line; line <= end.line; line++) {
+    const from = line === start.line ? start.column - 1 + keyword.length : 0;
+    const at = lineText(source, line).indexOf(wanted, from);
+    if (at >= 0) return { line, column: at + 1 };
+  }
+  return start;
+}
 
 /** An error at a place in the text, KUBEFILE_SYNTAX unless another code is given. */
 export function errorAt(

@@ -1,13 +1,13 @@
 /** Instructions → stages, and what can only be said about the file as a whole. */
 import { ArchBuildError } from '../errors.ts';
+import { checkLaunch } from './cluster-instructions.ts';
 import { DIALECTS } from './dialect.ts';
-import type { ArgInstruction, Dialect, Instruction, Stage, Warning } from './instruction.ts';
+import type { ArgInstruction, Dialect, Instruction, Stage } from './instruction.ts';
 import { errorAt, type SourceText } from './source-text.ts';
 
 export interface Grouped {
   readonly globalArgs: readonly ArgInstruction[];
   readonly stages: readonly Stage[];
-  readonly warnings: readonly Warning[];
 }
 
 type StageInstruction = Stage['instructions'][number];
@@ -52,22 +52,12 @@ export function groupStages(
     }
   }
   if (stages.length === 0) throw withoutStage(source, instructions);
-  return { globalArgs, stages, warnings: repeatedNames(stages) };
+  for (const stage of stages) checkLaunch(source, stage);
+  return { globalArgs, stages };
 }
 
 function withoutStage(source: SourceText, instructions: readonly Instruction[]): ArchBuildError {
   const message = instructions.length === 0 ? 'file with no instructions' : 'file with no FROM';
   const line = Math.max(1, source.lines.length);
   return errorAt(source, { line, column: 1 }, { message, hint: 'Name the image to start from: FROM IMAGE' });
-}
-
-function repeatedNames(stages: readonly Stage[]): Warning[] {
-  const seen = new Set<string>();
-  return stages.flatMap(({ name, from }) => {
-    if (name === undefined) return [];
-    const repeated = seen.has(name);
-    seen.add(name);
-    const message = `stage name "${name}" is there twice`;
-    return repeated ? [{ rule: 'DuplicateStageName', message, position: from.range.start }] : [];
-  });
 }

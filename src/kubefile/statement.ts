@@ -50,21 +50,19 @@ export const rangeOf = ({ line, command }: Pick<Statement, 'line' | 'command'>):
 
 function readKeyword(context: FileContext, line: LogicalLine, { text, offset }: Word): Keyword {
   const keyword = text.toUpperCase();
-  const { keywords, cluster, syntax } = DIALECTS[context.dialect];
+  const { keywords, syntax } = DIALECTS[context.dialect];
   const refuse = (complaint: Complaint & { readonly message: string }): ArchBuildError =>
     statementError({ context, line }, offset, complaint);
   const hint = 'Make # syntax=kubefile/v2 the first line of the file';
   if (text === '') throw refuse({ message: 'line continuation without an instruction' });
   if (isKeyword(keyword)) {
     if (keywords.includes(keyword)) return keyword;
-    throw refuse({ message: `${keyword} is not an instruction of ${syntax}`, hint });
+    const message = CLUSTER_KEYWORDS.some((known) => known === keyword)
+      ? `${keyword} is an instruction of kubefile/v2, not of ${syntax}`
+      : `${keyword} is not an instruction of ${syntax}`;
+    throw refuse({ message, hint });
   }
-  if (CLUSTER_KEYWORDS.includes(keyword)) {
-    if (cluster) throw refuse({ code: 'KUBEFILE_SEMANTICS', message: `${keyword} is not supported yet` });
-    throw refuse({ message: `${keyword} is an instruction of kubefile/v2, not of ${syntax}`, hint });
-  }
-  const known = cluster ? [...keywords, ...CLUSTER_KEYWORDS] : keywords;
-  throw refuse({ message: `unknown instruction "${text}"`, hint: didYouMean(text, known) });
+  throw refuse({ message: `unknown instruction "${text}"`, hint: didYouMean(text, keywords) });
 }
 
 /** Runs `read`; what it says about an offset of the line becomes an error with its place. */

@@ -51,6 +51,14 @@ export function stageOf(text: string, options: StageOptions = {}): StageRun {
       case 'COPY':
       case 'ADD':
       case 'WORKDIR':
+      case 'APP':
+      case 'APPCMDS':
+      case 'APPENV':
+      case 'CMDS':
+      case 'CNI':
+      case 'CSI':
+      case 'KUBEVERSION':
+      case 'LAUNCH':
         throw new TypeError(`${instruction.keyword} is no config instruction`);
       default: {
         const step = applyConfigInstruction(state, instruction, words);

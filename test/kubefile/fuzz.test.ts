@@ -5,6 +5,7 @@ import { formatDiagnostic } from '../../src/cli/diagnostic.ts';
 import { ArchBuildError } from '../../src/errors.ts';
 import { dumpAst } from '../../src/kubefile/dump.ts';
 import type { Instruction, Kubefile } from '../../src/kubefile/instruction.ts';
+import { lintKubefile } from '../../src/kubefile/lint/lint.ts';
 import { parseKubefile, parseTrigger } from '../../src/kubefile/parse.ts';
 import { selectStages } from '../../src/kubefile/select-stages.ts';
 import { expandWord, expandWords } from '../../src/kubefile/expand.ts';
@@ -140,6 +141,41 @@ describe('what was read', () => {
   });
 });
 
+/** Every rule, and every finding within the text. */
+function lintWithin(kubefile: Kubefile): void {
+  const platforms = [
+    { name: 'linux/arm64', architecture: 'arm64', args: new Map([['TARGETARCH', 'arm64']]) },
+  ];
+  const buildArgs = { BUILDKIT_DOCKERFILE_CHECK: 'experimental=all' };
+  const { findings } = lintKubefile(kubefile, { buildArgs, platforms, purpose: 'check' });
+  const lines = kubefile.text.replace(/^\ufeff/, '').split('\n');
+  const outside = findings.filter(({ position: { line, column } }) => {
+    const length = lines[line - 1]?.length ?? -1;
+    return column < 1 || column > length + 1;
+  });
+  expect(outside).toEqual([]);
+}
+
+describe('a check', () => {
+  it.each([
+    ['of the grammar', grammar, 50],
+    ['of any bytes behind FROM', bytes.map((text) => `FROM a\n${text}`), 51],
+  ])('never breaks on text %s, and its findings are within it', (_, texts, seed) => {
+    fc.assert(
+      fc.property(texts, fc.constantFrom('Kubefile', 'Dockerfile'), (text, file) => {
+        let kubefile: Kubefile;
+        try {
+          kubefile = parseKubefile(text, { file });
+        } catch {
+          return; // the parser has a property of its own
+        }
+        lintWithin(kubefile);
+      }),
+      { seed, numRuns: 2000 },
+    );
+  });
+});
+
 describe('a large text', () => {
   const limit = 10_000;
   it.each<[string, string]>([
@@ -159,6 +195,20 @@ describe('a large text', () => {
     const start = performance.now();
     parseOrRefuse(text);
     expect(performance.now() - start).toBeLessThan(limit);
+  });
+});
+
+describe('a check of a large text', () => {
+  it.each<[string, string]>([
+    ['10,000 instructions', `FROM a\n${'RUN "$x"\n'.repeat(1e4)}`],
+    ['10,000 names', `FROM a\n${'ENV a=$b c="d e"\n'.repeat(1e4)}`],
+    ['10,000 legacy forms', `FROM a\n${'ENV a b\n'.repeat(1e4)}`],
+    ['10,000 sources', `FROM a\nCOPY ${'x \\\n'.repeat(1e4)} y`],
+    ['1,000 stages', 'FROM a AS x\nCOPY --from=y . .\n'.repeat(1e3)],
+  ])('of %s ends', (_, text) => {
+    const start = performance.now();
+    lintWithin(parseKubefile(text, { file: 'Dockerfile' }));
+    expect(performance.now() - start).toBeLessThan(5000);
   });
 });
 

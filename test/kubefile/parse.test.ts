@@ -146,16 +146,6 @@ describe('lines', () => {
     expect(stages[0]?.instructions[0]).toMatchObject({ command: shell('echo c:\\d  e\\') });
   });
 
-  it('warns of an empty line in a continuation, at that line', () => {
-    expect(parse('FROM base\nRUN a \\\n\n b\n').warnings).toEqual([
-      {
-        rule: 'NoEmptyContinuation',
-        message: expect.any(String) as string,
-        position: { line: 3, column: 1 },
-      },
-    ]);
-  });
-
   it('gives each instruction its range, here-documents and continuations included', () => {
     const text = '\n  FROM base\n\nRUN a \\\n   b\n\tCOPY <<E /x\nbody\nE\nCMD x';
     const { stages } = parse(text);
@@ -280,8 +270,12 @@ describe('dialects', () => {
     ['kubefile-v1', 'ENV a=b', 'KUBEFILE_SYNTAX'],
     ['kubefile-v1', 'CNI a b', 'KUBEFILE_SYNTAX'],
     ['dockerfile', 'LAUNCH a', 'KUBEFILE_SYNTAX'],
-    ...['APP', 'APPCMDS', 'APPENV', 'CNI', 'CSI', 'KUBEVERSION', 'LAUNCH', 'CMDS'].map(
-      (keyword): [Dialect, string, string] => ['kubefile-v2', `${keyword} x y`, 'KUBEFILE_SEMANTICS'],
+    ...['APP', 'APPCMDS', 'APPENV', 'CNI', 'CSI', 'KUBEVERSION', 'LAUNCH', 'CMDS'].flatMap((keyword) =>
+      (['dockerfile', 'kubefile-v1'] as const).map((dialect): [Dialect, string, string] => [
+        dialect,
+        `${keyword} x y`,
+        'KUBEFILE_SYNTAX',
+      ]),
     ),
   ])('%s refuses %s with %s', (dialect, line, code) => {
     const error = errorOf(() => parse(`FROM a\n${line}\n`, dialect));
@@ -323,12 +317,6 @@ describe('stages', () => {
       [0, 'one', 'One', 1],
       [1, undefined, undefined, 0],
       [2, 'two', 'two', 1],
-    ]);
-  });
-
-  it('warn of a name that is there twice', () => {
-    expect(parse('FROM a AS x\nFROM b AS X\n').warnings).toMatchObject([
-      { rule: 'DuplicateStageName', position: { line: 2, column: 1 } },
     ]);
   });
 

@@ -1,33 +1,86 @@
 /** `arch-build build`: flags to options, and the digest to stdout. */
-import { closeSync, existsSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  openSync,
+  readFileSync,
+  readSync,
+  statSync,
+} from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { build as buildImage, type BuildResult } from '../../build/build.ts';
+import { check } from '../../build/check.ts';
 import type { BuildOptions } from '../../build/options.ts';
+import { planBuild } from '../../build/plan.ts';
 import { hostPlatform } from '../../emulation/host.ts';
 import { ArchBuildError, systemErrorCode } from '../../errors.ts';
+import { DIALECTS } from '../../kubefile/dialect.ts';
 import { formatPlatform, type Platform } from '../../oci/platform.ts';
 import { formatReference, parseReference, withDefaultTag } from '../../oci/reference.ts';
 import { once } from '../../transfer/once.ts';
 import { writeOutputFile } from '../../transfer/output-file.ts';
+import { printJson } from '../answer.ts';
 import { platformNamed } from '../architectures.ts';
+import { findingsData, findingsText } from '../findings.ts';
 import type { BuildFlags } from '../flags.ts';
 import { reporterFor, storeFor, type Globals } from '../globals.ts';
 import { parseEpoch } from '../options.ts';
 import { pairsOf, variablesOf } from '../pairs.ts';
 import { secretsOf, sshAgentsOf } from '../secrets.ts';
+import { formatPlan } from '../plan-text.ts';
 import { requireRoot } from '../require-root.ts';
 
 const DEFAULT_FILES = ['Kubefile', 'Dockerfile', 'Containerfile'];
 
-export async function build(globals: Globals, contextArgument: string, flags: BuildFlags): Promise<void> {
+/** Returns the exit status: 1 for a check with findings. */
+export async function build(globals: Globals, contextArgument: string, flags: BuildFlags): Promise<number> {
+  if (flags.check === true) return checkFile(globals, optionsOf(globals, contextArgument, flags), flags);
   requireRoot(globals);
   const options = optionsOf(globals, contextArgument, flags);
+  if (flags.plan === true) return printPlan(globals, options, flags);
   const report = reporterFor(globals, flags.quiet === true ? 'quiet' : flags.progress);
   await using store = await storeFor(globals);
   const result = await buildImage({ store, report, signal: globals.signal }, options);
   await writeResult(flags.iidfile, result.root.digest);
   await writeResult(flags.metadataFile, metadataOf(result, options));
   process.stdout.write(`${result.root.digest}\n`);
+  return 0;
+}
+
+async function printPlan(globals: Globals, options: BuildOptions, { json }: BuildFlags): Promise<number> {
+  await using store = await storeFor(globals);
+  const job = { store, report: reporterFor(globals, 'quiet'), signal: globals.signal };
+  const plan = await planBuild(job, options);
+  if (json === true) printJson(plan);
+  else process.stdout.write(formatPlan(plan));
+  return 0;
+}
+
+/** The store is looked at when there is one that this user can open: a check must not make one. */
+async function checkFile(globals: Globals, options: BuildOptions, { json }: BuildFlags): Promise<number> {
+  await using store = isReadableStore(globals.root) ? await storeFor(globals) : undefined;
+  const result = await check({ store, signal: globals.signal }, options);
+  if (json === true) printJson(findingsData(result));
+  else process.stdout.write(findingsText(result));
+  const { length } = result.findings;
+  if (json !== true) {
+    const found = length === 0 ? 'nothing found' : `${length} ${length === 1 ? 'finding' : 'findings'}`;
+    process.stderr.write(
+      `${result.kubefile.file} as ${DIALECTS[result.kubefile.dialect].syntax}: ${found}\n`,
+    );
+  }
+  return length === 0 ? 0 : 1;
+}
+
+function isReadableStore(root: string): boolean {
+  try {
+    accessSync(join(root, 'oci-layout'), constants.R_OK | constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function optionsOf({ offline }: Globals, contextArgument: string, flags: BuildFlags): BuildOptions {

@@ -1,10 +1,10 @@
 /** `arch-build [build]`: the table of its options. */
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import type { BuildFlags } from '../flags.ts';
 import type { CommandContext } from '../globals.ts';
-import { choice, commaSeparated, parseEpoch, repeatable, withRunOptions } from '../options.ts';
+import { choice, commaSeparated, jsonOption, parseEpoch, repeatable, withRunOptions } from '../options.ts';
 
-export function buildCommand({ globals }: CommandContext): Command {
+export function buildCommand({ globals, exitWith }: CommandContext): Command {
   const command = new Command('build')
     .description('build one image for one or more platforms (the default command)')
     .argument('[context]', 'the build context', '.')
@@ -28,16 +28,7 @@ export function buildCommand({ globals }: CommandContext): Command {
     .addOption(repeatable('--label <k=v>', 'label of the image, repeatable'))
     .addOption(repeatable('--annotation <k=v>', 'annotation of the manifest, repeatable'))
     .option('--target <stage>', 'build up to this stage')
-    .addOption(choice('--network <mode>', 'network of RUN', ['host', 'none', 'default']).default('default'))
-    .addOption(
-      repeatable('--secret <id=…>', 'id=NAME,src=FILE or id=NAME,env=VARIABLE for RUN --mount=type=secret'),
-    )
-    .addOption(repeatable('--ssh <id>', 'default or ID=SOCKET: an ssh agent for RUN --mount=type=ssh'))
     .option('--no-cache', 'run every step again')
-    .option(
-      '--emulator-retry',
-      'run a step that an emulator crashed in again, with the next version there is',
-    )
     .option('--source-date-epoch <seconds>', 'timestamp of new files and of the config', parseEpoch)
     .addOption(
       choice('--progress <mode>', 'how to show progress', ['auto', 'tty', 'plain', 'json', 'quiet']).default(
@@ -46,9 +37,28 @@ export function buildCommand({ globals }: CommandContext): Command {
     )
     .option('-q, --quiet', 'show nothing but warnings and the digest')
     .option('--iidfile <path>', 'write the digest to a file')
-    .option('--metadata-file <path>', 'write what was built to a JSON file');
-  return withRunOptions(command).action(async (context: string, flags: BuildFlags) => {
+    .option('--metadata-file <path>', 'write what was built to a JSON file')
+    .option('--check', 'say what is wrong or surprising, build nothing; exits 1 if there is anything')
+    .addOption(
+      new Option('--plan', 'print stages, steps, cache keys and sandboxes, build nothing').conflicts('check'),
+    )
+    .addOption(jsonOption());
+  return withRunOptions(withStepOptions(command)).action(async (context: string, flags: BuildFlags) => {
     const { build } = await import('../actions/build.ts');
-    await build(globals(), context, flags);
+    exitWith(await build(globals(), context, flags));
   });
+}
+
+/** What a RUN is given, and what happens when it fails. */
+function withStepOptions(command: Command): Command {
+  return command
+    .addOption(choice('--network <mode>', 'network of RUN', ['host', 'none', 'default']).default('default'))
+    .addOption(
+      repeatable('--secret <id=…>', 'id=NAME,src=FILE or id=NAME,env=VARIABLE for RUN --mount=type=secret'),
+    )
+    .addOption(repeatable('--ssh <id>', 'default or ID=SOCKET: an ssh agent for RUN --mount=type=ssh'))
+    .option(
+      '--emulator-retry',
+      'run a step that an emulator crashed in again, with the next version there is',
+    );
 }

@@ -1,0 +1,190 @@
+/**
+ * `--plan`: what a build would do, by the code that builds: stages, steps, cache keys, sandboxes. Nothing is run,
+ * fetched or unpacked; whatever depends on that is said to be unknown.
+ */
+import type { Emulation } from '../emulation/ladder.ts';
+import { hostPlatform } from '../emulation/host.ts';
+import { parseKubefile } from '../kubefile/parse.ts';
+import type { Kubefile, Stage } from '../kubefile/instruction.ts';
+import { findCopyStage, selectStages, stagesUsedBy } from '../kubefile/select-stages.ts';
+import { formatPlatform, matchesPlatform, type Platform } from '../oci/platform.ts';
+import { formatReference, parseReference, withDefaultTag } from '../oci/reference.ts';
+import { BaseImages, platformsInStore, scratchImage } from './base-image.ts';
+import { resolveFrom, stageContext, type PlatformBuild, type StageBuild } from './build-platform.ts';
+import { openContext } from './context.ts';
+import { fromScope } from './from-words.ts';
+import type { BuildOptions, Job } from './options.ts';
+import { NotKnownYet, planSteps, type Begin, type StepPlan } from './plan-stage.ts';
+import type { StageContext } from './stage-runner.ts';
+import { beginStage } from './stage-state.ts';
+
+export interface BuildPlan {
+  readonly file: string;
+  readonly dialect: Kubefile['dialect'];
+  readonly platforms: readonly PlatformPlan[];
+}
+
+export interface PlatformPlan {
+  readonly platform: string;
+  readonly stages: readonly StagePlan[];
+}
+
+export interface StagePlan {
+  readonly index: number;
+  readonly name?: string;
+  /** `target`, and the stages that use this one; empty: it is left out. */
+  readonly neededBy: readonly string[];
+  readonly base: BasePlan;
+  readonly steps: readonly StepPlan[];
+}
+
+export interface BasePlan {
+  readonly image: string;
+  readonly platform: string;
+  readonly from: 'scratch' | 'stage' | 'store' | 'kit' | 'registry' | 'nowhere' | 'left out';
+}
+
+/** Throws what a build throws of the Kubefile and of words it can expand without building. */
+export async function planBuild(job: Job, options: BuildOptions): Promise<BuildPlan> {
+  const kubefile = parseKubefile(options.file.text, { file: options.file.path, dialect: options.dialect });
+  selectStages(kubefile, options.target);
+  const build: PlatformBuild = {
+    job,
+    options,
+    kubefile,
+    emulation: NO_EMULATION,
+    bases: new BaseImages(job, { ...options, pull: 'never' }),
+    context: once(() => openContext(options.context, { kubefilePath: options.file.path })),
+    hostPlatform: hostPlatform(),
+  };
+  const platforms: PlatformPlan[] = [];
+  for (const platform of options.platforms) platforms.push(await planPlatform(build, platform));
+  return { file: kubefile.file, dialect: kubefile.dialect, platforms };
+}
+
+const nothingRuns = (): never => {
+  throw new TypeError('a plan runs nothing');
+};
+
+/** Nothing is probed: no step runs. */
+const NO_EMULATION: Emulation = {
+  forPlatform: nothingRuns,
+  nextEmulator: nothingRuns,
+  emulatorsOf: nothingRuns,
+  describe: nothingRuns,
+  [Symbol.asyncDispose]: () => Promise.resolve(),
+};
+
+async function planPlatform(build: PlatformBuild, target: Platform): Promise<PlatformPlan> {
+  const { kubefile, options } = build;
+  const scope = fromScope(build, target);
+  const needed = selectStages(kubefile, options.target, scope);
+  const last = needed.at(-1);
+  const done = new Map<number, Begin>();
+  const stages: StagePlan[] = [];
+  for (const stage of kubefile.stages) {
+    const users = needed.filter((user) => stagesUsedBy(kubefile, user, scope).includes(stage)).map(nameOf);
+    const neededBy = needed.includes(stage) ? [...(stage === last ? ['target'] : []), ...users] : [];
+    stages.push(await planStage(build, stage, { target, done, neededBy }));
+  }
+  return { platform: formatPlatform(target), stages };
+}
+
+interface Progress {
+  readonly target: Platform;
+  readonly done: Map<number, Begin>;
+  readonly neededBy: readonly string[];
+}
+
+async function planStage(build: PlatformBuild, stage: Stage, progress: Progress): Promise<StagePlan> {
+  const { target, done, neededBy } = progress;
+  const { index, name } = stage;
+  const states = new Map([...done].map(([number, { state }]) => [number, state]));
+  const place = { stage, target, done: states };
+  const { image, platform, earlier } = resolveFrom(build, place);
+  const head = { index, ...(name === undefined ? {} : { name }), neededBy };
+  if (neededBy.length === 0)
+    return { ...head, base: { image, platform: formatPlatform(platform), from: 'left out' }, steps: [] };
+  const before = earlier === undefined ? undefined : done.get(earlier.index);
+  const { from, ...begin } =
+    before === undefined
+      ? await beginWithImage(build, image, platform)
+      : {
+          from: 'stage' as const,
+          because: before.because,
+          lacksBase: before.lacksBase,
+          state: beginStage(before.state.platform, before.state),
+        };
+  const planned = await planSteps(contextOf(build, place, done), stage, begin);
+  done.set(index, planned.end);
+  return {
+    ...head,
+    base: { image, platform: formatPlatform(begin.state.platform), from },
+    steps: planned.steps,
+  };
+}
+
+async function beginWithImage(
+  { bases, job, options }: PlatformBuild,
+  image: string,
+  platform: Platform,
+): Promise<Begin & { readonly from: BasePlan['from'] }> {
+  if (image.toLowerCase() === 'scratch') {
+    const state = beginStage(platform, scratchImage(platform));
+    return { from: 'scratch', state, because: undefined, lacksBase: false };
+  }
+  const name = formatReference(withDefaultTag(parseReference(image)));
+  if (options.pull !== 'always' && isStored(job, name, platform)) {
+    const state = beginStage(platform, await bases.get(image, platform));
+    return { from: 'store', state, because: undefined, lacksBase: false };
+  }
+  if (options.pull !== 'always' && bases.has(name, platform)) return unfetched('kit', image, platform);
+  return unfetched(options.pull === 'never' || options.offline ? 'nowhere' : 'registry', image, platform);
+}
+
+function isStored({ store }: Job, name: string, platform: Platform): boolean {
+  const root = store.images.find(name)?.root;
+  if (root === undefined) return false;
+  return platformsInStore(store, root).some((have) => matchesPlatform(platform, have));
+}
+
+/** Its config is not known: as if it were empty. */
+const unfetched = (
+  from: 'kit' | 'registry' | 'nowhere',
+  image: string,
+  platform: Platform,
+): Begin & { readonly from: BasePlan['from'] } => ({
+  from,
+  state: beginStage(platform, scratchImage(platform)),
+  lacksBase: true,
+  because: from === 'nowhere' ? `the store has no ${image}` : `${image} has to be fetched first`,
+});
+
+/** A build's own, but nothing is unpacked, and a stage that is not there yet gives nothing. */
+function contextOf(build: PlatformBuild, place: StageBuild, done: Progress['done']): StageContext {
+  const context = stageContext(build, place);
+  return {
+    ...context,
+    ensureRootfs: ({ chain }) => {
+      if (chain.every((id) => build.job.store.snapshots.has(id))) return Promise.resolve();
+      return Promise.reject(new NotKnownYet('the layers of an image have to be unpacked first'));
+    },
+    stageOrImage: async (name) => {
+      const found = findCopyStage(build.kubefile, place.stage, name);
+      const because = found === undefined ? undefined : done.get(found.index)?.because;
+      if (because !== undefined) throw new NotKnownYet(because);
+      const isImage = found === undefined;
+      const full = isImage ? formatReference(withDefaultTag(parseReference(name))) : name;
+      if (isImage && !isStored(build.job, full, place.target))
+        throw new NotKnownYet(`${name} has to be fetched first`);
+      return context.stageOrImage(name);
+    },
+  };
+}
+
+const nameOf = ({ name, index }: Stage): string => name ?? String(index);
+
+function once<T>(make: () => T): () => T {
+  let made: { value: T } | undefined;
+  return () => (made ??= { value: make() }).value;
+}
