@@ -71,5 +71,4 @@ export const NOT_COMPARED: Readonly<Record<string, string>> = {
   add: 'needs the Internet',
   mount: 'the volumes that buildah mounts into a build',
   'transient-mount': 'the volumes that buildah mounts into a build',
-  'multistage-copyback': 'RUN --mount=type=bind, not there yet',
 };
