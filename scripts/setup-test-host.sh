@@ -39,6 +39,7 @@ podman podman
 docker-registry docker-registry
 htpasswd apache2-utils
 tmux tmux
+bats bats
 /usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring
 '
 

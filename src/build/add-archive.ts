@@ -131,7 +131,8 @@ class Extraction {
   #add(entry: TarEntry): Promise<void> | undefined {
     const name = cleanBytePath(entry.path);
     if (name === ROOT) {
-      if (entry.type === 'directory') return undefined; // the destination keeps its own attributes
+      // the destination keeps its own attributes; some archives have a file without a name
+      if (entry.type === 'directory' || entry.type === 'file') return undefined;
       throw new ArchBuildError('ADD', `the archive's root is a ${entry.type}`);
     }
     const path = this.#locate(name);

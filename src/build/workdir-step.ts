@@ -1,4 +1,4 @@
-/** WORKDIR: sets the directory, and makes it when the rootfs lacks it: parents root's, the leaf the stage's USER's. */
+/** WORKDIR: sets the directory, and makes it when the rootfs lacks it; what it makes is the stage's USER's. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { ArchBuildError } from '../errors.ts';
@@ -63,7 +63,7 @@ async function makeDirectory(context: RunContext, state: StageState): Promise<Sn
   const mtimeNs = newFileTime(options);
   const writer = new LayerWriter(directory, lower, { now: mtimeNs });
   const { uid, gid } = lookUpUser(User, readAccounts(lower));
-  writer.ensureParents(path);
+  writer.ensureParents(path, { uid, gid });
   writer.makeDirectory(path, { mode: 0o755, uid, gid, mtimeNs });
   return commitLayer(job, directory, { chain: state.chain, epochSeconds: options.sourceDateEpoch });
 }

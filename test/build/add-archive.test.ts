@@ -190,6 +190,16 @@ describeWithRoot('ADD of an archive', () => {
       { o: 'dir 0755', 'o/abs': 'file 0644', 'o/b': 'file 0644', 'o/up': 'file 0644' },
     ],
     [
+      'a destination that the archive has a file or directory for',
+      [
+        { path: '', type: 'file', mode: 0o600 },
+        { path: './', type: 'directory', mode: 0o700 },
+        { path: 'f', type: 'file' },
+      ],
+      {},
+      { o: 'dir 0755', 'o/f': 'file 0644' },
+    ],
+    [
       'a symlink inside the destination',
       [
         { path: 'l', type: 'symlink', linkPath: 'd' },

@@ -116,6 +116,12 @@ describeWithRoot('build', () => {
     expect({ status, error }).toMatchObject({ status: 1, error: { code: 'KUBEFILE_NOT_FOUND' } });
   });
 
+  it('of a file below a file says that there is none', async () => {
+    await using shop = await openShop();
+    const { status, error } = await call(['--root', shop.path('store'), '-f', '/etc/passwd/Kubefile']);
+    expect({ status, error }).toMatchObject({ status: 1, error: { code: 'KUBEFILE_NOT_FOUND' } });
+  });
+
   it('of a context without a file says which it looked for', async () => {
     await using shop = await openShop();
     mkdirSync(shop.path('empty'));

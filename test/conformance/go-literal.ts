@@ -18,6 +18,8 @@ export interface GoBindings {
 }
 
 const CALLS: NonNullable<GoBindings['calls']> = {
+  'strings.Join': (parts, separator) =>
+    Array.isArray(parts) ? parts.map(goText).join(goText(separator)) : goText(parts),
   'strings.Repeat': (text, count) => goText(text).repeat(Number(count)),
   'path.Join': (...parts) =>
     parts
@@ -49,6 +51,16 @@ export function goTable(source: string, marker: RegExp, bindings: GoBindings = {
   return value;
 }
 
+/** The expression that starts at `position`, and where it ends. */
+export function goExpression(
+  source: string,
+  position: number,
+  bindings: GoBindings,
+): { readonly value: GoValue; readonly end: number } {
+  const parser = new Parser(source, position, bindings);
+  return { value: parser.expression(), end: parser.position };
+}
+
 /** As `goTable`, for tables whose rows are keyed structs. */
 export function goRows(
   source: string,
@@ -76,13 +88,17 @@ class Parser {
     this.#bindings = bindings;
   }
 
+  get position(): number {
+    return this.#position;
+  }
+
   composite(): GoValue {
     this.#expect('{');
     const items: GoValue[] = [];
     const fields: Record<string, GoValue> = {};
     while (this.#peek() !== '}') {
-      const value = this.#expression();
-      if (this.#accept(':')) fields[fieldName(value)] = this.#expression();
+      const value = this.expression();
+      if (this.#accept(':')) fields[fieldName(value)] = this.expression();
       else items.push(value);
       if (!this.#accept(',')) break;
     }
@@ -91,15 +107,16 @@ class Parser {
     return Object.keys(fields).length > 0 ? fields : items;
   }
 
-  #expression(): GoValue {
+  expression(): GoValue {
     let value = this.#operand();
-    while (this.#accept('+')) {
+    for (;;) {
+      const or = this.#accept('|');
+      if (!or && !this.#accept('+')) return value;
       const right = this.#operand();
-      if (typeof value !== 'string' || typeof right !== 'string')
-        throw this.#error('+ of other things than strings');
-      value += right;
+      if (or && typeof value === 'number' && typeof right === 'number') value |= right;
+      else if (!or && typeof value === 'string' && typeof right === 'string') value += right;
+      else throw this.#error(or ? '| of other things than numbers' : '+ of other things than strings');
     }
-    return value;
   }
 
   #operand(): GoValue {
@@ -112,7 +129,7 @@ class Parser {
     if (token === '[') {
       while (this.#next() !== ']');
       this.#next();
-      return this.composite();
+      return this.#peek() === '(' ? this.#call('[]') : this.composite();
     }
     this.#next();
     if (token.startsWith('"')) return goString(token);
@@ -136,7 +153,7 @@ class Parser {
     this.#expect('(');
     const args: GoValue[] = [];
     while (this.#peek() !== ')') {
-      args.push(this.#expression());
+      args.push(this.expression());
       if (!this.#accept(',')) break;
     }
     this.#expect(')');

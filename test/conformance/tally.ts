@@ -4,7 +4,7 @@ import { afterAll, expect, it } from 'vitest';
 export interface Vector {
   readonly name: string;
   /** Throws when the product does not do what the vector says. */
-  readonly check: () => void;
+  readonly check: () => void | Promise<void>;
 }
 
 /**
@@ -25,14 +25,14 @@ export function testVectors(
       Object.keys(differences).filter((name) => !vectors.some((vector) => vector.name === name)),
     ).toEqual([]);
   });
-  it.each(vectors)('$name', ({ name, check }) => {
+  it.each(vectors)('$name', async ({ name, check }) => {
     if (Object.hasOwn(differences, name)) {
-      expect(check, `differs no longer: ${differences[name]!}`).toThrow();
+      await expect((async () => check())(), `differs no longer: ${differences[name]!}`).rejects.toThrow();
       count.skipped++;
       return;
     }
     count.failed++;
-    check();
+    await check();
     count.failed--;
     count.passed++;
   });

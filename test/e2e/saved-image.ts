@@ -12,6 +12,8 @@ import { runTool } from '../support/foreign-tools.ts';
 export interface SavedImage {
   readonly config: ImageDocument;
   readonly layers: readonly LayerEntries[];
+  /** The tars of the layers in it, the lowest first. */
+  readonly layerFiles: readonly string[];
   /** The layout `save` wrote, unpacked. */
   readonly directory: string;
 }
@@ -75,11 +77,15 @@ async function readImage(
   ) as ImageDocument;
   const layers: LayerEntries[] = [];
   for (const layer of document.layers) layers.push(await listLayer(await readBlob(directory, layer.digest)));
-  return { config, layers, directory };
+  const layerFiles = document.layers.map(({ digest }) => blobPath(directory, digest));
+  return { config, layers, layerFiles, directory };
 }
 
+const blobPath = (directory: string, digest: string): string =>
+  join(directory, 'blobs', digest.replace(':', '/'));
+
 async function readBlob(directory: string, digest: string): Promise<Buffer> {
-  const bytes = await readFile(join(directory, 'blobs', digest.replace(':', '/')));
+  const bytes = await readFile(blobPath(directory, digest));
   const actual = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
   if (actual !== digest) throw new Error(`${digest} has the content of ${actual}`);
   return bytes;

@@ -533,13 +533,13 @@ describeWith(['root', 'private-binfmt'], 'USER and WORKDIR', () => {
       error: /user/,
     },
     {
-      name: 'folders belong to root, the last one to the user',
-      text: 'WORKDIR /w/x\nUSER user\nWORKDIR y\n',
+      name: 'folders that it makes belong to the user, those that are there to whom they did',
+      text: 'WORKDIR /w/x\nUSER user\nWORKDIR y/z\n',
       layers: [
         { 'w/': DIR, 'w/x/': DIR },
-        { 'w/': DIR, 'w/x/': DIR, 'w/x/y/': 'dir 0755 1000:1000' },
+        { 'w/': DIR, 'w/x/': DIR, 'w/x/y/': 'dir 0755 1000:1000', 'w/x/y/z/': 'dir 0755 1000:1000' },
       ],
-      config: { WorkingDir: '/w/x/y' },
+      config: { WorkingDir: '/w/x/y/z' },
     },
     {
       name: 'paths are cleaned, / is there',

@@ -144,8 +144,8 @@ const uniquePlatforms = (platforms: readonly Platform[]): Platform[] => [
 export function readKubefile(context: string, file: string | undefined): BuildOptions['file'] {
   if (file === '-') return { path: 'stdin', text: readFileSync(0, 'utf8') };
   const path = file ?? defaultFile(context);
-  refusePipe(path);
   try {
+    refusePipe(path);
     return { path, text: readBounded(path) };
   } catch (cause) {
     if (cause instanceof ArchBuildError) throw cause;

@@ -1,0 +1,183 @@
+#!/usr/bin/env node
+/**
+ * bud-bats.mjs [--only REGEXP] [--result FILE] [--recheck]: buildah's own tests of `buildah build`, with arch-build in
+ * its place.
+ *
+ * The suite comes out of Debian's source package, as the other conformance data does; test/conformance/bud stands in
+ * for the programs it calls, and its deltas.txt says which tests are skipped and why. With --recheck none is skipped:
+ * what passes then has to leave that list. Prints `N passed, N failed, N skipped` and writes one line per test to FILE.
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+
+const repository = fileURLToPath(new URL('..', import.meta.url));
+const { values } = parseArgs({
+  options: {
+    only: { type: 'string' },
+    result: { type: 'string' },
+    source: { type: 'string' },
+    rootfs: { type: 'string' },
+    recheck: { type: 'boolean' },
+  },
+});
+const source =
+  values.source ?? join(repository, '.cache/conformance/src_golang-github-containers-buildah_trixie/orig');
+const shims = join(repository, 'test/conformance/bud');
+// in lower case, because the tests make image names of paths
+const scratch = join(tmpdir(), `arch-build-bud-${randomBytes(4).toString('hex')}`);
+mkdirSync(scratch);
+
+try {
+  process.exitCode = await main();
+} finally {
+  rmSync(scratch, { recursive: true, force: true });
+}
+
+async function main() {
+  if (!existsSync(source)) throw new Error(`${source} is not there: run the conformance tests once`);
+  const tests = join(scratch, 'tests');
+  cpSync(join(source, 'tests'), tests, { recursive: true, verbatimSymlinks: true });
+  shortenWaits(join(tests, 'helpers.bash'));
+  makePrograms();
+  seedCache(join(scratch, 'cache'));
+  const shards = splitSuite(join(tests, 'bud.bats'));
+  const results = (await Promise.all(shards.map(runBats)))
+    .flat()
+    .sort((one, other) => one.index - other.index);
+  const count = (state) => results.filter((result) => result.state === state).length;
+  const lines = results.map(({ name, state, why }) => `${state} ${name}${why ? ` # ${why}` : ''}`);
+  if (values.result !== undefined) writeFileSync(values.result, [...lines, ''].join('\n'));
+  console.log(`bud.bats: ${count('passed')} passed, ${count('failed')} failed, ${count('skipped')} skipped`);
+  return count('failed') === 0 ? 0 : 1;
+}
+
+/** They wait for registries to come back, and here is none. */
+function shortenWaits(helpers) {
+  writeFileSync(helpers, readFileSync(helpers, 'utf8').replace(/\bsleep (?:5|30)\b/g, 'sleep 0'));
+}
+
+/** `go` is asked for the architecture only. */
+function makePrograms() {
+  mkdirSync(join(scratch, 'bin'));
+  writeFileSync(join(scratch, 'bin/go'), '#!/bin/sh\n[ "$*" = "env GOARCH" ] && echo amd64\n', {
+    mode: 0o755,
+  });
+}
+
+/** One file per processor, each with every second test and all functions; a `skip` becomes the first line of its test. */
+function splitSuite(file) {
+  const skips = readSkips();
+  const text = readFileSync(file, 'utf8');
+  const [head, ...tests] = text.split(/^(?=@test )/m);
+  const preamble = [head, ...text.match(/^function \w+[^\n]*\{\n[^]*?^\}$/gm)].join('\n');
+  const names = tests.map((test) => /^@test "(.*)" \{$/m.exec(test)?.[1]);
+  for (const name of skips.keys())
+    if (!names.includes(name)) throw new Error(`deltas.txt skips ${name}, which is no test`);
+  const shards = Array.from({ length: Math.min(4, availableParallelism()) }, () => []);
+  tests.forEach((test, index) => {
+    const reason = values.recheck ? undefined : skips.get(names[index]);
+    shards[index % shards.length].push(
+      reason === undefined ? test : test.replace('\n', `\n  skip ${JSON.stringify(reason)}\n`),
+    );
+  });
+  return shards.map((shard, index) => {
+    const path = join(scratch, `tests/bud-${index}.bats`);
+    writeFileSync(path, [preamble, ...shard].join('\n'));
+    return { path, names };
+  });
+}
+
+function readSkips() {
+  const skips = new Map();
+  let reason;
+  for (const line of readFileSync(join(shims, 'deltas.txt'), 'utf8').split('\n')) {
+    if (line.startsWith('#') || line.trim() === '') continue;
+    const start = /^skip +(.*)$/.exec(line)?.[1];
+    if (start !== undefined) reason = start;
+    else skips.set(line.trim(), reason);
+  }
+  return skips;
+}
+
+/** What `_prefetch` finds in its cache: archives of stand-ins, under the names it makes of image names. */
+function seedCache(cache) {
+  const store = join(scratch, 'seed');
+  const call = (args, input) => {
+    const { status, stderr } = spawnSync(
+      process.execPath,
+      [join(repository, 'dist/main.js'), '--root', store, ...args],
+      { input, encoding: 'utf8' },
+    );
+    if (status !== 0) throw new Error(`arch-build ${args.join(' ')}: ${stderr}`);
+  };
+  call([
+    'import',
+    values.rootfs ?? join(repository, '.cache/e2e/stand-in-amd64.tar'),
+    'localhost/rootfs',
+    '--platform',
+    'linux/amd64',
+  ]);
+  const names = ['alpine', 'busybox', 'ubuntu', 'debian', 'registry', 'quay.io/libpod/testimage:20221018'];
+  for (const name of names) {
+    const full = name.includes('/') ? name : `docker.io/library/${name}`;
+    call(
+      [
+        'build',
+        '--platform',
+        'linux/amd64',
+        '--dialect',
+        'dockerfile',
+        '--pull',
+        'never',
+        '-q',
+        '-f',
+        '-',
+        '-t',
+        full,
+      ],
+      'FROM localhost/rootfs\nENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\nCMD ["/bin/sh"]\n',
+    );
+    const folder = join(cache, `${full.replace(/[^a-zA-Z0-9.-]/g, '-')}-`);
+    mkdirSync(folder, { recursive: true });
+    call(['save', '-o', join(folder, 'image.tar'), full]);
+  }
+}
+
+async function runBats({ path, names }) {
+  const child = spawn(
+    'bats',
+    ['--formatter', 'tap', ...(values.only === undefined ? [] : ['-f', values.only]), path],
+    {
+      env: {
+        ...process.env,
+        BUILDAH_BINARY: join(shims, 'buildah.mjs'),
+        COPY_BINARY: join(shims, 'copy.mjs'),
+        CI_DESIRED_RUNTIME: 'crun',
+        STORAGE_DRIVER: 'overlay',
+        PATH: `${join(scratch, 'bin')}:${process.env.PATH}`,
+        TMPDIR: scratch,
+        _BUILDAH_IMAGE_CACHEDIR: join(scratch, 'cache'),
+      },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  );
+  const results = [];
+  for await (const line of createInterface({ input: child.stdout })) {
+    const [, not, name, , why] = /^(not )?ok \d+ (.*?)( # skip(?:ped)? ?(.*))?$/.exec(line) ?? [];
+    if (name !== undefined)
+      results.push({
+        name,
+        index: names.indexOf(name),
+        state: not ? 'failed' : why === undefined ? 'passed' : 'skipped',
+        why,
+      });
+    if (name !== undefined || line.startsWith('#')) console.error(line);
+  }
+  return results;
+}
