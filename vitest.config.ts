@@ -31,7 +31,7 @@ export default defineConfig({
     reporters: ['default', './test/support/closing-line-reporter.ts'],
     env: { ARCH_BUILD_EMULATORS: emulators },
     projects: [
-      project('unit', [`test/${rooms}/**/*.test.ts`, 'test/*.test.ts']),
+      project('unit', [`test/${rooms}/**/*.test.ts`, 'test/*.test.ts'], { testTimeout: 20_000 }),
       project('conformance', ['test/conformance/**/*.test.ts'], {
         testTimeout: minutes(2),
         hookTimeout: minutes(10),
