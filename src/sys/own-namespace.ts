@@ -15,13 +15,27 @@ import { nativeProgram } from './native.ts';
 export function enterOwnNamespace(variables: Readonly<Record<string, string>>): void {
   if (isRoot()) return;
   const helper = nativeProgram('namespace');
-  const { uid, gid, username } = userInfo();
-  const user = { name: username, id: uid };
+  const user = ownUser();
   const maps = [
-    mapWords(uid, subordinateRanges(readText('/etc/subuid'), user)),
-    mapWords(gid, subordinateRanges(readText('/etc/subgid'), user)),
+    mapWords(user.id, subordinateRanges(readText('/etc/subuid'), user)),
+    mapWords(process.getgid?.() ?? 0, subordinateRanges(readText('/etc/subgid'), user)),
   ];
   replaceProcess(helper, [helper, ...maps, ...ownCommand()], { ...process.env, ...variables });
+}
+
+export interface OwnUser {
+  /** A user without a line in /etc/passwd has a number only. */
+  readonly name: string;
+  readonly id: number;
+}
+
+export function ownUser(): OwnUser {
+  const id = process.getuid?.() ?? 0;
+  try {
+    return { name: userInfo().username, id };
+  } catch {
+    return { name: String(id), id };
+  }
 }
 
 export interface SubordinateRange {
@@ -30,10 +44,7 @@ export interface SubordinateRange {
 }
 
 /** Lines `owner:start:count` of the user, who is named or numbered; see subuid(5). */
-export function subordinateRanges(
-  text: string,
-  user: { readonly name: string; readonly id: number },
-): SubordinateRange[] {
+export function subordinateRanges(text: string, user: OwnUser): SubordinateRange[] {
   return text.split('\n').flatMap((line) => {
     const [owner, start = '', count = ''] = line.split(':');
     const isOurs = owner === user.name || owner === String(user.id);

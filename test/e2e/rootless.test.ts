@@ -3,7 +3,7 @@
  * plain word about what cannot be where there are none.
  */
 import { existsSync } from 'node:fs';
-import { chmod, copyFile, readdir, stat } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, readdir, stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { openCli, type Cli } from '../support/cli.ts';
@@ -66,6 +66,16 @@ describeWith(NEEDS, 'a user with subordinate ids', () => {
   afterAll(async () => {
     await user[Symbol.asyncDispose]();
     await root[Symbol.asyncDispose]();
+  });
+
+  it('is told by doctor that everything is in order, whatever is on the PATH', async () => {
+    await mkdir(user.scratch.path('closed'), { mode: 0o700 });
+    const env = { PATH: `${user.scratch.path('closed')}:${process.env['PATH'] ?? ''}` };
+    const report = JSON.parse(await user.run(['doctor', '--platform', 'arm64', '--json'], { env })) as {
+      platforms: readonly object[];
+    };
+    expect(report.platforms).toMatchObject([{ buildable: true, rung: 'private' }]);
+    await user.run(['binfmt', 'ls'], { env });
   });
 
   it('imports the layer that root imports, with its many owners and device nodes', async () => {

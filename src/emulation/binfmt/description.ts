@@ -1,5 +1,4 @@
 /** Everything there is to know about the entries of the host's table, for people who wonder what it does. */
-import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemErrorCode } from '../../errors.ts';
 import { hostArchitecture } from '../architecture.ts';
@@ -9,6 +8,7 @@ import { inspectElf } from '../elf.ts';
 import { identifyEmulator, readBeginning } from '../emulator-file.ts';
 import { EmulatorMemory } from '../emulator-memory.ts';
 import { elfHeader } from '../probe.ts';
+import { statsOf } from '../facts/read-text.ts';
 import { tryEntry } from './entry-trial.ts';
 import { catchesNative, machinesOf, overlap } from './machines.ts';
 import { collectEvidence, ownerOf, type Owner, type OwnerEvidence } from './owner.ts';
@@ -134,7 +134,7 @@ function hasChanged({ directory }: BinfmtState, entry: BinfmtEntry, evidence: Ow
   const marks = [evidence.build, evidence.persistent];
   if (marks.includes('stale')) return true;
   if (marks.includes('ours')) return false;
-  const file = statSync(entry.interpreter, { throwIfNoEntry: false });
-  const registered = statSync(join(directory, entry.name), { throwIfNoEntry: false });
+  const file = statsOf(entry.interpreter);
+  const registered = statsOf(join(directory, entry.name));
   return file === undefined || (registered !== undefined && file.ctimeMs > registered.mtimeMs);
 }

@@ -1,5 +1,5 @@
-/** Reading the small files of /proc, /sys and /etc, of which any may be absent. */
-import { readFileSync } from 'node:fs';
+/** Looking at files of the host, of which any may be absent or closed to us. */
+import { readFileSync, statSync, type Stats } from 'node:fs';
 
 /** Empty for what cannot be read. */
 export function readText(path: string): string {
@@ -7,6 +7,15 @@ export function readText(path: string): string {
     return readFileSync(path, 'utf8');
   } catch {
     return '';
+  }
+}
+
+/** Undefined for what is not there, and for what a folder on the way hides from us. */
+export function statsOf(path: string): Stats | undefined {
+  try {
+    return statSync(path);
+  } catch {
+    return undefined;
   }
 }
 

@@ -1,11 +1,9 @@
 /** Who we are: ids, the ranges of subordinate ids, and the programs that may map them. */
-import { statSync } from 'node:fs';
-import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { inInitialUserNamespace, readIdMap } from '../../sys/identity.ts';
-import { subordinateRanges, type SubordinateRange } from '../../sys/own-namespace.ts';
+import { ownUser, subordinateRanges, type SubordinateRange } from '../../sys/own-namespace.ts';
 import { readXattr } from '../../sys/xattr.ts';
-import { readText } from './read-text.ts';
+import { readText, statsOf } from './read-text.ts';
 
 export interface UserFacts {
   readonly uid: number;
@@ -34,11 +32,10 @@ export function userFacts(environment: Readonly<Record<string, string | undefine
   const before = environment[USER_BEFORE];
   const idsNow = readIdMap('uid').reduce((sum, { count }) => sum + count, 0);
   if (before !== undefined) return { ...(JSON.parse(before) as UserFacts), mappedIds: idsNow };
-  const { uid, username } = nameOfUser();
-  const user = { name: username, id: uid };
+  const user = ownUser();
   return {
-    uid,
-    name: username,
+    uid: user.id,
+    name: user.name,
     subordinateUids: countOf(subordinateRanges(readText('/etc/subuid'), user)),
     subordinateGids: countOf(subordinateRanges(readText('/etc/subgid'), user)),
     mapperFaults: ['newuidmap', 'newgidmap'].flatMap((program) => mapperFault(program, environment['PATH'])),
@@ -50,30 +47,20 @@ export function userFacts(environment: Readonly<Record<string, string | undefine
 const countOf = (ranges: readonly SubordinateRange[]): number =>
   ranges.reduce((sum, { count }) => sum + count, 0);
 
-/** A user without a line in /etc/passwd has a number only. */
-function nameOfUser(): { readonly uid: number; readonly username: string } {
-  try {
-    return userInfo();
-  } catch {
-    const uid = process.getuid?.() ?? 0;
-    return { uid, username: String(uid) };
-  }
-}
-
 function mapperFault(program: string, path: string | undefined): MapperFault[] {
   const folders = [...(path ?? '').split(':'), '/usr/bin', '/usr/sbin', '/bin'];
   const found = folders
     .filter((folder) => folder.startsWith('/'))
     .map((folder) => join(folder, program))
-    .find((file) => statSync(file, { throwIfNoEntry: false })?.isFile() === true);
+    .find((file) => statsOf(file)?.isFile() === true);
   if (found === undefined) return [{ program, path: undefined }];
   return mayMap(found) ? [] : [{ program, path: found }];
 }
 
 /** Setuid root, or with a file capability (Fedora, openSUSE). */
 function mayMap(file: string): boolean {
-  const { mode, uid } = statSync(file);
-  if ((mode & 0o4000) !== 0 && uid === 0) return true;
+  const stats = statsOf(file);
+  if (stats !== undefined && (stats.mode & 0o4000) !== 0 && stats.uid === 0) return true;
   try {
     return readXattr(file, 'security.capability') !== undefined;
   } catch {
