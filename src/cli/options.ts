@@ -31,9 +31,7 @@ export const platformOption = (): Option =>
 /** Where images come from and how their foreign programs run: the same for `build` and `run`. */
 export function withRunOptions(command: Command): Command {
   return command
-    .addOption(
-      choice('--pull <policy>', 'when to ask registries', ['always', 'missing', 'never']).default('missing'),
-    )
+    .addOption(pullOption())
     .addOption(insecureOption())
     .addOption(choice('--isolation <rung>', 'how foreign programs run', ISOLATION_CHOICES).default('auto'))
     .addOption(emulatorOption())
@@ -48,6 +46,21 @@ export const emulatorOption = (): Option =>
     '--emulator <path|version>',
     'this emulator, a directory of them, or a version of those there are; ARCH=… is about one machine, repeatable',
   );
+
+/** Which file is read, and as what: the same for `build` and `kit`. */
+export const fileOption = (): Option =>
+  new Option('-f, --file <path>', 'Kubefile, Dockerfile or Containerfile; - is stdin');
+export const dialectOption = (): Option =>
+  choice('--dialect <name>', 'how to read the file', [
+    'auto',
+    'kubefile-v1',
+    'kubefile-v2',
+    'dockerfile',
+  ]).default('auto');
+export const buildArgOption = (): Option =>
+  repeatable('--build-arg <k[=v]>', 'value of an ARG, repeatable; without =v from the environment');
+export const pullOption = (): Option =>
+  choice('--pull <policy>', 'when to ask registries', ['always', 'missing', 'never']).default('missing');
 
 /** Seconds since 1970, also from $SOURCE_DATE_EPOCH. */
 export function parseEpoch(text: string): number {

@@ -2,29 +2,30 @@
 import { Command, Option } from 'commander';
 import type { BuildFlags } from '../flags.ts';
 import type { CommandContext } from '../globals.ts';
-import { choice, commaSeparated, jsonOption, parseEpoch, repeatable, withRunOptions } from '../options.ts';
+import {
+  buildArgOption,
+  choice,
+  commaSeparated,
+  dialectOption,
+  fileOption,
+  jsonOption,
+  parseEpoch,
+  repeatable,
+  withRunOptions,
+} from '../options.ts';
 
 export function buildCommand({ globals, exitWith }: CommandContext): Command {
   const command = new Command('build')
     .description('build one image for one or more platforms (the default command)')
     .argument('[context]', 'the build context', '.')
-    .option('-f, --file <path>', 'Kubefile, Dockerfile or Containerfile; - is stdin')
+    .addOption(fileOption())
     .addOption(repeatable('-t, --tag <ref>', 'name of the image, repeatable'))
     .addOption(
       commaSeparated('--emulate <arch,…>', 'build for these machines or platforms; their emulator must work'),
     )
     .addOption(commaSeparated('--platform <os/arch[/variant],…>', 'build for these platforms'))
-    .addOption(
-      choice('--dialect <name>', 'how to read the file', [
-        'auto',
-        'kubefile-v1',
-        'kubefile-v2',
-        'dockerfile',
-      ]).default('auto'),
-    )
-    .addOption(
-      repeatable('--build-arg <k[=v]>', 'value of an ARG, repeatable; without =v from the environment'),
-    )
+    .addOption(dialectOption())
+    .addOption(buildArgOption())
     .addOption(repeatable('--label <k=v>', 'label of the image, repeatable'))
     .addOption(repeatable('--annotation <k=v>', 'annotation of the manifest, repeatable'))
     .option('--target <stage>', 'build up to this stage')

@@ -2,7 +2,15 @@
 import { Command } from 'commander';
 import type { KitFlags, PackageFlags } from '../flags.ts';
 import type { CommandContext } from '../globals.ts';
-import { choice, commaSeparated, insecureOption, repeatable } from '../options.ts';
+import {
+  buildArgOption,
+  commaSeparated,
+  dialectOption,
+  fileOption,
+  insecureOption,
+  pullOption,
+  repeatable,
+} from '../options.ts';
 
 export function kitCommands(context: CommandContext): Command[] {
   return [packageCommand(context), kitCommand(context)];
@@ -28,26 +36,15 @@ function kitCommand({ globals }: CommandContext): Command {
     .description('write a package with everything one Kubefile needs, for a build without a network')
     .argument('[context]', 'the build context, which is not packed', '.')
     .requiredOption('-o, --output <file>', outputText)
-    .option('-f, --file <path>', 'Kubefile, Dockerfile or Containerfile; - is stdin')
+    .addOption(fileOption())
     .addOption(commaSeparated('--emulate <arch,…>', 'machines or platforms that will be built for'))
     .addOption(commaSeparated('--platform <os/arch[/variant],…>', 'the same'))
     .addOption(commaSeparated('--emulators <arch,…>', `${emulatorsText} (default: what the platforms need)`))
     .addOption(repeatable('--image <ref>', 'a further image, repeatable; also those of manifests/imageList'))
-    .addOption(
-      choice('--dialect <name>', 'how to read the file', [
-        'auto',
-        'kubefile-v1',
-        'kubefile-v2',
-        'dockerfile',
-      ]).default('auto'),
-    )
-    .addOption(
-      repeatable('--build-arg <k[=v]>', 'value of an ARG, repeatable; without =v from the environment'),
-    )
+    .addOption(dialectOption())
+    .addOption(buildArgOption())
     .option('--target <stage>', 'what a build up to this stage needs')
-    .addOption(
-      choice('--pull <policy>', 'when to ask registries', ['always', 'missing', 'never']).default('missing'),
-    )
+    .addOption(pullOption())
     .addOption(insecureOption())
     .option('--node <path>', nodeText)
     .action(async (context: string, flags: KitFlags) => {

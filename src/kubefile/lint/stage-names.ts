@@ -1,6 +1,5 @@
 /** Names of stages that do not say which stage is meant. */
-import { mountOption } from '../mount-option.ts';
-import type { Instruction } from '../instruction.ts';
+import { imageWordsOf } from '../select-stages.ts';
 import { placeOf } from '../source-text.ts';
 import type { Rule } from './rule.ts';
 
@@ -44,7 +43,7 @@ export const ambiguousStageReference: Rule = {
   *find({ kubefile, source }) {
     for (const { instructions } of kubefile.stages) {
       for (const instruction of instructions) {
-        for (const name of namesIn(instruction)) {
+        for (const name of imageWordsOf(instruction)) {
           const same = kubefile.stages.filter((stage) => stage.name === name.toLowerCase());
           if (same.length < 2) continue;
           const lines = same.map(({ from }) => from.range.start.line).join(' and ');
@@ -57,13 +56,3 @@ export const ambiguousStageReference: Rule = {
     }
   },
 };
-
-function namesIn(instruction: Instruction): string[] {
-  const names =
-    instruction.keyword === 'COPY'
-      ? [instruction.flags.from]
-      : instruction.keyword === 'RUN'
-        ? instruction.mounts.map((mount) => mountOption(mount, 'from'))
-        : [];
-  return names.filter((name) => name !== undefined);
-}
