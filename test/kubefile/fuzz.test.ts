@@ -1,6 +1,6 @@
 /** Whatever the text is: instructions or an ArchBuildError with a place, and in linear time. */
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { formatDiagnostic } from '../../src/cli/diagnostic.ts';
 import { ArchBuildError } from '../../src/errors.ts';
 import { dumpAst } from '../../src/kubefile/dump.ts';
@@ -90,6 +90,12 @@ const grammar = fc
   .map((parts) => `FROM base AS s\n${parts.map(([text, blank]) => text + blank).join('')}`);
 const bytes = fc.uint8Array({ maxLength: 200 }).map((data) => Buffer.from(data).toString('utf8'));
 
+/** For a campaign (test/bench/fuzz-kubefile.sh): so many times the inputs, others each time. */
+const times = Number(process.env['FUZZ_TIMES'] ?? 1);
+const runs = (count: number, seed: number): fc.Parameters<unknown> =>
+  times === 1 ? { numRuns: count, seed } : { numRuns: count * times };
+vi.setConfig({ testTimeout: 20_000 * times });
+
 describe('no text', () => {
   it.each([
     ['of the grammar', grammar, 41],
@@ -99,7 +105,7 @@ describe('no text', () => {
   ])('%s breaks the parser', (_, texts, seed) => {
     fc.assert(
       fc.property(texts, (text) => void parseOrRefuse(text)),
-      { seed, numRuns: 3000 },
+      runs(3000, seed),
     );
   });
 
@@ -116,7 +122,7 @@ describe('no text', () => {
           expect(error).toBeInstanceOf(ArchBuildError);
         }
       }),
-      { seed: 45, numRuns: 1500 },
+      runs(1500, 45),
     );
   });
 });
@@ -136,7 +142,7 @@ describe('what was read', () => {
         }
         expect(parseKubefile(text, { file: 'Kubefile' })).toEqual(kubefile);
       }),
-      { seed: 46, numRuns: 2000 },
+      runs(2000, 46),
     );
   });
 });
@@ -171,7 +177,7 @@ describe('a check', () => {
         }
         lintWithin(kubefile);
       }),
-      { seed, numRuns: 2000 },
+      runs(2000, seed),
     );
   });
 });
@@ -229,7 +235,7 @@ describe('what is written', () => {
         if (instruction?.keyword !== 'ENV') throw new Error('no ENV');
         expect(instruction.pairs.map(({ key, value: text }) => [key, expand(text)])).toEqual(pairs);
       }),
-      { seed: 47, numRuns: 500 },
+      runs(500, 47),
     );
   });
 
@@ -238,7 +244,7 @@ describe('what is written', () => {
       fc.property(fc.array(fc.string({ unit: 'grapheme', maxLength: 12 }), { maxLength: 5 }), (words) => {
         expect(only(`CMD ${JSON.stringify(words)}`)).toMatchObject({ command: { form: 'exec', words } });
       }),
-      { seed: 48, numRuns: 500 },
+      runs(500, 48),
     );
   });
 
@@ -253,7 +259,7 @@ describe('what is written', () => {
           heredocs: [{ name: 'E', body, expand: !quoted }],
         });
       }),
-      { seed: 49, numRuns: 500 },
+      runs(500, 49),
     );
   });
 });
