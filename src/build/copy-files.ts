@@ -12,6 +12,7 @@ import { DEVICE_MARK } from '../layer/whiteout.ts';
 import { decodeDevice } from '../sys/special-file.ts';
 import { listXattrs, readXattr } from '../sys/xattr.ts';
 import { abortableTurns } from './abortable-turns.ts';
+import type { ModeChange } from './chmod.ts';
 import type { SelectedSource } from './copy-sources.ts';
 import type { SelectedFile } from './source-walk.ts';
 
@@ -25,8 +26,8 @@ export interface CopyRequest {
   readonly wordCount: number;
   /** Of everything copied and of directories made on the way; without it root's, or the source's with `keepsOwner`. */
   readonly owner?: { readonly uid: number; readonly gid: number };
-  /** Permission bits of everything copied but symlinks. */
-  readonly mode?: number;
+  /** What becomes of the permission bits of everything copied but symlinks. */
+  readonly chmod?: ModeChange;
   /** Owner and capabilities come along: copies from another stage. */
   readonly keepsOwner: boolean;
   /** `sealer-v1`: the destination is a directory and every source lands in it under its own name. */
@@ -157,12 +158,13 @@ class Copier {
   }
 
   #attributesOf(node: TreeNode): Attributes {
-    const { owner, mode, keepsOwner } = this.#request;
+    const { owner, chmod, keepsOwner } = this.#request;
     const own = keepsOwner ? { uid: Number(node.stat.uid), gid: Number(node.stat.gid) } : { uid: 0, gid: 0 };
+    const permissions = permissionsOf(node.stat);
     const xattrs = keepsOwner && node.type === 'file' ? keptXattrs(node) : undefined;
     return {
       ...(owner ?? own),
-      mode: mode ?? permissionsOf(node.stat),
+      mode: chmod?.(permissions, node.type === 'directory') ?? permissions,
       mtimeNs: wholeSecond(node.stat.mtimeNs),
       ...(xattrs === undefined ? {} : { xattrs }),
     };

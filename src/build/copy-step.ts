@@ -3,47 +3,31 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ArchBuildError } from '../errors.ts';
 import type { StepName } from '../events.ts';
-import type { CopyFlags, CopyInstruction, Heredoc } from '../kubefile/instruction.ts';
-import { expandText, expandWord } from '../kubefile/expand.ts';
+import type { CopyFlags, CopyInstruction } from '../kubefile/instruction.ts';
 import { LayerWriter } from '../layer/layer-writer.ts';
 import { MergedTree } from '../layer/merged-tree.ts';
-import { formatPlatform, type Platform } from '../oci/platform.ts';
+import { formatPlatform } from '../oci/platform.ts';
 import type { Snapshot } from '../store/snapshots.ts';
 import { addArchives } from './add-archives.ts';
-import { isGitRepository, isUrl, openDownloads, type Downloads } from './add-url.ts';
+import { openDownloads, type Downloads } from './add-url.ts';
 import { cacheKeyOf } from './cache-key.ts';
 import type { CachedStep } from './cached-step.ts';
 import { commitLayer } from './commit-layer.ts';
-import type { WordContext } from './config-steps.ts';
 import { digestSources } from './content-digest.ts';
 import { copyFiles, type CopyRequest } from './copy-files.ts';
+import {
+  expandOperands,
+  historyText,
+  refuseUnsupported,
+  type CopyContext,
+  type CopyOperands,
+} from './copy-operands.ts';
 import { explainExcluded, selectSources, type SelectedSource } from './copy-sources.ts';
 import { FileDigests } from './file-digests.ts';
 import type { BuildOptions } from './options.ts';
 import { readAccounts } from './rootfs-files.ts';
-import type { RunContext } from './step-context.ts';
-import { scopeOf, type Variables } from './scope.ts';
 import { containerConfigOf, type StageState } from './stage-state.ts';
 import { lookUpOwner } from './user-lookup.ts';
-
-export interface CopyContext extends RunContext {
-  readonly target: Platform;
-  readonly words: WordContext;
-  /** `kubefile-v1` has its own placement, both Kubefile dialects know `${ARCH}`. */
-  readonly dialect: 'dockerfile' | 'kubefile-v1' | 'kubefile-v2';
-}
-
-/** The instruction with every word expanded. */
-interface CopyOperands {
-  readonly words: readonly string[];
-  readonly urls: readonly string[];
-  readonly heredocs: readonly { readonly name: string; readonly body: string }[];
-  readonly destination: string;
-  readonly from: string | undefined;
-  readonly chown: string | undefined;
-  readonly chmod: string | undefined;
-  readonly exclude: readonly string[];
-}
 
 export async function planCopy(
   context: CopyContext,
@@ -92,59 +76,6 @@ export async function planCopy(
 /** Remembered between builds, so that an unchanged context costs no reading. */
 function fileDigests({ job, context }: CopyContext): FileDigests {
   return new FileDigests(join(job.store.layout.root, 'contexts'), context().directory);
-}
-
-function expandOperands(
-  context: CopyContext,
-  state: StageState,
-  { sources, flags, destination }: CopyInstruction,
-): CopyOperands {
-  const { escape } = context.words;
-  const expand = (word: string): string => expandWord(word, scopeOf(state.variables), { escape });
-  const sourceScope = scopeOf(withArch(context, state.variables));
-  const words = sources.flatMap((source) =>
-    source.kind === 'word' ? [expandWord(source.word, sourceScope, { escape })] : [],
-  );
-  const optional = (word: string | undefined): string | undefined =>
-    word === undefined ? undefined : expand(word);
-  return {
-    words: words.filter((word) => !isUrl(word)),
-    urls: words.filter(isUrl),
-    heredocs: sources.flatMap((source) =>
-      source.kind === 'heredoc'
-        ? [{ name: source.heredoc.name, body: bodyOf(source.heredoc, state.variables, escape) }]
-        : [],
-    ),
-    destination: expand(destination),
-    from: optional(flags.from),
-    chown: optional(flags.chown),
-    chmod: optional(flags.chmod),
-    exclude: flags.exclude.map(expand),
-  };
-}
-
-/** sealer's `${ARCH}`, unless the Kubefile has an ARCH of its own. */
-export function withArch({ dialect, target }: CopyContext, variables: Variables): Variables {
-  return dialect === 'dockerfile' || variables.has('ARCH')
-    ? variables
-    : new Map([...variables, ['ARCH', target.architecture]]);
-}
-
-const bodyOf = ({ body, expand }: Heredoc, variables: Variables, escape: '\\' | '`'): string =>
-  expand ? expandText(body, scopeOf(variables), { escape }) : body;
-
-function refuseUnsupported({ keyword, flags }: CopyInstruction, { words, urls }: CopyOperands): void {
-  if (keyword === 'COPY' && urls.length > 0) {
-    throw new ArchBuildError('COPY', 'COPY takes no URL', { hint: 'write ADD' });
-  }
-  const repository = [...words, ...urls].find(isGitRepository);
-  if (keyword === 'ADD' && (repository !== undefined || flags.keepGitDir === true)) {
-    throw new ArchBuildError(
-      'KUBEFILE_SEMANTICS',
-      `ADD of git repositories is not supported yet${repository === undefined ? '' : `: ${repository}`}`,
-      { hint: 'clone it into the build context before the build' },
-    );
-  }
 }
 
 async function selectFrom(
@@ -196,7 +127,7 @@ async function requestOf(
   const { operands, from, downloads } = copy;
   const owner =
     operands.chown === undefined ? {} : { owner: lookUpOwner(operands.chown, readAccounts(lower)) };
-  const mode = operands.chmod === undefined ? {} : { mode: parseMode(operands.chmod) };
+  const chmod = operands.changeMode === undefined ? {} : { chmod: operands.changeMode };
   const inline = await heredocSources(context, operands);
   return {
     sources: [...copy.sources, ...inline, ...(await downloads.sources())],
@@ -207,7 +138,7 @@ async function requestOf(
     placement: context.dialect === 'kubefile-v1' ? 'sealer-v1' : 'docker',
     signal: context.job.signal,
     ...owner,
-    ...mode,
+    ...chmod,
   };
 }
 
@@ -227,27 +158,6 @@ async function heredocSources({ job }: CopyContext, { heredocs }: CopyOperands):
     new MergedTree([directory], { plain: true }),
     heredocs.map(({ name }) => name),
   );
-}
-
-/** Octal permission bits. Throws COPY. */
-function parseMode(text: string): number {
-  if (/^[0-7]{1,4}$/.test(text)) return parseInt(text, 8);
-  throw new ArchBuildError('COPY', `--chmod=${text} is not an octal mode`, {
-    hint: 'write it like --chmod=755',
-  });
-}
-
-function historyText({ keyword, flags, sources }: CopyInstruction, operands: CopyOperands): string {
-  const shown = [
-    ...(flags.from === undefined ? [] : [`--from=${operands.from ?? ''}`]),
-    ...(operands.chown === undefined ? [] : [`--chown=${operands.chown}`]),
-    ...(operands.chmod === undefined ? [] : [`--chmod=${operands.chmod}`]),
-    ...operands.words,
-    ...operands.urls,
-    ...sources.flatMap((source) => (source.kind === 'heredoc' ? [`<<${source.heredoc.name}`] : [])),
-    operands.destination,
-  ];
-  return `${keyword} ${shown.join(' ')}`;
 }
 
 /** Modification time of directories a step makes: the clock, or the epoch asked for. */

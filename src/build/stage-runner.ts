@@ -19,7 +19,8 @@ import {
   type ConfigStep,
   type WordContext,
 } from './config-steps.ts';
-import { planCopy, type CopyContext } from './copy-step.ts';
+import type { CopyContext } from './copy-operands.ts';
+import { planCopy } from './copy-step.ts';
 import { planMounts } from './run-mounts.ts';
 import { planRun } from './run-step.ts';
 import { configFingerprint, containerConfigOf, withContainerConfig, type StageState } from './stage-state.ts';

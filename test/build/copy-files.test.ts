@@ -250,7 +250,7 @@ describeWithRoot('COPY gives', () => {
   });
 
   it('the mode asked for to files and directories, not to the destination', async () => {
-    const result = await copied({ context: CONTEXT, words: ['d'], to: '/x', with: { mode: 0o4711 } });
+    const result = await copied({ context: CONTEXT, words: ['d'], to: '/x', with: { chmod: () => 0o4711 } });
     expect(result).toEqual({
       ...SPREAD,
       'x/one': 'file 4711 1',
@@ -345,7 +345,7 @@ describeWithRoot('COPY gives', () => {
       wordCount: 1,
       keepsOwner: false,
       placement: 'docker',
-      mode: 0o700,
+      chmod: () => 0o700,
     });
     expect(describeTree(target)).toEqual({ n: 'char 0700 1,3', p: 'fifo 0700', s: 'file 0700' });
     await new Promise((resolve) => server.close(resolve));

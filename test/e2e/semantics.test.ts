@@ -273,7 +273,21 @@ describeWith(['root', 'private-binfmt'], 'COPY', () => {
         },
       ],
     },
-    { name: '--chmod that is no mode', text: 'COPY --chmod=9 f /x\n', error: /octal/ },
+    {
+      name: '--chmod with letters, from what each file has',
+      text: 'ARG WHO=go\nCOPY --chmod=u=rwX,${WHO}=rX dir /x\nCOPY --chmod=a+x,u+s f <<EOF /y/\nE\nEOF\n',
+      prepare: 'rm dir/b.md; chmod 700 dir/a.txt dir/deep; chmod 600 dir/deep/c.txt; chmod 640 f',
+      layers: [
+        { 'x/': DIR, 'x/a.txt': 'file 0755 0:0 A', 'x/deep/': DIR, 'x/deep/c.txt': file('C') },
+        { 'y/': DIR, 'y/EOF': 'file 4755 0:0 E', 'y/f': 'file 4751 0:0 F' },
+      ],
+    },
+    { name: '--chmod that is no mode', text: 'COPY --chmod=9 f /x\n', error: /Kubefile:2:1.*octal/s },
+    {
+      name: '--chmod with a letter that is none',
+      text: 'COPY --chmod=u+q f /x\n',
+      error: /Kubefile:2:1.*u\+q is no mode/s,
+    },
     {
       name: 'special mode bits of the context',
       text: 'COPY dir /x\n',

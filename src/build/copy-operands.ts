@@ -1,0 +1,101 @@
+/** The words of COPY and ADD with their variables replaced, and what the history says of them. */
+import { ArchBuildError } from '../errors.ts';
+import { expandText, expandWord } from '../kubefile/expand.ts';
+import type { CopyInstruction, Heredoc } from '../kubefile/instruction.ts';
+import type { Platform } from '../oci/platform.ts';
+import { isGitRepository, isUrl } from './add-url.ts';
+import { parseChmod, type ModeChange } from './chmod.ts';
+import type { WordContext } from './config-steps.ts';
+import type { RunContext } from './step-context.ts';
+import { scopeOf, type Variables } from './scope.ts';
+import type { StageState } from './stage-state.ts';
+
+export interface CopyContext extends RunContext {
+  readonly target: Platform;
+  readonly words: WordContext;
+  /** `kubefile-v1` has its own placement, both Kubefile dialects know `${ARCH}`. */
+  readonly dialect: 'dockerfile' | 'kubefile-v1' | 'kubefile-v2';
+}
+
+/** The instruction with every word expanded. */
+export interface CopyOperands {
+  readonly words: readonly string[];
+  readonly urls: readonly string[];
+  readonly heredocs: readonly { readonly name: string; readonly body: string }[];
+  readonly destination: string;
+  readonly from: string | undefined;
+  readonly chown: string | undefined;
+  readonly chmod: string | undefined;
+  readonly changeMode: ModeChange | undefined;
+  readonly exclude: readonly string[];
+}
+
+/** Throws EXPANSION, and what is wrong with the expanded words. */
+export function expandOperands(
+  context: CopyContext,
+  state: StageState,
+  { sources, flags, destination }: CopyInstruction,
+): CopyOperands {
+  const { escape } = context.words;
+  const expand = (word: string): string => expandWord(word, scopeOf(state.variables), { escape });
+  const sourceScope = scopeOf(withArch(context, state.variables));
+  const words = sources.flatMap((source) =>
+    source.kind === 'word' ? [expandWord(source.word, sourceScope, { escape })] : [],
+  );
+  const optional = (word: string | undefined): string | undefined =>
+    word === undefined ? undefined : expand(word);
+  const chmod = optional(flags.chmod);
+  return {
+    words: words.filter((word) => !isUrl(word)),
+    urls: words.filter(isUrl),
+    heredocs: sources.flatMap((source) =>
+      source.kind === 'heredoc'
+        ? [{ name: source.heredoc.name, body: bodyOf(source.heredoc, state.variables, escape) }]
+        : [],
+    ),
+    destination: expand(destination),
+    from: optional(flags.from),
+    chown: optional(flags.chown),
+    chmod,
+    changeMode: chmod === undefined ? undefined : parseChmod(chmod),
+    exclude: flags.exclude.map(expand),
+  };
+}
+
+/** sealer's `${ARCH}`, unless the Kubefile has an ARCH of its own. */
+export function withArch({ dialect, target }: CopyContext, variables: Variables): Variables {
+  return dialect === 'dockerfile' || variables.has('ARCH')
+    ? variables
+    : new Map([...variables, ['ARCH', target.architecture]]);
+}
+
+const bodyOf = ({ body, expand }: Heredoc, variables: Variables, escape: '\\' | '`'): string =>
+  expand ? expandText(body, scopeOf(variables), { escape }) : body;
+
+export function refuseUnsupported({ keyword, flags }: CopyInstruction, { words, urls }: CopyOperands): void {
+  if (keyword === 'COPY' && urls.length > 0) {
+    throw new ArchBuildError('COPY', 'COPY takes no URL', { hint: 'write ADD' });
+  }
+  const repository = [...words, ...urls].find(isGitRepository);
+  if (keyword === 'ADD' && (repository !== undefined || flags.keepGitDir === true)) {
+    throw new ArchBuildError(
+      'KUBEFILE_SEMANTICS',
+      `ADD of git repositories is not supported yet${repository === undefined ? '' : `: ${repository}`}`,
+      { hint: 'clone it into the build context before the build' },
+    );
+  }
+}
+
+/** As the image's history has it. */
+export function historyText({ keyword, flags, sources }: CopyInstruction, operands: CopyOperands): string {
+  const shown = [
+    ...(flags.from === undefined ? [] : [`--from=${operands.from ?? ''}`]),
+    ...(operands.chown === undefined ? [] : [`--chown=${operands.chown}`]),
+    ...(operands.chmod === undefined ? [] : [`--chmod=${operands.chmod}`]),
+    ...operands.words,
+    ...operands.urls,
+    ...sources.flatMap((source) => (source.kind === 'heredoc' ? [`<<${source.heredoc.name}`] : [])),
+    operands.destination,
+  ];
+  return `${keyword} ${shown.join(' ')}`;
+}
