@@ -7,12 +7,12 @@ import { emptyImageConfig, parseImageConfig, type ImageConfig } from '../oci/ima
 import { parseDocument, parseManifest, platformsOf, selectPlatform } from '../oci/manifest.ts';
 import { layerCompression, MEDIA_TYPES } from '../oci/media-types.ts';
 import { formatPlatform, matchesPlatform, platformOfConfig, type Platform } from '../oci/platform.ts';
-import { formatReference, parseReference, withDefaultTag } from '../oci/reference.ts';
 import type { Store } from '../store/store.ts';
 import { KitImages } from '../transfer/kit-images.ts';
 import { EXTENSION_ANNOTATION, parseExtension, type ClusterImage } from './cluster-image.ts';
+import { bringFromLayout, contextKey } from './named-contexts.ts';
 import { offlineError } from './offline-error.ts';
-import type { Job, PullPolicy } from './options.ts';
+import type { Job, NamedContexts, PullPolicy } from './options.ts';
 
 export interface BaseImage {
   readonly config: ImageConfig;
@@ -35,6 +35,8 @@ export interface PullOptions {
   readonly insecure: readonly string[];
   /** Registries are never asked. */
   readonly offline: boolean;
+  /** None by default. */
+  readonly buildContexts?: NamedContexts;
 }
 
 /** Remembers which image a reference meant, so that all platforms and stages of a build see the same one. */
@@ -58,10 +60,14 @@ export class BaseImages {
     return this.#kit?.find(name, platform) !== undefined;
   }
 
-  /** Throws IMAGE_NOT_FOUND, PLATFORM_NOT_FOUND (naming what exists), REFERENCE_INVALID, NETWORK… */
+  /** What FROM means, named contexts included. Throws IMAGE_NOT_FOUND, PLATFORM_NOT_FOUND (naming what exists), REFERENCE_INVALID, NETWORK… */
   async get(text: string, platform: Platform): Promise<BaseImage> {
-    const name = formatReference(withDefaultTag(parseReference(text)));
-    const root = await this.resolve(name, platform);
+    const full = contextKey(text);
+    const context = this.#options.buildContexts?.get(full);
+    const root =
+      context?.kind === 'layout'
+        ? await bringFromLayout(this.#job, context, platform)
+        : await this.resolve(context?.kind === 'image' ? context.reference : full, platform);
     return readImage(this.#job.store, { name: text, root, platform });
   }
 

@@ -8,9 +8,12 @@ import type { Platform } from '../oci/platform.ts';
 import { writeManifest } from './assemble.ts';
 import { ensureRootfs, scratchImage, type BaseImages } from './base-image.ts';
 import type { BuildContext } from './context.ts';
+import { beginWithDirectory } from './directory-stage.ts';
 import { expandFrom, fromScope, stageArgs } from './from-words.ts';
+import type { ContextDirectories } from './named-contexts.ts';
 import type { BuildOptions, Job } from './options.ts';
 import { beginStage, type StageState } from './stage-state.ts';
+import type { Origin } from './step-context.ts';
 import { locationOf, runStage, type StageContext } from './stage-runner.ts';
 
 export interface PlatformBuild {
@@ -21,6 +24,7 @@ export interface PlatformBuild {
   readonly bases: BaseImages;
   /** Opened when the first COPY needs it. */
   readonly context: () => BuildContext;
+  readonly directories: ContextDirectories;
   readonly hostPlatform: Platform;
 }
 
@@ -62,7 +66,7 @@ export function stageContext(build: PlatformBuild, place: StageBuild): StageCont
     words: { escape: kubefile.escape, args: stageArgs(build, stage, target) },
     escape: kubefile.escape,
     ensureRootfs: (state) => ensureRootfs(job, state),
-    stageOrImage: (name) => fromSource(build, name, place),
+    origin: (from) => originOf(build, from, place),
   };
 }
 
@@ -89,19 +93,27 @@ async function beginFrom(build: PlatformBuild, place: StageBuild): Promise<Stage
   if (state !== undefined) return beginStage(state.platform, state);
   if (image.toLowerCase() === 'scratch') return beginStage(platform, scratchImage(platform));
   try {
-    return beginStage(platform, await build.bases.get(image, platform));
+    const directory = build.directories.find(image);
+    if (directory === undefined) return beginStage(platform, await build.bases.get(image, platform));
+    const { from, name, index } = place.stage;
+    const options = { from, directory, name: image, stage: name ?? String(index), platform };
+    return await beginWithDirectory(stageContext(build, place), options);
   } catch (error) {
     throw atLocation(error, locationOf(build.kubefile, place.stage.from));
   }
 }
 
-/** `--from=`: a stage by number or name, else an image. Throws KUBEFILE_SEMANTICS for a stage that comes later. */
-async function fromSource(
+/** A stage goes before a named context, and that before an image. Throws KUBEFILE_SEMANTICS for a later stage. */
+async function originOf(
   build: PlatformBuild,
-  name: string,
+  from: string | undefined,
   { stage, target, done }: StageBuild,
-): Promise<StageState> {
-  const found = findCopyStage(build.kubefile, stage, name);
+): Promise<Origin> {
+  if (from === undefined) return { kind: 'context', context: build.context() };
+  const found = findCopyStage(build.kubefile, stage, from);
   const state = found === undefined ? undefined : done.get(found.index);
-  return state ?? beginStage(target, await build.bases.get(name, target));
+  if (state !== undefined) return { kind: 'layers', state };
+  const context = build.directories.find(from);
+  if (context !== undefined) return { kind: 'context', context };
+  return { kind: 'layers', state: beginStage(target, await build.bases.get(from, target)) };
 }

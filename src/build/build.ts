@@ -15,6 +15,7 @@ import { buildPlatform } from './build-platform.ts';
 import { writeBuildRecord } from './build-record.ts';
 import { warnOf } from './check.ts';
 import { openContext } from './context.ts';
+import { ContextDirectories, replaceStages } from './named-contexts.ts';
 import { checkOffline } from './offline.ts';
 import type { BuildOptions, Job } from './options.ts';
 
@@ -30,8 +31,9 @@ export interface BuildResult {
 export async function build(job: Job, options: BuildOptions): Promise<BuildResult> {
   const { store, report } = job;
   const started = new Date();
-  const kubefile = parseKubefile(options.file.text, { file: options.file.path, dialect: options.dialect });
-  warnOf(job, kubefile, options);
+  const written = parseKubefile(options.file.text, { file: options.file.path, dialect: options.dialect });
+  warnOf(job, written, options);
+  const kubefile = replaceStages(written, options.buildContexts);
   if (hasSingleId()) report({ type: 'warning', text: SINGLE_ID });
   if (options.dialect === 'auto') report({ type: 'info', text: describeDialect(kubefile) });
   selectStages(kubefile, options.target); // refuses an unknown target before anything is fetched
@@ -40,10 +42,20 @@ export async function build(job: Job, options: BuildOptions): Promise<BuildResul
   await using emulation = openEmulation(emulationRequest(job, options));
   for (const platform of options.emulate) await emulation.forPlatform(platform); // must work even if nothing needs it
   const context = once(() => openContext(options.context, { kubefilePath: options.file.path }));
-  const shared = { job, options, kubefile, emulation, bases, context, hostPlatform: hostPlatform() };
+  const directories = new ContextDirectories(options.buildContexts);
+  const shared = {
+    job,
+    options,
+    kubefile,
+    emulation,
+    bases,
+    context,
+    directories,
+    hostPlatform: hostPlatform(),
+  };
   const manifests: Descriptor[] = [];
   for (const platform of options.platforms) manifests.push(await buildPlatform(shared, platform));
-  warnUnusedArgs(job, kubefile, options);
+  warnUnusedArgs(job, written, options);
   const root = writeRoot(store, manifests);
   await store.images.put(root, options.tags);
   const emulated = emulation.describe();

@@ -22,7 +22,8 @@ export interface BuildContext {
 export interface ContextOptions {
   /** Must exist; otherwise `<Kubefile>.dockerignore`, then the context's own. */
   readonly ignoreFile?: string;
-  readonly kubefilePath: string;
+  /** Of the build context itself; named ones have no file of their own beside it. */
+  readonly kubefilePath?: string;
 }
 
 const OWN_IGNORE_FILES = ['.containerignore', '.dockerignore'];
@@ -69,7 +70,7 @@ function readIgnoreFile(
     return { path: options.ignoreFile, text };
   }
   const candidates = [
-    `${options.kubefilePath}.dockerignore`,
+    ...(options.kubefilePath === undefined ? [] : [`${options.kubefilePath}.dockerignore`]),
     ...OWN_IGNORE_FILES.map((name) => join(context, name)),
   ];
   for (const path of candidates) {

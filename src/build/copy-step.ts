@@ -13,6 +13,7 @@ import { openDownloads, type Downloads } from './add-url.ts';
 import { cacheKeyOf } from './cache-key.ts';
 import type { CachedStep } from './cached-step.ts';
 import { commitLayer } from './commit-layer.ts';
+import type { BuildContext } from './context.ts';
 import { digestSources } from './content-digest.ts';
 import { copyFiles, type CopyRequest } from './copy-files.ts';
 import {
@@ -26,6 +27,7 @@ import { explainExcluded, selectSources, type SelectedSource } from './copy-sour
 import { FileDigests } from './file-digests.ts';
 import type { BuildOptions } from './options.ts';
 import { readAccounts } from './rootfs-files.ts';
+import type { Origin } from './step-context.ts';
 import { containerConfigOf, type StageState } from './stage-state.ts';
 import { lookUpOwner } from './user-lookup.ts';
 
@@ -36,12 +38,12 @@ export async function planCopy(
 ): Promise<CachedStep> {
   const operands = expandOperands(context, state, instruction);
   refuseUnsupported(instruction, operands);
-  const from = operands.from === undefined ? undefined : await context.stageOrImage(operands.from);
+  const from = await context.origin(operands.from);
   const sources = await selectFrom(context, from, { operands, flags: instruction.flags });
   const digest = await digestSources(sources, {
-    keepsOwner: from !== undefined,
+    keepsOwner: from.kind === 'layers',
     signal: context.job.signal,
-    ...(from === undefined ? { known: fileDigests(context) } : {}),
+    ...(from.kind === 'context' ? { known: fileDigests(context, from.context) } : {}),
   });
   const downloads = await openDownloads(context.job, operands.urls, {
     checksum: instruction.flags.checksum,
@@ -74,34 +76,33 @@ export async function planCopy(
 }
 
 /** Remembered between builds, so that an unchanged context costs no reading. */
-function fileDigests({ job, context }: CopyContext): FileDigests {
-  return new FileDigests(join(job.store.layout.root, 'contexts'), context().directory);
+function fileDigests({ job }: CopyContext, { directory }: BuildContext): FileDigests {
+  return new FileDigests(join(job.store.layout.root, 'contexts'), directory);
 }
 
 async function selectFrom(
   context: CopyContext,
-  from: StageState | undefined,
+  from: Origin,
   { operands, flags }: { readonly operands: CopyOperands; readonly flags: CopyFlags },
 ): Promise<SelectedSource[]> {
   const { words, exclude } = operands;
   const options = { parents: flags.parents, exclude, signal: context.job.signal };
   if (words.length === 0) return [];
-  if (from === undefined) {
-    const buildContext = context.context();
-    return selectSources(buildContext.tree, words, {
+  if (from.kind === 'context')
+    return selectSources(from.context.tree, words, {
       ...options,
-      explainMissing: explainExcluded(buildContext),
+      explainMissing: explainExcluded(from.context),
     });
-  }
-  await context.ensureRootfs(from);
-  return selectSources(new MergedTree(context.job.store.snapshots.trees(from.chain)), words, options);
+  await context.ensureRootfs(from.state);
+  const trees = context.job.store.snapshots.trees(from.state.chain);
+  return selectSources(new MergedTree(trees), words, options);
 }
 
 interface Copy {
   readonly instruction: CopyInstruction;
   readonly operands: CopyOperands;
   readonly sources: readonly SelectedSource[];
-  readonly from: StageState | undefined;
+  readonly from: Origin;
   readonly downloads: Downloads;
 }
 
@@ -134,7 +135,7 @@ async function requestOf(
     destination: operands.destination,
     workdir: containerConfigOf(state).WorkingDir ?? '/',
     wordCount: operands.words.length + operands.heredocs.length + operands.urls.length,
-    keepsOwner: from !== undefined,
+    keepsOwner: from.kind === 'layers',
     placement: context.dialect === 'kubefile-v1' ? 'sealer-v1' : 'docker',
     signal: context.job.signal,
     ...owner,

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { formatBytePath, toBytePath } from '../layer/byte-path.ts';
 import { LayerWriter } from '../layer/layer-writer.ts';
 import { MergedTree } from '../layer/merged-tree.ts';
+import type { BuildContext } from './context.ts';
 import { digestSources } from './content-digest.ts';
 import { copyFiles } from './copy-files.ts';
 import { explainExcluded, selectSources, type SelectedSource } from './copy-sources.ts';
@@ -25,17 +26,20 @@ export async function mountSource(
   context: RunContext,
   { from, source }: { readonly from: string | undefined; readonly source: string },
 ): Promise<MountSource> {
-  const stage = from === undefined ? undefined : await context.stageOrImage(from);
-  if (stage === undefined) return contextSource(context, source);
-  await context.ensureRootfs(stage);
-  return stageSource(context, stage, source);
+  const origin = await context.origin(from);
+  if (origin.kind === 'context') return contextSource(context, origin.context, source);
+  await context.ensureRootfs(origin.state);
+  return stageSource(context, origin.state, source);
 }
 
 /** No wildcards here, unlike in COPY. */
 const literally = (path: string): string => path.replace(/[\\*?[\]]/g, String.raw`\$&`);
 
-async function contextSource(context: RunContext, source: string): Promise<MountSource> {
-  const buildContext = context.context();
+async function contextSource(
+  context: RunContext,
+  buildContext: BuildContext,
+  source: string,
+): Promise<MountSource> {
   const sources = await selectSources(buildContext.tree, [literally(source)], {
     signal: context.job.signal,
     explainMissing: explainExcluded(buildContext),

@@ -1,5 +1,6 @@
 /** What a build is asked to do, fully defaulted: the CLI makes it, everything below reads it. */
 import type { IsolationChoice } from '../emulation/emulation-request.ts';
+import type { Digest } from '../oci/digest.ts';
 import type { Platform } from '../oci/platform.ts';
 import type { Choices } from '../emulation/emulator-choice.ts';
 import type { Dialect } from '../kubefile/instruction.ts';
@@ -11,11 +12,29 @@ export type PullPolicy = 'always' | 'missing' | 'never';
 /** Where a secret is: a file, or its value. */
 export type Secret = { readonly path: string } | { readonly value: string };
 
+/** What takes the place of an image: a directory of the host, another image, or one of an OCI layout. */
+export type NamedContext =
+  | { readonly kind: 'directory'; readonly path: string }
+  | { readonly kind: 'image'; readonly reference: string }
+  | LayoutContext;
+
+/** Without tag and digest it is the layout's only image, else its `latest`. */
+export interface LayoutContext {
+  readonly kind: 'layout';
+  readonly directory: string;
+  readonly tag?: string;
+  readonly digest?: Digest;
+}
+
+/** By full name (`docker.io/library/hello:v1`). */
+export type NamedContexts = ReadonlyMap<string, NamedContext>;
+
 export interface BuildOptions {
   /** Nothing may ask the network: neither we nor, unless `network` says so, a step. */
   readonly offline: boolean;
   /** Absolute host path of the build context. */
   readonly context: string;
+  readonly buildContexts: NamedContexts;
   /** Path of the Kubefile for messages and for its ignore file; `text` is its content. */
   readonly file: { readonly path: string; readonly text: string };
   /** Full references (`docker.io/library/hello:v1`). */

@@ -9,11 +9,11 @@ import { expandWord } from '../kubefile/expand.ts';
 import type { Instruction, Stage } from '../kubefile/instruction.ts';
 import { findBaseStage, findCopyStage, imageWordsOf, selectStages } from '../kubefile/select-stages.ts';
 import { formatPlatform, type Platform } from '../oci/platform.ts';
-import { formatReference, parseReference, withDefaultTag } from '../oci/reference.ts';
 import { isGitRepository, isUrl } from './add-url.ts';
 import { scratchImage } from './base-image.ts';
 import { applyConfigInstruction } from './config-steps.ts';
 import { expandFrom, fromScope, stageArgs, type WordSource } from './from-words.ts';
+import { contextKey, replaceStages } from './named-contexts.ts';
 import type { BuildOptions } from './options.ts';
 import { scopeOf } from './scope.ts';
 import { locationOf } from './stage-runner.ts';
@@ -37,12 +37,14 @@ export interface OutsideNeeds {
 }
 
 export interface NeedsSource extends WordSource {
-  readonly options: Pick<BuildOptions, 'buildArgs' | 'target' | 'platforms'>;
+  readonly options: Pick<BuildOptions, 'buildArgs' | 'buildContexts' | 'target' | 'platforms'>;
 }
 
 /** Throws EXPANSION, STAGE_UNKNOWN, KUBEFILE_SEMANTICS, REFERENCE_INVALID for what the build would refuse, too. */
-export function findOutsideNeeds(source: NeedsSource): OutsideNeeds {
-  const { kubefile, options } = source;
+export function findOutsideNeeds(written: NeedsSource): OutsideNeeds {
+  const { options } = written;
+  const kubefile = replaceStages(written.kubefile, options.buildContexts);
+  const source = { ...written, kubefile };
   const all = options.platforms.flatMap((target) =>
     selectStages(kubefile, options.target, fromScope(source, target)).map((stage) =>
       needsOfStage(source, stage, target),
@@ -72,7 +74,7 @@ function needsOfStage(source: NeedsSource, stage: Stage, target: Platform): Outs
     image !== '' &&
     image.toLowerCase() !== 'scratch' &&
     findBaseStage(kubefile, image, stage.index) === undefined;
-  const images = isImage ? [neededImage(source, stage.from, { image, platform })] : [];
+  const images = isImage ? neededImages(source, stage.from, { image, platform }) : [];
   const urls: { url: string; location: SourceLocation }[] = [];
   const hostNetwork: SourceLocation[] = [];
   let state = beginStage(platform, scratchImage(platform));
@@ -97,7 +99,7 @@ function needsOfStage(source: NeedsSource, stage: Stage, target: Platform): Outs
     }
     for (const name of imageWordsOf(instruction).map(expand)) {
       if (name === undefined || name === '' || isStage(source, stage, name)) continue;
-      images.push(neededImage(source, instruction, { image: name, platform: target }));
+      images.push(...neededImages(source, instruction, { image: name, platform: target }));
     }
   }
   return { images, urls, hostNetwork };
@@ -108,14 +110,18 @@ const isRemote = (word: string): boolean => isUrl(word) || isGitRepository(word)
 const isStage = ({ kubefile }: NeedsSource, stage: Stage, name: string): boolean =>
   findCopyStage(kubefile, stage, name) !== undefined;
 
-function neededImage(
-  { kubefile }: NeedsSource,
+/** None for a named context that is a directory or a layout. */
+function neededImages(
+  { kubefile, options }: NeedsSource,
   instruction: Instruction,
   { image, platform }: { readonly image: string; readonly platform: Platform },
-): NeededImage {
-  const name = formatReference(withDefaultTag(parseReference(image)));
+): NeededImage[] {
+  const full = contextKey(image);
+  const context = options.buildContexts.get(full);
+  if (context !== undefined && context.kind !== 'image') return [];
+  const name = context?.reference ?? full;
   const by = instruction.keyword === 'FROM' ? 'FROM' : `${instruction.keyword} --from`;
-  return { name, platform, by, location: locationOf(kubefile, instruction) };
+  return [{ name, platform, by, location: locationOf(kubefile, instruction) }];
 }
 
 /** A variable that only the base image sets has no value yet. */

@@ -8,11 +8,11 @@ import { parseKubefile } from '../kubefile/parse.ts';
 import type { Kubefile, Stage } from '../kubefile/instruction.ts';
 import { findCopyStage, selectStages, stagesUsedBy } from '../kubefile/select-stages.ts';
 import { formatPlatform, matchesPlatform, type Platform } from '../oci/platform.ts';
-import { formatReference, parseReference, withDefaultTag } from '../oci/reference.ts';
 import { BaseImages, platformsInStore, scratchImage } from './base-image.ts';
 import { resolveFrom, stageContext, type PlatformBuild, type StageBuild } from './build-platform.ts';
 import { openContext } from './context.ts';
 import { fromScope } from './from-words.ts';
+import { ContextDirectories, contextKey, replaceStages } from './named-contexts.ts';
 import type { BuildOptions, Job } from './options.ts';
 import { NotKnownYet, planSteps, type Begin, type StepPlan } from './plan-stage.ts';
 import type { StageContext } from './stage-runner.ts';
@@ -41,12 +41,13 @@ export interface StagePlan {
 export interface BasePlan {
   readonly image: string;
   readonly platform: string;
-  readonly from: 'scratch' | 'stage' | 'store' | 'kit' | 'registry' | 'nowhere' | 'left out';
+  readonly from: 'scratch' | 'stage' | 'context' | 'store' | 'kit' | 'registry' | 'nowhere' | 'left out';
 }
 
 /** Throws what a build throws of the Kubefile and of words it can expand without building. */
 export async function planBuild(job: Job, options: BuildOptions): Promise<BuildPlan> {
-  const kubefile = parseKubefile(options.file.text, { file: options.file.path, dialect: options.dialect });
+  const written = parseKubefile(options.file.text, { file: options.file.path, dialect: options.dialect });
+  const kubefile = replaceStages(written, options.buildContexts);
   selectStages(kubefile, options.target);
   const build: PlatformBuild = {
     job,
@@ -55,6 +56,7 @@ export async function planBuild(job: Job, options: BuildOptions): Promise<BuildP
     emulation: NO_EMULATION,
     bases: new BaseImages(job, { ...options, pull: 'never' }),
     context: once(() => openContext(options.context, { kubefilePath: options.file.path })),
+    directories: new ContextDirectories(options.buildContexts),
     hostPlatform: hostPlatform(),
   };
   const platforms: PlatformPlan[] = [];
@@ -133,13 +135,25 @@ async function beginWithImage(
     const state = beginStage(platform, scratchImage(platform));
     return { from: 'scratch', state, because: undefined, lacksBase: false };
   }
-  const name = formatReference(withDefaultTag(parseReference(image)));
+  const full = contextKey(image);
+  const context = options.buildContexts.get(full);
+  if (context?.kind === 'directory' || context?.kind === 'layout')
+    return unread(context.kind, image, platform);
+  const name = context?.reference ?? full;
   if (options.pull !== 'always' && isStored(job, name, platform)) {
     const state = beginStage(platform, await bases.get(image, platform));
     return { from: 'store', state, because: undefined, lacksBase: false };
   }
   if (options.pull !== 'always' && bases.has(name, platform)) return unfetched('kit', image, platform);
   return unfetched(options.pull === 'never' || options.offline ? 'nowhere' : 'registry', image, platform);
+}
+
+function isHere({ job, options }: PlatformBuild, name: string, platform: Platform): boolean {
+  const context = options.buildContexts.get(name);
+  return (
+    context?.kind !== 'layout' &&
+    isStored(job, context?.kind === 'image' ? context.reference : name, platform)
+  );
 }
 
 function isStored({ store }: Job, name: string, platform: Platform): boolean {
@@ -160,6 +174,17 @@ const unfetched = (
   because: from === 'nowhere' ? `the store has no ${image}` : `${image} has to be fetched first`,
 });
 
+const unread = (
+  kind: 'directory' | 'layout',
+  image: string,
+  platform: Platform,
+): Begin & { readonly from: 'context' } => ({
+  from: 'context',
+  state: beginStage(platform, scratchImage(platform)),
+  lacksBase: kind === 'layout',
+  because: `the ${kind} that is ${image} has to be read first`,
+});
+
 /** A build's own, but nothing is unpacked, and a stage that is not there yet gives nothing. */
 function contextOf(build: PlatformBuild, place: StageBuild, done: Progress['done']): StageContext {
   const context = stageContext(build, place);
@@ -169,15 +194,15 @@ function contextOf(build: PlatformBuild, place: StageBuild, done: Progress['done
       if (chain.every((id) => build.job.store.snapshots.has(id))) return Promise.resolve();
       return Promise.reject(new NotKnownYet('the layers of an image have to be unpacked first'));
     },
-    stageOrImage: async (name) => {
+    origin: async (name) => {
+      if (name === undefined) return context.origin(name);
       const found = findCopyStage(build.kubefile, place.stage, name);
       const because = found === undefined ? undefined : done.get(found.index)?.because;
       if (because !== undefined) throw new NotKnownYet(because);
-      const isImage = found === undefined;
-      const full = isImage ? formatReference(withDefaultTag(parseReference(name))) : name;
-      if (isImage && !isStored(build.job, full, place.target))
+      const isImage = found === undefined && build.directories.find(name) === undefined;
+      if (isImage && !isHere(build, contextKey(name), place.target))
         throw new NotKnownYet(`${name} has to be fetched first`);
-      return context.stageOrImage(name);
+      return context.origin(name);
     },
   };
 }

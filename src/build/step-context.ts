@@ -4,6 +4,11 @@ import type { BuildContext } from './context.ts';
 import type { BuildOptions, Job } from './options.ts';
 import type { StageState } from './stage-state.ts';
 
+/** Where files are copied or mounted from. */
+export type Origin =
+  | { readonly kind: 'context'; readonly context: BuildContext }
+  | { readonly kind: 'layers'; readonly state: StageState };
+
 export interface RunContext {
   readonly job: Job;
   readonly options: BuildOptions;
@@ -11,7 +16,7 @@ export interface RunContext {
   /** Unpacks the layers below when they are not there yet. */
   readonly ensureRootfs: (state: StageState) => Promise<void>;
   readonly context: () => BuildContext;
-  /** `--from=`: a stage by name or number, else an image. */
-  readonly stageOrImage: (name: string) => Promise<StageState>;
+  /** `--from=`: a stage by name or number, else a named context or an image; without it the build context. */
+  readonly origin: (from: string | undefined) => Promise<Origin>;
   readonly escape: '\\' | '`';
 }

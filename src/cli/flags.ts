@@ -8,6 +8,7 @@ export interface BuildFlags {
   readonly platform: readonly string[];
   readonly dialect: 'auto' | 'dockerfile' | 'kubefile-v1' | 'kubefile-v2';
   readonly buildArg: readonly string[];
+  readonly buildContext: readonly string[];
   readonly label: readonly string[];
   readonly annotation: readonly string[];
   readonly target?: string;
@@ -39,7 +40,7 @@ export interface PackageFlags {
 
 export interface KitFlags extends Pick<
   BuildFlags,
-  'file' | 'emulate' | 'platform' | 'dialect' | 'buildArg' | 'target' | 'pull' | 'insecure'
+  'file' | 'emulate' | 'platform' | 'dialect' | 'buildArg' | 'buildContext' | 'target' | 'pull' | 'insecure'
 > {
   readonly output: string;
   readonly emulators: readonly string[];

@@ -59,6 +59,12 @@ export const dialectOption = (): Option =>
   ]).default('auto');
 export const buildArgOption = (): Option =>
   repeatable('--build-arg <k[=v]>', 'value of an ARG, repeatable; without =v from the environment');
+
+export const buildContextOption = (): Option =>
+  repeatable(
+    '--build-context <name=…>',
+    'a directory, docker-image://REF or oci-layout://DIR[:TAG|@DIGEST] in place of an image or a stage, repeatable',
+  );
 export const pullOption = (): Option =>
   choice('--pull <policy>', 'when to ask registries', ['always', 'missing', 'never']).default('missing');
 

@@ -16,6 +16,7 @@ export function formatPlan({ file, dialect, platforms }: BuildPlan): string {
 const FROM: Readonly<Record<StagePlan['base']['from'], string>> = {
   scratch: 'nothing',
   stage: 'an earlier stage',
+  context: 'a named build context',
   store: 'in the store',
   registry: 'to be fetched from its registry',
   kit: 'to be taken from the kit',

@@ -49,6 +49,18 @@ export function namedImages(entries: readonly Descriptor[]): NamedImage[] {
   return [...images.values()];
 }
 
+/** The tags an entry of an index.json is found by. */
+export function tagsOf({ annotations = {} }: Descriptor): string[] {
+  const { [FULL_NAME]: fullName, [REF_NAME]: refName } = annotations;
+  const names = [fullName, refName].filter((name) => name !== undefined);
+  return names.flatMap((name) => [name, parsedTag(name)]).filter((tag) => tag !== undefined);
+}
+
+const parsedTag = (name: string): string | undefined => {
+  const full = /[/:]/.test(name) ? fullReference(name) : undefined;
+  return full === undefined ? undefined : parseReference(full).tag;
+};
+
 /** In full form with a tag; undefined for what is not a reference. */
 export function fullReference(text: string | undefined): string | undefined {
   if (text === undefined) return undefined;

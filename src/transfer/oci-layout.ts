@@ -9,7 +9,7 @@ import type { Descriptor } from '../oci/descriptor.ts';
 import { algorithmOf, encodedOf, parseDigest } from '../oci/digest.ts';
 import { buildIndex, MANIFEST_LIMIT_BYTES, parseIndex } from '../oci/manifest.ts';
 import { writeFileAtomic } from '../sys/atomic-file.ts';
-import { indexEntries, namedImages, type NamedImage } from './image-list.ts';
+import { indexEntries, namedImages, tagsOf, type NamedImage } from './image-list.ts';
 import { verified } from './verified-stream.ts';
 
 export const LAYOUT_FILE = '{"imageLayoutVersion":"1.0.0"}';
@@ -42,6 +42,22 @@ export class OciLayout implements ContentSource, ContentSink {
     const path = join(this.#directory, 'index.json');
     const exists = await stat(path).catch(() => undefined);
     return exists === undefined ? [] : namedImages(parseIndex(Buffer.from(await readText(path))).manifests);
+  }
+
+  /** By digest or tag; without either the only image there is, else `latest`. */
+  async find({
+    tag,
+    digest,
+  }: {
+    readonly tag?: string;
+    readonly digest?: string;
+  }): Promise<Descriptor | undefined> {
+    const entries = parseIndex(Buffer.from(await readText(join(this.#directory, 'index.json')))).manifests;
+    const roots = namedImages(entries).map(({ root }) => root);
+    if (digest !== undefined) return roots.find((root) => root.digest === digest);
+    if (tag === undefined && roots.length === 1) return roots[0];
+    const tagged = entries.find((entry) => tagsOf(entry).includes(tag ?? 'latest'));
+    return roots.find((root) => root.digest === tagged?.digest);
   }
 
   /** Makes the names mean this image; with none, the image is listed without. Its content must be there. */

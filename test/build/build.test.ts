@@ -57,6 +57,7 @@ const DEFAULTS: Omit<BuildOptions, 'context' | 'file'> = {
   emulate: [],
   dialect: 'dockerfile',
   buildArgs: {},
+  buildContexts: new Map(),
   labels: {},
   annotations: {},
   target: undefined,
@@ -251,6 +252,7 @@ describeWithRoot('a build', () => {
         tags,
         platforms,
         buildArgs: {},
+        buildContexts: new Map(),
       }),
     ).rejects.toMatchObject({ code: 'COPY', location: { line: 4 } });
     expect(shop.store.images.list()).toEqual([]);

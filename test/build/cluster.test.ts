@@ -44,6 +44,7 @@ async function openYard(): Promise<Yard> {
         emulate: [],
         dialect: 'auto',
         buildArgs: {},
+        buildContexts: new Map(),
         labels: {},
         annotations: {},
         target: undefined,

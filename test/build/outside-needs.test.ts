@@ -2,6 +2,7 @@
 import { expect, it } from 'vitest';
 import { BaseImages } from '../../src/build/base-image.ts';
 import { checkOffline } from '../../src/build/offline.ts';
+import type { NamedContexts } from '../../src/build/options.ts';
 import { findOutsideNeeds, type NeedsSource } from '../../src/build/outside-needs.ts';
 import { ArchBuildError } from '../../src/errors.ts';
 import { parseKubefile } from '../../src/kubefile/parse.ts';
@@ -12,16 +13,17 @@ import { openScratch } from '../support/scratch.ts';
 interface Given {
   readonly target?: string;
   readonly buildArgs?: Record<string, string>;
+  readonly buildContexts?: NamedContexts;
   readonly platforms?: readonly string[];
 }
 
 function sourceOf(
   text: string,
-  { target, buildArgs = {}, platforms = ['linux/arm64'] }: Given = {},
+  { target, buildArgs = {}, buildContexts = new Map(), platforms = ['linux/arm64'] }: Given = {},
 ): NeedsSource {
   return {
     kubefile: parseKubefile(text, { file: 'Dockerfile', dialect: 'dockerfile' }),
-    options: { target, buildArgs, platforms: platforms.map((each) => parsePlatform(each)) },
+    options: { target, buildArgs, buildContexts, platforms: platforms.map((each) => parsePlatform(each)) },
     hostPlatform: parsePlatform('linux/amd64'),
   };
 }

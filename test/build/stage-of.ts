@@ -91,6 +91,7 @@ function contextOf(buildArgs: Readonly<Record<string, string>>): RunContext {
     emulate: [],
     dialect: 'dockerfile',
     buildArgs,
+    buildContexts: new Map(),
     labels: {},
     annotations: {},
     target: undefined,

@@ -23,6 +23,7 @@ import { once } from '../../transfer/once.ts';
 import { writeOutputFile } from '../../transfer/output-file.ts';
 import { printJson } from '../answer.ts';
 import { platformNamed } from '../architectures.ts';
+import { contextsOf } from '../build-contexts.ts';
 import { findingsData, findingsText } from '../findings.ts';
 import type { BuildFlags } from '../flags.ts';
 import { reporterFor, storeFor, type Globals } from '../globals.ts';
@@ -96,6 +97,7 @@ function optionsOf({ offline }: Globals, contextArgument: string, flags: BuildFl
     emulate,
     dialect: flags.dialect,
     buildArgs: variablesOf('--build-arg', flags.buildArg),
+    buildContexts: contextsOf(flags.buildContext),
     labels: pairsOf('--label', flags.label),
     annotations: pairsOf('--annotation', flags.annotation),
     target: flags.target,

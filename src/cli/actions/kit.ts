@@ -12,6 +12,7 @@ import { collectImages } from '../../kit/kit-needs.ts';
 import { packageFiles, packageVersion } from '../../kit/package.ts';
 import { formatPlatform, type Platform } from '../../oci/platform.ts';
 import { architecturesNamed } from '../architectures.ts';
+import { contextsOf } from '../build-contexts.ts';
 import type { KitFlags, PackageFlags } from '../flags.ts';
 import { reporterFor, requireNetwork, storeFor, type Globals } from '../globals.ts';
 import { requireRoot } from '../require-root.ts';
@@ -41,7 +42,12 @@ export async function writeKit(globals: Globals, contextArgument: string, flags:
   const { platforms } = platformsOf(flags);
   const source = {
     kubefile: parseKubefile(text, { file: path, dialect: flags.dialect }),
-    options: { buildArgs: variablesOf('--build-arg', flags.buildArg), target: flags.target, platforms },
+    options: {
+      buildArgs: variablesOf('--build-arg', flags.buildArg),
+      buildContexts: contextsOf(flags.buildContext),
+      target: flags.target,
+      platforms,
+    },
     hostPlatform: hostPlatform(),
   };
   await using store = await storeFor(globals);

@@ -4,6 +4,7 @@ import type { BuildFlags } from '../flags.ts';
 import type { CommandContext } from '../globals.ts';
 import {
   buildArgOption,
+  buildContextOption,
   choice,
   commaSeparated,
   dialectOption,
@@ -26,6 +27,7 @@ export function buildCommand({ globals, exitWith }: CommandContext): Command {
     .addOption(commaSeparated('--platform <os/arch[/variant],…>', 'build for these platforms'))
     .addOption(dialectOption())
     .addOption(buildArgOption())
+    .addOption(buildContextOption())
     .addOption(repeatable('--label <k=v>', 'label of the image, repeatable'))
     .addOption(repeatable('--annotation <k=v>', 'annotation of the manifest, repeatable'))
     .option('--target <stage>', 'build up to this stage')

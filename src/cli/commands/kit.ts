@@ -4,6 +4,7 @@ import type { KitFlags, PackageFlags } from '../flags.ts';
 import type { CommandContext } from '../globals.ts';
 import {
   buildArgOption,
+  buildContextOption,
   commaSeparated,
   dialectOption,
   fileOption,
@@ -43,6 +44,7 @@ function kitCommand({ globals }: CommandContext): Command {
     .addOption(repeatable('--image <ref>', 'a further image, repeatable; also those of manifests/imageList'))
     .addOption(dialectOption())
     .addOption(buildArgOption())
+    .addOption(buildContextOption())
     .option('--target <stage>', 'what a build up to this stage needs')
     .addOption(pullOption())
     .addOption(insecureOption())

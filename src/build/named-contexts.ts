@@ -1,0 +1,69 @@
+/** `--build-context NAME=…`: what a name of FROM, of a stage and of `from=` means instead. */
+import { ArchBuildError } from '../errors.ts';
+import type { Kubefile, Stage } from '../kubefile/instruction.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import type { Platform } from '../oci/platform.ts';
+import { formatReference, parseReference, withDefaultTag } from '../oci/reference.ts';
+import { storeSink } from '../store/content-sink.ts';
+import { openContext, type BuildContext } from './context.ts';
+import type { Job, LayoutContext, NamedContexts } from './options.ts';
+
+/** The key of a name in `NamedContexts`. Throws REFERENCE_INVALID. */
+export const contextKey = (name: string): string => formatReference(withDefaultTag(parseReference(name)));
+
+/** A stage that a context is named like is that context: none of its instructions runs. */
+export function replaceStages(kubefile: Kubefile, contexts: NamedContexts): Kubefile {
+  if (contexts.size === 0) return kubefile;
+  return { ...kubefile, stages: kubefile.stages.map((stage) => replaceStage(stage, contexts)) };
+}
+
+function replaceStage(stage: Stage, contexts: NamedContexts): Stage {
+  const { name, from } = stage;
+  if (name === undefined || !contexts.has(contextKey(name))) return stage;
+  const { platform: _platform, ...rest } = from;
+  return { ...stage, from: { ...rest, image: name }, instructions: [] };
+}
+
+/** The directories among the contexts, each opened once. */
+export class ContextDirectories {
+  readonly #contexts: NamedContexts;
+  readonly #opened = new Map<string, BuildContext>();
+
+  constructor(contexts: NamedContexts) {
+    this.#contexts = contexts;
+  }
+
+  /** Undefined when the name means something else. Throws REFERENCE_INVALID, and what `openContext` throws. */
+  find(name: string): BuildContext | undefined {
+    if (this.#contexts.size === 0) return undefined;
+    const key = contextKey(name);
+    const context = this.#contexts.get(key);
+    if (context?.kind !== 'directory') return undefined;
+    const opened = this.#opened.get(key) ?? openContext(context.path, {});
+    this.#opened.set(key, opened);
+    return opened;
+  }
+}
+
+/** Copies one platform of a layout's image into the store, verified. Throws IMAGE_NOT_FOUND, ARCHIVE_INVALID… */
+export async function bringFromLayout(
+  { store, report, signal }: Job,
+  context: LayoutContext,
+  platform: Platform,
+): Promise<Descriptor> {
+  const { copyGraph } = await import('../transfer/copy.ts'); // few builds have a layout
+  const { OciLayout } = await import('../transfer/oci-layout.ts');
+  const { selectPlatforms } = await import('../transfer/resolve-image.ts');
+  const layout = await OciLayout.open(context.directory);
+  const root = await layout.find(context);
+  if (root === undefined) {
+    const wanted = context.digest ?? context.tag ?? 'one image, or one with the tag latest';
+    throw new ArchBuildError('IMAGE_NOT_FOUND', `${context.directory} does not have ${wanted}`, {
+      hint: 'name the image as oci-layout://DIRECTORY:TAG or oci-layout://DIRECTORY@DIGEST',
+    });
+  }
+  const options = { report, signal, select: selectPlatforms([platform]) };
+  await copyGraph(root, { from: layout, to: storeSink(store) }, options);
+  await store.images.put(root, []);
+  return root;
+}
