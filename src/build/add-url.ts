@@ -6,13 +6,18 @@ import { ArchBuildError } from '../errors.ts';
 import { MergedTree } from '../layer/merged-tree.ts';
 import { selectSources, type SelectedSource } from './copy-sources.ts';
 import { offlineError } from './offline-error.ts';
-import type { Job } from './options.ts';
+import type { BuildOptions, Job } from './options.ts';
 
 export const isUrl = (word: string): boolean => /^https?:\/\//i.test(word);
 
-/** What BuildKit would clone instead of fetching it as a file. */
-export const isGitRepository = (word: string): boolean =>
-  /^(?:git@|git:\/\/|ssh:\/\/|https?:\/\/[^?#]*\.git(?:$|[?#]))/i.test(word);
+export interface RemoteOptions {
+  readonly checksum: string | undefined;
+  readonly offline: boolean;
+  /** Of repositories: `.git` is copied, too. */
+  readonly keepGitDir: boolean;
+  readonly exclude: readonly string[];
+  readonly sshAgents: BuildOptions['sshAgents'];
+}
 
 export interface Downloads {
   /** Changes when a file or its name does. */
@@ -24,11 +29,8 @@ export interface Downloads {
 export async function openDownloads(
   job: Job,
   urls: readonly string[],
-  { checksum, offline }: { readonly checksum: string | undefined; readonly offline: boolean },
+  { checksum, offline }: Pick<RemoteOptions, 'checksum' | 'offline'>,
 ): Promise<Downloads> {
-  if (checksum !== undefined && urls.length !== 1) {
-    throw new ArchBuildError('ADD', '--checksum needs exactly one URL');
-  }
   if (offline && urls[0] !== undefined)
     throw offlineError(`ADD ${urls.join(' ')}`, 'put the file into the build context and COPY it');
   const files: { directory: string; name: string; digest: string }[] = [];

@@ -3,7 +3,7 @@ import { ArchBuildError } from '../errors.ts';
 import { expandText, expandWord } from '../kubefile/expand.ts';
 import type { CopyInstruction, Heredoc } from '../kubefile/instruction.ts';
 import type { Platform } from '../oci/platform.ts';
-import { isGitRepository, isUrl } from './add-url.ts';
+import { isRemote } from './add-remote.ts';
 import { parseChmod, type ModeChange } from './chmod.ts';
 import type { WordContext } from './config-steps.ts';
 import type { RunContext } from './step-context.ts';
@@ -34,7 +34,7 @@ export interface CopyOperands {
 export function expandOperands(
   context: CopyContext,
   state: StageState,
-  { sources, flags, destination }: CopyInstruction,
+  { keyword, sources, flags, destination }: CopyInstruction,
 ): CopyOperands {
   const { escape } = context.words;
   const expand = (word: string): string => expandWord(word, scopeOf(state.variables), { escape });
@@ -42,12 +42,15 @@ export function expandOperands(
   const words = sources.flatMap((source) =>
     source.kind === 'word' ? [expandWord(source.word, sourceScope, { escape })] : [],
   );
+  const [remote] = words.filter(isRemote);
+  if (keyword === 'COPY' && remote !== undefined)
+    throw new ArchBuildError('COPY', `COPY takes no URL: ${remote}`, { hint: 'write ADD' });
   const optional = (word: string | undefined): string | undefined =>
     word === undefined ? undefined : expand(word);
   const chmod = optional(flags.chmod);
   return {
-    words: words.filter((word) => !isUrl(word)),
-    urls: words.filter(isUrl),
+    words: words.filter((word) => !isRemote(word)),
+    urls: words.filter(isRemote),
     heredocs: sources.flatMap((source) =>
       source.kind === 'heredoc'
         ? [{ name: source.heredoc.name, body: bodyOf(source.heredoc, state.variables, escape) }]
@@ -71,20 +74,6 @@ export function withArch({ dialect, target }: CopyContext, variables: Variables)
 
 const bodyOf = ({ body, expand }: Heredoc, variables: Variables, escape: '\\' | '`'): string =>
   expand ? expandText(body, scopeOf(variables), { escape }) : body;
-
-export function refuseUnsupported({ keyword, flags }: CopyInstruction, { words, urls }: CopyOperands): void {
-  if (keyword === 'COPY' && urls.length > 0) {
-    throw new ArchBuildError('COPY', 'COPY takes no URL', { hint: 'write ADD' });
-  }
-  const repository = [...words, ...urls].find(isGitRepository);
-  if (keyword === 'ADD' && (repository !== undefined || flags.keepGitDir === true)) {
-    throw new ArchBuildError(
-      'KUBEFILE_SEMANTICS',
-      `ADD of git repositories is not supported yet${repository === undefined ? '' : `: ${repository}`}`,
-      { hint: 'clone it into the build context before the build' },
-    );
-  }
-}
 
 /** As the image's history has it. */
 export function historyText({ keyword, flags, sources }: CopyInstruction, operands: CopyOperands): string {

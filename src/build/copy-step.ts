@@ -9,20 +9,15 @@ import { MergedTree } from '../layer/merged-tree.ts';
 import { formatPlatform } from '../oci/platform.ts';
 import type { Snapshot } from '../store/snapshots.ts';
 import { addArchives } from './add-archives.ts';
-import { openDownloads, type Downloads } from './add-url.ts';
+import { openRemotes } from './add-remote.ts';
+import type { Downloads } from './add-url.ts';
 import { cacheKeyOf } from './cache-key.ts';
 import type { CachedStep } from './cached-step.ts';
 import { commitLayer } from './commit-layer.ts';
 import type { BuildContext } from './context.ts';
 import { digestSources } from './content-digest.ts';
 import { copyFiles, type CopyRequest } from './copy-files.ts';
-import {
-  expandOperands,
-  historyText,
-  refuseUnsupported,
-  type CopyContext,
-  type CopyOperands,
-} from './copy-operands.ts';
+import { expandOperands, historyText, type CopyContext, type CopyOperands } from './copy-operands.ts';
 import { explainExcluded, selectSources, type SelectedSource } from './copy-sources.ts';
 import { FileDigests } from './file-digests.ts';
 import type { BuildOptions } from './options.ts';
@@ -37,7 +32,6 @@ export async function planCopy(
   { instruction, name }: { readonly instruction: CopyInstruction; readonly name: StepName },
 ): Promise<CachedStep> {
   const operands = expandOperands(context, state, instruction);
-  refuseUnsupported(instruction, operands);
   const from = await context.origin(operands.from);
   const sources = await selectFrom(context, from, { operands, flags: instruction.flags });
   const digest = await digestSources(sources, {
@@ -45,9 +39,12 @@ export async function planCopy(
     signal: context.job.signal,
     ...(from.kind === 'context' ? { known: fileDigests(context, from.context) } : {}),
   });
-  const downloads = await openDownloads(context.job, operands.urls, {
+  const downloads = await openRemotes(context.job, operands.urls, {
     checksum: instruction.flags.checksum,
+    keepGitDir: instruction.flags.keepGitDir ?? false,
+    exclude: operands.exclude,
     offline: context.options.offline,
+    sshAgents: context.options.sshAgents,
   });
   const { WorkingDir = '/' } = containerConfigOf(state);
   const key = cacheKeyOf({

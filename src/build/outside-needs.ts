@@ -9,7 +9,7 @@ import { expandWord } from '../kubefile/expand.ts';
 import type { Instruction, Stage } from '../kubefile/instruction.ts';
 import { findBaseStage, findCopyStage, imageWordsOf, selectStages } from '../kubefile/select-stages.ts';
 import { formatPlatform, type Platform } from '../oci/platform.ts';
-import { isGitRepository, isUrl } from './add-url.ts';
+import { isRemote } from './add-remote.ts';
 import { scratchImage } from './base-image.ts';
 import { applyConfigInstruction } from './config-steps.ts';
 import { expandFrom, fromScope, stageArgs, type WordSource } from './from-words.ts';
@@ -104,8 +104,6 @@ function needsOfStage(source: NeedsSource, stage: Stage, target: Platform): Outs
   }
   return { images, urls, hostNetwork };
 }
-
-const isRemote = (word: string): boolean => isUrl(word) || isGitRepository(word);
 
 const isStage = ({ kubefile }: NeedsSource, stage: Stage, name: string): boolean =>
   findCopyStage(kubefile, stage, name) !== undefined;
