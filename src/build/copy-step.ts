@@ -48,8 +48,9 @@ export async function planCopy(
   });
   const { WorkingDir = '/' } = containerConfigOf(state);
   const key = cacheKeyOf({
-    platform: formatPlatform(state.platform),
-    parent: state.chain.at(-1),
+    ...(instruction.flags.link
+      ? FOR_ALL
+      : { platform: formatPlatform(state.platform), parent: state.chain.at(-1) }),
     instruction: [instruction.keyword, ...operands.words, ...operands.urls, operands.destination],
     context: [
       ['#workdir', WorkingDir],
@@ -71,6 +72,9 @@ export async function planCopy(
     make: () => makeLayer(context, state, copy),
   };
 }
+
+/** `--link`: the same layer on every platform and above every other. */
+const FOR_ALL = { platform: 'any', parent: undefined };
 
 /** Remembered between builds, so that an unchanged context costs no reading. */
 function fileDigests({ job }: CopyContext, { directory }: BuildContext): FileDigests {
@@ -105,8 +109,10 @@ interface Copy {
 
 async function makeLayer(context: CopyContext, state: StageState, copy: Copy): Promise<Snapshot | undefined> {
   const { job, options } = context;
-  await context.ensureRootfs(state);
-  const lower = new MergedTree(job.store.snapshots.trees(state.chain));
+  const { link } = copy.instruction.flags;
+  if (!link) await context.ensureRootfs(state);
+  const chain = link ? [] : state.chain;
+  const lower = new MergedTree(job.store.snapshots.trees(chain));
   const directory = join(job.store.makeDirectory('copy'), 'fs');
   mkdirSync(directory, { mode: 0o755 });
   const writer = new LayerWriter(directory, lower, { now: newFileTime(options) });
@@ -114,7 +120,7 @@ async function makeLayer(context: CopyContext, state: StageState, copy: Copy): P
   const rest =
     copy.instruction.keyword === 'ADD' ? await addArchives(writer, request, copy.sources) : request;
   if (rest.sources.length > 0 || request.sources.length === 0) await copyFiles(writer, rest);
-  return commitLayer(job, directory, { chain: state.chain, epochSeconds: options.sourceDateEpoch });
+  return commitLayer(job, directory, { chain, epochSeconds: options.sourceDateEpoch });
 }
 
 async function requestOf(
@@ -123,8 +129,7 @@ async function requestOf(
   { copy, lower }: { readonly copy: Copy; readonly lower: MergedTree },
 ): Promise<CopyRequest> {
   const { operands, from, downloads } = copy;
-  const owner =
-    operands.chown === undefined ? {} : { owner: lookUpOwner(operands.chown, readAccounts(lower)) };
+  const owner = operands.chown === undefined ? {} : { owner: ownerOf(operands.chown, copy, lower) };
   const chmod = operands.changeMode === undefined ? {} : { chmod: operands.changeMode };
   const inline = await heredocSources(context, operands);
   return {
@@ -138,6 +143,19 @@ async function requestOf(
     ...owner,
     ...chmod,
   };
+}
+
+function ownerOf(chown: string, { instruction }: Copy, lower: MergedTree): { uid: number; gid: number } {
+  if (instruction.flags.link && !/^\d+(?::\d+)?$/.test(chown)) {
+    throw new ArchBuildError(
+      'COPY',
+      `--chown=${chown} cannot be looked up: --link does not look at the image`,
+      {
+        hint: 'write numbers, or leave out --link',
+      },
+    );
+  }
+  return lookUpOwner(chown, readAccounts(lower));
 }
 
 /** Inline files, as if they stood in a context of their own. */

@@ -8,6 +8,7 @@ import { hasSingleId, overlayNamespace } from '../sys/identity.ts';
 import type { Store } from '../store/store.ts';
 import { applyLayer } from './apply-layer.ts';
 import { decompress } from './decompress.ts';
+import { storeContent } from './image-content.ts';
 
 /** Throws DIGEST_MISMATCH when a layer's content is not what the config's diff_ids say, LAYER_INVALID, BLOB_MISSING. */
 export async function unpackLayers(
@@ -32,7 +33,7 @@ async function unpackLayer(
   const staged = store.makeDirectory('unpack');
   const target = join(staged, 'fs');
   mkdirSync(target, { mode: 0o755 });
-  const { data } = await decompress(store.blobs.read(layer.digest));
+  const { data } = await decompress(storeContent(store).read(layer));
   const lowers = store.snapshots.trees(parents);
   const applied = await applyLayer(data, target, {
     lowers,

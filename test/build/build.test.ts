@@ -166,6 +166,26 @@ describeWithRoot('a build', () => {
     expect(cached).toEqual(['COPY file /f']);
   });
 
+  it('makes one layer of a COPY --link for all platforms and bases', async () => {
+    await using shop = await openWorkshop();
+    const platforms = ['linux/amd64', 'linux/arm64'].map((text) => parsePlatform(text));
+    const text = (base: string): string =>
+      `FROM scratch AS base\nARG TARGETARCH\nCOPY file /${base}-$TARGETARCH\nFROM base\nCOPY --link file /a/b\nWORKDIR /w`;
+    const diffIds = (result: BuildResult): (string | undefined)[] =>
+      shop.images(result).map(({ config }) => config.rootfs.diff_ids[1]);
+    const [first, second] = diffIds(await shop.build(text('one'), { platforms }));
+    expect(first).toBe(second);
+    shop.events.length = 0;
+    const changed = await shop.build(text('two'), { platforms });
+    expect(diffIds(changed)).toEqual([first, first]);
+    const cached = shop.events.flatMap((event) => (event.type === 'step-cached' ? [event.text] : []));
+    expect(cached.filter((step) => step.startsWith('COPY'))).toEqual(Array(2).fill('COPY --link file /a/b'));
+    const [{ config }] = shop.images(changed) as [PlatformImage];
+    const chain = chainIdsOf(config.rootfs.diff_ids);
+    expect(readdirSync(shop.store.layout.snapshotTree(chain[1]!), { recursive: true })).toEqual(['a', 'a/b']);
+    expect(shop.store.snapshots.get(chain[1]!).parent).toBe(chain[0]);
+  });
+
   it('describes the platform it is for, and several in an index', async () => {
     await using shop = await openWorkshop();
     const platforms = ['linux/amd64', 'linux/arm/v7', 'linux/arm64'].map((text) => parsePlatform(text));

@@ -282,6 +282,27 @@ describeWith(['root', 'private-binfmt'], 'COPY', () => {
         { 'y/': DIR, 'y/EOF': 'file 4755 0:0 E', 'y/f': 'file 4751 0:0 F' },
       ],
     },
+    {
+      name: '--link: a layer by itself, which replaces symlinks and hides nothing',
+      text: 'COPY --link f /t/\nCOPY --link g /lnk/x\nCOPY --link --chown=7:8 dir /d\nRUN echo $(cat /t/f /lnk/x /d/one /d/a.txt) $(ls -d /real /d/sub /real/x) $(stat -c %a /t) > /seen\n',
+      layers: [
+        { 't/': DIR, 't/f': file('F') },
+        { 'lnk/': DIR, 'lnk/x': file('G') },
+        {
+          'd/': 'dir 0755 7:8',
+          'd/a.txt': 'file 0644 7:8 A',
+          'd/b.md': 'file 0644 7:8 B',
+          'd/deep/': 'dir 0755 7:8',
+          'd/deep/c.txt': 'file 0644 7:8 C',
+        },
+        { seen: file('FGone A /d/sub /real 755') },
+      ],
+    },
+    {
+      name: '--link with an owner by name',
+      text: 'COPY --link --chown=user f /x\n',
+      error: /does not look at the image/,
+    },
     { name: '--chmod that is no mode', text: 'COPY --chmod=9 f /x\n', error: /Kubefile:2:1.*octal/s },
     {
       name: '--chmod with a letter that is none',
