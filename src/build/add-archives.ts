@@ -6,8 +6,8 @@ import type { CopyRequest } from './copy-files.ts';
 import type { SelectedSource } from './copy-sources.ts';
 
 /**
- * Unpacks those of `candidates` that are archives; returns the request without them. Files that were downloaded or
- * written inline are no candidates: they are copied whatever they contain.
+ * Unpacks those of `candidates` that are archives; returns the request without them. What is no candidate is copied
+ * whatever it contains.
  */
 export async function addArchives(
   writer: LayerWriter,

@@ -60,7 +60,7 @@ export async function planCopy(
       ['#heredocs', JSON.stringify(operands.heredocs)],
       ['#downloads', downloads.fingerprint],
       ['#dialect', context.dialect],
-      ['#selection', JSON.stringify([instruction.flags.parents, operands.exclude])],
+      ['#selection', JSON.stringify([instruction.flags.parents, operands.exclude, instruction.flags.unpack])],
     ],
   });
   const copy: Copy = { instruction, operands, sources, from, downloads };
@@ -117,10 +117,18 @@ async function makeLayer(context: CopyContext, state: StageState, copy: Copy): P
   mkdirSync(directory, { mode: 0o755 });
   const writer = new LayerWriter(directory, lower, { now: newFileTime(options) });
   const request = await requestOf(context, state, { copy, lower });
-  const rest =
-    copy.instruction.keyword === 'ADD' ? await addArchives(writer, request, copy.sources) : request;
+  const rest = await addArchives(writer, request, archivesAmong(copy, request));
   if (rest.sources.length > 0 || request.sources.length === 0) await copyFiles(writer, rest);
   return commitLayer(job, directory, { chain, epochSeconds: options.sourceDateEpoch });
+}
+
+/** What ADD looks into: local files, with `--unpack` downloaded ones, too. */
+function archivesAmong(
+  { instruction: { keyword, flags }, sources }: Copy,
+  request: CopyRequest,
+): readonly SelectedSource[] {
+  if (keyword === 'COPY' || flags.unpack === false) return [];
+  return flags.unpack === true ? request.sources : sources;
 }
 
 async function requestOf(

@@ -1,4 +1,4 @@
-/** ADD of git repositories: from a server of plain files, and from git's own, which gives a part of the history. */
+/** ADD of what is elsewhere: URLs, and git repositories from a server of plain files, and from git's own, which gives a part of the history. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createReadStream, existsSync } from 'node:fs';
@@ -196,6 +196,17 @@ git -C ../served/repo.git update-server-info; git reset -q --hard HEAD~1`);
       platforms: PLATFORMS,
     });
     expect([copied.status, copied.stderr]).toEqual([1, expect.stringContaining('COPY takes no URL')]);
+  });
+});
+
+describeWith(['root'], 'ADD of a URL', () => {
+  it('unpacks an archive when it is told to, and only then', async () => {
+    await shell('mkdir in; echo T > in/t; chown 3:4 in/t; tar -C in -cf served/a.tar t');
+    expect(await added(`--unpack=true ${base}/a.tar /o/`)).toEqual({
+      'o/': 'dir 0755 0:0',
+      'o/t': 'file 0644 3:4 T',
+    });
+    expect(Object.keys(await added(`${base}/a.tar /o/`))).toEqual(['o/', 'o/a.tar']);
   });
 });
 

@@ -362,6 +362,16 @@ describeWith(['root', 'private-binfmt'], 'ADD', () => {
     { name: 'unpacks xz', text: 'ADD a.tar.xz /o/\n', prepare: tarball, layers: [unpacked] },
     { name: 'unpacks zstd', text: 'ADD a.tar.zst /o/\n', prepare: tarball, layers: [unpacked] },
     {
+      name: '--unpack=false copies an archive',
+      text: 'ADD --unpack=false a.tar /o/a\nRUN tar -tf /o/a > /seen\nADD --unpack a.tar /o/\n',
+      prepare: tarball,
+      layers: [
+        { 'o/': DIR, 'o/a': expect.stringMatching(/^file 0644 0:0 t/) as string },
+        { seen: file('t') },
+        unpacked,
+      ],
+    },
+    {
       name: 'finds archives by content, not by name',
       text: 'ADD a.txt /o/\n',
       prepare: `${tarball}; mv a.tar a.txt`,
