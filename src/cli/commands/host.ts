@@ -121,7 +121,7 @@ function emulatorsCommand({ globals }: CommandContext): Command {
   emulators
     .command('import')
     .description(
-      'take them from a file: an export, a static qemu program, or a distribution’s package of them',
+      'take them from a file: an export, a static qemu program, a distribution’s package of them, or a static busybox (or busybox-static package) as toolbox',
     )
     .argument('<file...>')
     .action(async (files: readonly string[]) => {
