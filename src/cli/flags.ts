@@ -20,6 +20,7 @@ export interface BuildFlags {
   readonly emulator: readonly string[];
   readonly emulatorCpu: readonly string[];
   readonly emulatorRetry?: boolean;
+  readonly shellOnError?: boolean;
   readonly sourceDateEpoch?: number;
   readonly insecure: readonly string[];
   readonly progress: 'auto' | 'tty' | 'plain' | 'json' | 'quiet';
