@@ -128,10 +128,11 @@ export interface VerifyFlags {
 }
 
 export interface FetchFlags {
+  readonly toolbox?: boolean;
   readonly emulatorVersion?: string;
 }
 
-export interface ExportFlags extends FetchFlags {
+export interface ExportFlags extends Pick<FetchFlags, 'emulatorVersion'> {
   readonly output?: string;
 }
 

@@ -8,6 +8,7 @@ import { isAbsolute, join } from 'node:path';
 import { ArchBuildError, systemErrorCode } from '../errors.ts';
 import type { Architecture } from './architecture.ts';
 import { architectureOfElf, inspectElf } from './elf.ts';
+import { pinnedToolboxes } from './pins.ts';
 
 export interface Toolbox {
   /** The machine it runs on. */
@@ -58,8 +59,13 @@ export async function findToolbox(
   return undefined;
 }
 
-export const toolboxHint = ({ arch, debian }: Architecture): string =>
-  `run \`arch-build emulators import FILE\` with Debian's busybox-static_*_${debian ?? arch}.deb or any static busybox for ${arch}`;
+export function toolboxHint({ arch, debian }: Architecture): string {
+  const isPinned = pinnedToolboxes().some((each) => each.arch === arch);
+  const fetch = isPinned
+    ? `run \`arch-build emulators fetch --toolbox ${arch}\`, or where there is no network`
+    : 'run';
+  return `${fetch} \`arch-build emulators import FILE\` with Debian's busybox-static_*_${debian ?? arch}.deb or any static busybox for ${arch}`;
+}
 
 const objection = (found: Architecture, wanted: Architecture): string | undefined =>
   found.arch === wanted.arch ? undefined : `is a program for ${found.arch}, not for ${wanted.arch}`;

@@ -3,9 +3,10 @@ import { resolve } from 'node:path';
 import { writeBundle } from '../../emulation/bundle.ts';
 import { findEmulator, lookUpEmulators, type Emulator } from '../../emulation/emulators.ts';
 import { fetchEmulators } from '../../emulation/fetch.ts';
+import { fetchToolbox } from '../../emulation/fetch-toolbox.ts';
 import { importEmulator } from '../../emulation/import.ts';
 import { importToolbox } from '../../emulation/import-toolbox.ts';
-import { pinnedPackages } from '../../emulation/pins.ts';
+import { pinnedPackages, pinnedToolboxes } from '../../emulation/pins.ts';
 import { findToolbox, type Toolbox } from '../../emulation/toolbox.ts';
 import { ArchBuildError } from '../../errors.ts';
 import { printJson } from '../answer.ts';
@@ -36,20 +37,41 @@ export async function list(globals: Globals, names: readonly string[], flags: Li
 }
 
 export async function fetch(globals: Globals, names: readonly string[], flags: FetchFlags): Promise<void> {
-  const architectures = names.includes('all') ? pinnedArchitectures() : architecturesNamed(names);
+  const isToolbox = flags.toolbox === true;
+  const pinned = isToolbox ? pinnedToolboxArchitectures : pinnedArchitectures;
+  const architectures = names.includes('all') ? pinned() : architecturesNamed(names);
   requireNetwork(
     globals,
-    `fetching emulators for ${architectures.map(({ arch }) => arch).join(', ')}`,
-    'bring a static qemu program along and run `arch-build emulators import FILE`',
+    `fetching ${isToolbox ? 'toolboxes' : 'emulators'} for ${architectures.map(({ arch }) => arch).join(', ')}`,
+    isToolbox
+      ? 'bring a busybox-static package along and run `arch-build emulators import FILE`'
+      : 'bring a static qemu program along and run `arch-build emulators import FILE`',
   );
+  const options = { storeDirectory: globals.root, report: reporterFor(globals), signal: globals.signal };
+  if (isToolbox) return fetchToolboxes(architectures, options);
   const fetched = await fetchEmulators(architectures, {
-    storeDirectory: globals.root,
-    report: reporterFor(globals),
-    signal: globals.signal,
+    ...options,
     ...(flags.emulatorVersion === undefined ? {} : { version: flags.emulatorVersion }),
   });
   process.stdout.write(formatEmulators(fetched));
 }
+
+async function fetchToolboxes(
+  architectures: ReturnType<typeof architecturesNamed>,
+  options: Parameters<typeof fetchToolbox>[1],
+): Promise<void> {
+  const places = { environment: {}, storeDirectory: options.storeDirectory };
+  const toolboxes: Toolbox[] = [];
+  for (const architecture of architectures) {
+    await fetchToolbox(architecture, options);
+    const found = await findToolbox(architecture, places);
+    if (found !== undefined) toolboxes.push(found);
+  }
+  process.stdout.write(formatEmulators([], toolboxes));
+}
+
+const pinnedToolboxArchitectures = (): ReturnType<typeof architecturesNamed> =>
+  architecturesNamed(pinnedToolboxes().map(({ arch }) => arch));
 
 /** What the first pinned package has. */
 export function pinnedArchitectures(): ReturnType<typeof architecturesNamed> {

@@ -115,6 +115,7 @@ function emulatorsCommand({ globals }: CommandContext): Command {
     )
     .argument('<arch...>', 'machines or platforms, or all')
     .option('--emulator-version <version>', 'one of the pinned versions; without it one good for the machine')
+    .option('--toolbox', 'instead the toolboxes: the static busybox that lends a RUN its shell')
     .action(async (archs: readonly string[], flags: FetchFlags) => {
       await (await import('../actions/emulators.ts')).fetch(globals(), archs, flags);
     });
