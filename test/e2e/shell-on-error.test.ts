@@ -109,9 +109,10 @@ describeWith(['root', 'private-binfmt'], 'build --shell-on-error', () => {
   });
 
   it('is a warning without a terminal', async () => {
-    const kubefile = 'FROM busybox\nRUN exit 4\n';
+    const kubefile = 'FROM busybox\nRUN printf unended; exit 4\n';
     const { status, stderr } = await tryBuild(cli, 'fails', { kubefile, args: ['--shell-on-error'] });
     expect(status).toBe(1);
+    expect(stderr).toContain('1/1] unended\n');
     expect(stderr).toContain('warning: --shell-on-error has no effect here');
   });
 });
