@@ -25,6 +25,8 @@ export type BuildEvent =
       readonly milliseconds: number;
       readonly layerBytes: number | undefined;
     }
+  /** Its output is complete; the error itself is thrown. */
+  | { readonly type: 'step-failed'; readonly step: StepName }
   | { readonly type: 'info'; readonly text: string }
   | {
       readonly type: 'transfer';

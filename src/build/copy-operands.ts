@@ -13,8 +13,6 @@ import type { StageState } from './stage-state.ts';
 export interface CopyContext extends RunContext {
   readonly target: Platform;
   readonly words: WordContext;
-  /** `kubefile-v1` has its own placement, both Kubefile dialects know `${ARCH}`. */
-  readonly dialect: 'dockerfile' | 'kubefile-v1' | 'kubefile-v2';
 }
 
 /** The instruction with every word expanded. */

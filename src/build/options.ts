@@ -4,8 +4,10 @@ import type { Digest } from '../oci/digest.ts';
 import type { Platform } from '../oci/platform.ts';
 import type { Choices } from '../emulation/emulator-choice.ts';
 import type { Dialect } from '../kubefile/instruction.ts';
-import type { Reporter } from '../events.ts';
+import type { ArchBuildError } from '../errors.ts';
+import type { Reporter, StepName } from '../events.ts';
 import type { Store } from '../store/store.ts';
+import type { Outcome, SandboxOptions } from '../sys/sandbox.ts';
 
 export type PullPolicy = 'always' | 'missing' | 'never';
 
@@ -64,6 +66,20 @@ export interface BuildOptions {
   readonly sourceDateEpoch: number | undefined;
   /** Registries that are spoken to without TLS. */
   readonly insecure: readonly string[];
+  /** Called while a failed RUN's sandbox can still be entered; the build fails all the same. */
+  readonly onFailedStep?: (step: FailedStep) => Promise<void>;
+}
+
+/** Which step it is, and what the user wrote. */
+export interface StepText {
+  readonly name: StepName;
+  readonly text: string;
+}
+
+export interface FailedStep extends StepText {
+  readonly error: ArchBuildError;
+  /** A shell on a terminal, in the step's sandbox and with what the step has written. Nothing of it is kept. */
+  enter(streams: Pick<SandboxOptions, 'stdin' | 'terminal'>): Promise<Outcome>;
 }
 
 /** What every step needs besides its operands. */

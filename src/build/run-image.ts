@@ -15,7 +15,7 @@ import { ensureRootfs, type BaseImage } from './base-image.ts';
 import { hostFiles, STEP_HOSTNAME } from './host-files.ts';
 import type { Job } from './options.ts';
 import { readAccounts } from './rootfs-files.ts';
-import { startFailure } from './run-step.ts';
+import { startFailure } from './run-failure.ts';
 import { ensureWorkdir, prepareRootfs, writeHostFiles } from './step-rootfs.ts';
 import { lookUpUser } from './user-lookup.ts';
 
@@ -105,7 +105,8 @@ export async function runImage(
   return runToEnd(job, plan, { argv, options });
 }
 
-const terminalPath = ({ terminal }: RunOptions['streams']): string | undefined =>
+/** Where the terminal's own name is, on the host. */
+export const terminalPath = ({ terminal }: RunOptions['streams']): string | undefined =>
   terminal === undefined ? undefined : readlinkSync(`/proc/self/fd/${terminal}`);
 
 function commandOf({ config = {} }: ImageConfig, { entrypoint, command }: RunOptions): string[] {

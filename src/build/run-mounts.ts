@@ -22,6 +22,8 @@ import { containerConfigOf, type StageState } from './stage-state.ts';
 export interface PlannedMounts {
   /** For the step's cache key. What is in a cache, a secret or an agent is no part of it. */
   readonly key: readonly (readonly [string, string])[];
+  /** Where they are, in the image. */
+  readonly targets: readonly string[];
   /** Makes what the mounts show, below a directory of the step's. The caller disposes it after the step. */
   open(scratch: string): Promise<OpenMounts>;
 }
@@ -51,6 +53,7 @@ export async function planMounts(
     planned.push(await planMount(context, absolute(readRunMount(text, expand), WorkingDir)));
   return {
     key: planned.map(({ mount, source }) => ['#mount', JSON.stringify([mount, source?.fingerprint ?? ''])]),
+    targets: planned.flatMap(({ mount }) => mount.target ?? []),
     open: (scratch) => openMounts(context, planned, scratch),
   };
 }

@@ -23,6 +23,7 @@ import type { CopyContext } from './copy-operands.ts';
 import { planCopy } from './copy-step.ts';
 import { planMounts } from './run-mounts.ts';
 import { planRun } from './run-step.ts';
+import { planToolbox } from './step-toolbox.ts';
 import { configFingerprint, containerConfigOf, withContainerConfig, type StageState } from './stage-state.ts';
 import { applyWorkdir, planWorkdir } from './workdir-step.ts';
 
@@ -88,15 +89,11 @@ export async function planStep(
   { instruction, name }: StepPlace,
 ): Promise<{ state: StageState; step?: CachedStep }> {
   switch (instruction.keyword) {
-    case 'RUN':
-      return {
-        state,
-        step: planRun(context, state, {
-          instruction,
-          name,
-          mounts: await planMounts(context, state, instruction),
-        }),
-      };
+    case 'RUN': {
+      const mounts = await planMounts(context, state, instruction);
+      const loan = await planToolbox(context, state, { instruction, mounts });
+      return { state, step: planRun(context, state, { instruction, name, mounts, loan }) };
+    }
     case 'COPY':
     case 'ADD':
       return { state, step: await planCopy(context, state, { instruction, name }) };

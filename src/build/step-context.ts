@@ -1,5 +1,6 @@
 /** What the steps of a stage need besides their operands. */
 import type { Emulation } from '../emulation/ladder.ts';
+import type { Dialect } from '../kubefile/instruction.ts';
 import type { BuildContext } from './context.ts';
 import type { BuildOptions, Job } from './options.ts';
 import type { StageState } from './stage-state.ts';
@@ -19,4 +20,6 @@ export interface RunContext {
   /** `--from=`: a stage by name or number, else a named context or an image; without it the build context. */
   readonly origin: (from: string | undefined) => Promise<Origin>;
   readonly escape: '\\' | '`';
+  /** `kubefile-v1` has its own placement, both Kubefile dialects know `${ARCH}` and the toolbox. */
+  readonly dialect: Dialect;
 }

@@ -21,6 +21,7 @@ export interface BuildFlags {
   readonly emulator: readonly string[];
   readonly emulatorCpu: readonly string[];
   readonly emulatorRetry?: boolean;
+  readonly shellOnError?: boolean;
   readonly sourceDateEpoch?: number;
   readonly insecure: readonly string[];
   readonly progress: 'auto' | 'tty' | 'plain' | 'json' | 'quiet';
@@ -128,10 +129,11 @@ export interface VerifyFlags {
 }
 
 export interface FetchFlags {
+  readonly toolbox?: boolean;
   readonly emulatorVersion?: string;
 }
 
-export interface ExportFlags extends FetchFlags {
+export interface ExportFlags extends Pick<FetchFlags, 'emulatorVersion'> {
   readonly output?: string;
 }
 

@@ -32,15 +32,32 @@ function jsonReporter(write: (text: string) => void, { debug }: ReporterOptions)
   };
 }
 
-function lineReporter(write: (text: string) => void, { debug }: ReporterOptions): Reporter {
+/** What steps print, by line; a last line without its end waits until the step is over. */
+function stepOutputs(write: (text: string) => void): {
+  push: (event: Extract<BuildEvent, { type: 'step-output' }>) => void;
+  flush: (step: StepName) => void;
+} {
   const outputs = new Map<string, LineSplitter>();
-  const flush = (step: StepName): void => {
-    for (const [key, splitter] of outputs) {
-      if (!key.startsWith(prefix(step))) continue;
-      splitter.end();
-      outputs.delete(key);
-    }
+  return {
+    push: ({ step, stream, data }) => {
+      const key = `${prefix(step)} ${stream}`;
+      const splitter =
+        outputs.get(key) ?? new LineSplitter((line) => write(`${chalk.dim(prefix(step))} ${line}\n`));
+      outputs.set(key, splitter);
+      splitter.push(data);
+    },
+    flush: (step) => {
+      for (const [key, splitter] of outputs) {
+        if (!key.startsWith(prefix(step))) continue;
+        splitter.end();
+        outputs.delete(key);
+      }
+    },
   };
+}
+
+function lineReporter(write: (text: string) => void, { debug }: ReporterOptions): Reporter {
+  const outputs = stepOutputs(write);
   return (event) => {
     switch (event.type) {
       case 'step-started':
@@ -49,19 +66,17 @@ function lineReporter(write: (text: string) => void, { debug }: ReporterOptions)
       case 'step-cached':
         write(`${chalk.cyan(prefix(event.step))} ${chalk.dim(`cached ${firstLine(event.text)}`)}\n`);
         break;
-      case 'step-output': {
-        const key = `${prefix(event.step)} ${event.stream}`;
-        const splitter =
-          outputs.get(key) ?? new LineSplitter((line) => write(`${chalk.dim(prefix(event.step))} ${line}\n`));
-        outputs.set(key, splitter);
-        splitter.push(event.data);
+      case 'step-output':
+        outputs.push(event);
         break;
-      }
       case 'step-finished':
-        flush(event.step);
+        outputs.flush(event.step);
         write(
           `${chalk.cyan(prefix(event.step))} ${chalk.dim(`done in ${seconds(event.milliseconds)}${layerText(event)}`)}\n`,
         );
+        break;
+      case 'step-failed':
+        outputs.flush(event.step);
         break;
       case 'info':
         write(`${terminalText(event.text)}\n`);

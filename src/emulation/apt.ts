@@ -13,6 +13,8 @@ export interface DebianPackage {
   readonly name: string;
   readonly version: string;
   readonly suite: string;
+  /** Debian's name of a machine that need not be this host's; this host's without it. */
+  readonly architecture?: string;
 }
 
 export interface DownloadOptions {
@@ -28,7 +30,7 @@ export async function downloadPackage(wanted: DebianPackage, options: DownloadOp
   if (typeof first === 'string') return first;
   let last: ProgramResult = first;
   for (const [index, uri] of (await debianArchives(options)).entries()) {
-    const own = writeConfig(join(options.directory, `lists-${index}`), { uri, suite: wanted.suite });
+    const own = writeConfig(join(options.directory, `lists-${index}`), { ...wanted, uri });
     last = await apt(['update'], own, options);
     const result = last.status === 0 ? await download(wanted, own, options) : last;
     if (typeof result === 'string') return result;
@@ -46,6 +48,7 @@ export async function downloadPackage(wanted: DebianPackage, options: DownloadOp
 interface PrivateLists {
   readonly uri?: string;
   readonly suite?: string;
+  readonly architecture?: string;
 }
 
 const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
@@ -54,7 +57,7 @@ const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
  * A file given with -c is read after the host's own configuration, so it can also clear lists: hooks that would run
  * after our update belong to the host's state.
  */
-function writeConfig(directory: string, { uri, suite }: PrivateLists): string {
+function writeConfig(directory: string, { uri, suite, architecture }: PrivateLists): string {
   for (const name of ['cache/archives/partial', 'lists/partial'])
     mkdirSync(join(directory, name), { recursive: true });
   const sources = join(directory, 'sources.list');
@@ -74,6 +77,12 @@ function writeConfig(directory: string, { uri, suite }: PrivateLists): string {
       'Dir::Etc::sourceparts "-";',
       'Acquire::Languages "none";',
     );
+    if (architecture !== undefined)
+      lines.push(
+        `APT::Architecture "${architecture}";`,
+        '#clear APT::Architectures;',
+        `APT::Architectures { "${architecture}"; };`,
+      );
   }
   const config = join(directory, 'apt.conf');
   writeFileSync(config, `${lines.join('\n')}\n`);
@@ -81,11 +90,12 @@ function writeConfig(directory: string, { uri, suite }: PrivateLists): string {
 }
 
 async function download(
-  { name, version }: DebianPackage,
+  { name, version, architecture }: DebianPackage,
   config: string,
   options: DownloadOptions,
 ): Promise<string | ProgramResult> {
-  const result = await apt(['download', `${name}=${version}`], config, options);
+  const of = architecture === undefined ? name : `${name}:${architecture}`;
+  const result = await apt(['download', `${of}=${version}`], config, options);
   const file = readdirSync(options.directory).find((entry) => entry.endsWith('.deb'));
   return result.status === 0 && file !== undefined ? join(options.directory, file) : result;
 }

@@ -2,7 +2,7 @@
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ArchBuildError } from '../errors.ts';
-import { runPipe } from '../sys/run-program.ts';
+import { runPipe, runProgram } from '../sys/run-program.ts';
 
 export interface UnpackOptions {
   /** Paths inside the package, without a leading slash. */
@@ -14,9 +14,20 @@ export interface UnpackOptions {
 
 /** The qemu programs in a package: paths without a leading slash. Throws ARCHIVE_INVALID, TOOL_MISSING. */
 export async function listEmulators(deb: string, signal?: AbortSignal): Promise<string[]> {
-  const listing = await unpack(deb, ['--list'], signal);
-  const names = listing.split('\n').map((name) => name.replace(/^\.?\//, ''));
+  const names = await listMembers(deb, signal);
   return names.filter((name) => /^usr\/bin\/qemu-[A-Za-z0-9_]+(?:-static)?$/.test(name));
+}
+
+/** All that is in a package: paths without a leading slash. Throws ARCHIVE_INVALID, TOOL_MISSING. */
+export async function listMembers(deb: string, signal?: AbortSignal): Promise<string[]> {
+  const listing = await unpack(deb, ['--list'], signal);
+  return listing.split('\n').map((name) => name.replace(/^\.?\//, ''));
+}
+
+/** Throws TOOL_MISSING; a file that is no package has the name ''. */
+export async function packageName(deb: string, signal?: AbortSignal): Promise<string> {
+  const options = signal === undefined ? {} : { signal };
+  return (await runProgram('dpkg-deb', ['--field', deb, 'Package'], options).catch(explain)).stdout.trim();
 }
 
 /** Only the named members are written, and each must be a plain file. Throws ARCHIVE_INVALID, TOOL_MISSING. */
@@ -43,7 +54,7 @@ async function unpack(deb: string, tarArguments: readonly string[], signal?: Abo
 function explain(error: unknown): never {
   if (!(error instanceof ArchBuildError) || error.code !== 'TOOL_MISSING') throw error;
   throw new ArchBuildError('TOOL_MISSING', error.message, {
-    hint: 'unpack the package on another host and import the qemu program itself',
+    hint: 'unpack the package on another host and import the program itself',
     cause: error,
   });
 }

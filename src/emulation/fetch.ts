@@ -12,7 +12,7 @@ import { hostArchitecture, type Architecture } from './architecture.ts';
 import { unpackFiles } from './deb.ts';
 import { isTooOld, matchesVersion } from './emulator-version.ts';
 import { versionsOf, type Emulator } from './emulators.ts';
-import { pinnedPackages, type PinnedFile, type PinnedPackage } from './pins.ts';
+import { pinnedPackages, type PinnedFile, type PinnedPackage, type PinnedToolbox } from './pins.ts';
 import { describeShelved, putOnShelf, sha256Of, shelfPath } from './shelf.ts';
 
 export interface FetchOptions {
@@ -127,10 +127,12 @@ async function fetchMissing(
   }
 }
 
-async function fetchPackage(
-  pinned: PinnedPackage,
+/** A package with its pinned digest, in an empty directory. Throws as `fetchEmulators` does. */
+export async function fetchPackage(
+  pinned: Omit<PinnedToolbox, 'arch' | 'architecture' | 'program'> &
+    Partial<Pick<PinnedToolbox, 'architecture'>>,
   directory: string,
-  options: FetchOptions,
+  options: Pick<FetchOptions, 'report' | 'signal'>,
 ): Promise<string> {
   const name = `${pinned.package} ${pinned.packageVersion}`;
   const megabytes = Math.ceil(pinned.size / 1_000_000);
@@ -138,18 +140,25 @@ async function fetchPackage(
     type: 'info',
     text: `fetching ${name} (${megabytes} MB) from the ${pinned.distribution} archive`,
   });
-  const wanted = { name: pinned.package, version: pinned.packageVersion, suite: pinned.suite };
+  const { architecture } = pinned;
+  const wanted = {
+    name: pinned.package,
+    version: pinned.packageVersion,
+    suite: pinned.suite,
+    ...(architecture === undefined ? {} : { architecture }),
+  };
   const deb = await downloadPackage(wanted, { directory, ...signalOf(options) });
   await requireDigest(deb, pinned, name);
   return deb;
 }
 
-const signalOf = ({ signal }: FetchOptions): { signal?: AbortSignal } =>
+const signalOf = ({ signal }: Pick<FetchOptions, 'signal'>): { signal?: AbortSignal } =>
   signal === undefined ? {} : { signal };
 
 type Pin = Pick<PinnedFile, 'size' | 'sha256'>;
 
-async function requireDigest(path: string, { size, sha256 }: Pin, name: string): Promise<void> {
+/** Throws DIGEST_MISMATCH. */
+export async function requireDigest(path: string, { size, sha256 }: Pin, name: string): Promise<void> {
   const found = await sha256Of(path);
   if (found === sha256) return;
   const seen = (await stat(path)).size;
@@ -160,7 +169,7 @@ async function requireDigest(path: string, { size, sha256 }: Pin, name: string):
   );
 }
 
-async function hasDigest(path: string, { size, sha256 }: Pin): Promise<boolean> {
+export async function hasDigest(path: string, { size, sha256 }: Pin): Promise<boolean> {
   try {
     return (await stat(path)).size === size && (await sha256Of(path)) === sha256;
   } catch {

@@ -24,7 +24,7 @@ export interface ImportOptions {
  * DIGEST_MISMATCH, TOOL_MISSING.
  */
 export async function importEmulator(file: string, options: ImportOptions): Promise<readonly Emulator[]> {
-  const beginning = await readBeginning(file).catch((error: unknown) => refuse(file, error));
+  const beginning = await readBeginning(file).catch((error: unknown) => refuseUnreadable(file, error));
   await using session = openSession(join(options.storeDirectory, 'tmp'));
   const directory = session.makeDirectory('import');
   const programs: Program[] = [];
@@ -64,7 +64,7 @@ async function unpackOffers(
   return [{ path, shown: file }];
 }
 
-const DEB_MAGIC = Buffer.from('!<arch>\n');
+export const DEB_MAGIC = Buffer.from('!<arch>\n');
 
 const signalOf = ({ signal }: ImportOptions): { signal?: AbortSignal } =>
   signal === undefined ? {} : { signal };
@@ -119,7 +119,7 @@ async function shelve(
   return emulators;
 }
 
-function refuse(file: string, cause: unknown): never {
+export function refuseUnreadable(file: string, cause: unknown): never {
   throw new ArchBuildError('IO', `cannot read ${file}: ${systemErrorCode(cause) ?? String(cause)}`, {
     cause,
   });

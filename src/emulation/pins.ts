@@ -41,14 +41,28 @@ export function packageEmulators(): string {
   );
 }
 
-let pins: readonly PinnedPackage[] | undefined;
+let pins: Pins | undefined;
 
 /** Best first: the order is a choice (speed on ordinary distributions), not the order of versions. */
-export function pinnedPackages(): readonly PinnedPackage[] {
-  pins ??= (JSON.parse(readFileSync(join(packageEmulators(), 'pinned.json'), 'utf8')) as Pins).packages;
-  return pins;
+export const pinnedPackages = (): readonly PinnedPackage[] => readPins().packages;
+
+/** The package that has the toolbox of a machine. */
+export interface PinnedToolbox extends Omit<PinnedPackage, 'version' | 'host' | 'emulators'> {
+  readonly arch: string;
+  /** Debian's name of the machine. */
+  readonly architecture: string;
+  readonly program: PinnedFile;
 }
+
+/** One for each machine there is one for. */
+export const pinnedToolboxes = (): readonly PinnedToolbox[] => readPins().toolboxes;
 
 interface Pins {
   readonly packages: readonly PinnedPackage[];
+  readonly toolboxes: readonly PinnedToolbox[];
+}
+
+function readPins(): Pins {
+  pins ??= JSON.parse(readFileSync(join(packageEmulators(), 'pinned.json'), 'utf8')) as Pins;
+  return pins;
 }

@@ -43,7 +43,12 @@ export function stageOf(text: string, options: StageOptions = {}): StageRun {
   for (const instruction of kubefile.stages.at(-1)?.instructions ?? []) {
     switch (instruction.keyword) {
       case 'RUN': {
-        const step = planRun(contextOf(buildArgs), state, { instruction, name, mounts: NO_MOUNTS });
+        const step = planRun(contextOf(buildArgs), state, {
+          instruction,
+          name,
+          mounts: NO_MOUNTS,
+          loan: undefined,
+        });
         run.runs.push({ step, state });
         run.history.push(step.createdBy);
         break;
@@ -77,6 +82,7 @@ function baseOf(platform: StageState['platform'], config: ContainerConfig | unde
 
 const NO_MOUNTS: PlannedMounts = {
   key: [],
+  targets: [],
   open: () => Promise.reject(new TypeError('nothing is carried out')),
 };
 

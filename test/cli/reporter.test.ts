@@ -59,6 +59,12 @@ describe('the lines of a step', () => {
     expect(shown(...pieces)).toEqual(expected);
   });
 
+  it('show the last line of a step that fails, with and without its end', () => {
+    const failed: BuildEvent = { type: 'step-failed', step };
+    expect(linesOf('plain', [output('why\nnot'), failed])).toBe(`${PREFIX} why\n${PREFIX} not\n`);
+    expect(linesOf('plain', [output('why\n'), failed, failed])).toBe(`${PREFIX} why\n`);
+  });
+
   it('never contain a control but tab and colour, whatever the step prints', () => {
     const piece = fc.oneof(
       fc.string({ unit: 'binary' }),

@@ -115,6 +115,7 @@ describeWith(['root', 'private-binfmt'], 'a build that is refused', () => {
     {
       name: 'a RUN without a shell',
       text: 'FROM scratch\nRUN true\n',
+      args: ['--dialect', 'dockerfile'],
       status: 1,
       says: ['/bin/sh', /hint: .*shell form needs \/bin\/sh/],
     },

@@ -16,8 +16,10 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ARCHITECTURES, architectureByName } from '../../src/emulation/architecture.ts';
 import { findEmulator } from '../../src/emulation/emulators.ts';
 import { fetchEmulators, type FetchOptions } from '../../src/emulation/fetch.ts';
+import { fetchToolbox } from '../../src/emulation/fetch-toolbox.ts';
 import { importEmulator } from '../../src/emulation/import.ts';
-import { pinnedPackages, type PinnedPackage } from '../../src/emulation/pins.ts';
+import { pinnedPackages, pinnedToolboxes, type PinnedPackage } from '../../src/emulation/pins.ts';
+import { findToolbox } from '../../src/emulation/toolbox.ts';
 import { runProgram } from '../../src/sys/run-program.ts';
 import type { BuildEvent } from '../../src/events.ts';
 import { fakeEmulator, tinyProgram, writeProgram } from '../emulation/tiny-program.ts';
@@ -304,4 +306,24 @@ describe('importing emulators', () => {
     expect(status).toBe(0);
     return deb;
   }
+});
+
+describe('fetching a toolbox', () => {
+  it('fetches the busybox of a foreign machine, once, and touches nothing of apt', async () => {
+    const before = aptState();
+    await fetchToolbox(aarch64, options);
+    const found = await findToolbox(aarch64, { environment: {}, storeDirectory });
+    const pinned = pinnedToolboxes().find(({ arch }) => arch === 'aarch64');
+    expect(found).toMatchObject({ arch: 'aarch64', sha256: pinned?.program.sha256, source: 'store' });
+    expect(fetched()).toBe(1);
+    await fetchToolbox(aarch64, options);
+    expect(fetched()).toBe(1);
+    expect(aptState()).toBe(before);
+    expect(leftOver()).toEqual([]);
+  });
+
+  it('has none for a machine that Debian has none for', async () => {
+    const sparc = architectureByName('sparc')!;
+    await expect(fetchToolbox(sparc, options)).rejects.toEqual(fails('TOOL_MISSING'));
+  });
 });

@@ -32,6 +32,7 @@ import { pairsOf, variablesOf } from '../pairs.ts';
 import { secretsOf, sshAgentsOf } from '../secrets.ts';
 import { formatPlan } from '../plan-text.ts';
 import { requireRoot } from '../require-root.ts';
+import { shellOnError } from '../shell-on-error.ts';
 
 const DEFAULT_FILES = ['Kubefile', 'Dockerfile', 'Containerfile'];
 
@@ -43,7 +44,11 @@ export async function build(globals: Globals, contextArgument: string, flags: Bu
   if (flags.plan === true) return printPlan(globals, options, flags);
   const report = reporterFor(globals, flags.quiet === true ? 'quiet' : flags.progress);
   await using store = await storeFor(globals);
-  const result = await buildImage({ store, report, signal: globals.signal }, options);
+  const onFailedStep = flags.shellOnError === true ? shellOnError(report) : undefined;
+  const result = await buildImage(
+    { store, report, signal: globals.signal },
+    { ...options, ...(onFailedStep && { onFailedStep }) },
+  );
   await writeResult(flags.iidfile, result.root.digest);
   await writeResult(flags.metadataFile, metadataOf(result, options));
   process.stdout.write(`${result.root.digest}\n`);

@@ -3,8 +3,11 @@ import { resolve } from 'node:path';
 import { writeBundle } from '../../emulation/bundle.ts';
 import { findEmulator, lookUpEmulators, type Emulator } from '../../emulation/emulators.ts';
 import { fetchEmulators } from '../../emulation/fetch.ts';
+import { fetchToolbox } from '../../emulation/fetch-toolbox.ts';
 import { importEmulator } from '../../emulation/import.ts';
-import { pinnedPackages } from '../../emulation/pins.ts';
+import { importToolbox } from '../../emulation/import-toolbox.ts';
+import { pinnedPackages, pinnedToolboxes } from '../../emulation/pins.ts';
+import { findToolbox, type Toolbox } from '../../emulation/toolbox.ts';
 import { ArchBuildError } from '../../errors.ts';
 import { printJson } from '../answer.ts';
 import { architecturesNamed } from '../architectures.ts';
@@ -16,37 +19,59 @@ import { writeArchive } from './archives.ts';
 export async function list(globals: Globals, names: readonly string[], flags: ListFlags): Promise<void> {
   const usable: Emulator[] = [];
   const rejected: { path: string; why: string }[] = [];
+  const toolboxes: Toolbox[] = [];
   for (const architecture of architecturesNamed(names)) {
-    const found = await lookUpEmulators(architecture, {
-      environment: process.env,
-      storeDirectory: globals.root,
-    });
+    const places = { environment: process.env, storeDirectory: globals.root };
+    const found = await lookUpEmulators(architecture, places);
     usable.push(...found.usable);
     rejected.push(...found.rejected);
+    const toolbox = await findToolbox(architecture, places);
+    if (toolbox !== undefined) toolboxes.push(toolbox);
   }
   if (wantsJson(flags)) {
-    printJson({ emulators: usable, rejected });
+    printJson({ emulators: usable, rejected, toolboxes });
     return;
   }
   for (const { path, why } of rejected) process.stderr.write(`not usable: ${path} ${why}\n`);
-  process.stdout.write(formatEmulators(usable));
+  process.stdout.write(formatEmulators(usable, toolboxes));
 }
 
 export async function fetch(globals: Globals, names: readonly string[], flags: FetchFlags): Promise<void> {
-  const architectures = names.includes('all') ? pinnedArchitectures() : architecturesNamed(names);
+  const isToolbox = flags.toolbox === true;
+  const pinned = isToolbox ? pinnedToolboxArchitectures : pinnedArchitectures;
+  const architectures = names.includes('all') ? pinned() : architecturesNamed(names);
   requireNetwork(
     globals,
-    `fetching emulators for ${architectures.map(({ arch }) => arch).join(', ')}`,
-    'bring a static qemu program along and run `arch-build emulators import FILE`',
+    `fetching ${isToolbox ? 'toolboxes' : 'emulators'} for ${architectures.map(({ arch }) => arch).join(', ')}`,
+    isToolbox
+      ? 'bring a busybox-static package along and run `arch-build emulators import FILE`'
+      : 'bring a static qemu program along and run `arch-build emulators import FILE`',
   );
+  const options = { storeDirectory: globals.root, report: reporterFor(globals), signal: globals.signal };
+  if (isToolbox) return fetchToolboxes(architectures, options);
   const fetched = await fetchEmulators(architectures, {
-    storeDirectory: globals.root,
-    report: reporterFor(globals),
-    signal: globals.signal,
+    ...options,
     ...(flags.emulatorVersion === undefined ? {} : { version: flags.emulatorVersion }),
   });
   process.stdout.write(formatEmulators(fetched));
 }
+
+async function fetchToolboxes(
+  architectures: ReturnType<typeof architecturesNamed>,
+  options: Parameters<typeof fetchToolbox>[1],
+): Promise<void> {
+  const places = { environment: {}, storeDirectory: options.storeDirectory };
+  const toolboxes: Toolbox[] = [];
+  for (const architecture of architectures) {
+    await fetchToolbox(architecture, options);
+    const found = await findToolbox(architecture, places);
+    if (found !== undefined) toolboxes.push(found);
+  }
+  process.stdout.write(formatEmulators([], toolboxes));
+}
+
+const pinnedToolboxArchitectures = (): ReturnType<typeof architecturesNamed> =>
+  architecturesNamed(pinnedToolboxes().map(({ arch }) => arch));
 
 /** What the first pinned package has. */
 export function pinnedArchitectures(): ReturnType<typeof architecturesNamed> {
@@ -56,11 +81,14 @@ export function pinnedArchitectures(): ReturnType<typeof architecturesNamed> {
 
 export async function importFiles(globals: Globals, files: readonly string[]): Promise<void> {
   const imported: Emulator[] = [];
-  for (const file of files) {
+  const toolboxes: Toolbox[] = [];
+  for (const file of files.map((each) => resolve(each))) {
     const options = { storeDirectory: globals.root, signal: globals.signal };
-    imported.push(...(await importEmulator(resolve(file), options)));
+    const toolbox = await importToolbox(file, options);
+    if (toolbox === undefined) imported.push(...(await importEmulator(file, options)));
+    else toolboxes.push(toolbox);
   }
-  process.stdout.write(formatEmulators(imported));
+  process.stdout.write(formatEmulators(imported, toolboxes));
 }
 
 export async function exportBundle(
@@ -91,8 +119,9 @@ export async function exportBundle(
   process.stderr.write(formatEmulators(chosen));
 }
 
-function formatEmulators(emulators: readonly Emulator[]): string {
-  const rows = emulators.map(({ arch, version, source, sha256, path }) => [
+function formatEmulators(emulators: readonly Emulator[], toolboxes: readonly Toolbox[] = []): string {
+  const named = toolboxes.map((each) => ({ ...each, version: `busybox ${each.version}` }));
+  const rows = [...emulators, ...named].map(({ arch, version, source, sha256, path }) => [
     arch,
     version,
     source,

@@ -7,12 +7,12 @@ import { openEmulation } from '../../emulation/ladder.ts';
 import { ArchBuildError } from '../../errors.ts';
 import { formatPlatform, matchesPlatform, type Platform } from '../../oci/platform.ts';
 import type { Store } from '../../store/store.ts';
-import type { PseudoTerminal } from '../../sys/pty.ts';
 import { SandboxRefusal, type Outcome } from '../../sys/sandbox.ts';
 import { platformNamed } from '../architectures.ts';
 import { printError } from '../explain.ts';
 import type { RunFlags } from '../flags.ts';
 import { reporterFor, storeFor, type Globals } from '../globals.ts';
+import { onTerminal } from '../on-terminal.ts';
 import { variablesOf } from '../pairs.ts';
 import { refuseContradiction } from './build.ts';
 import { requireRoot } from '../require-root.ts';
@@ -52,7 +52,9 @@ export async function run(globals: Globals, wanted: Wanted, flags: RunFlags): Pr
   const interactive = flags.interactive === true;
   try {
     const started =
-      flags.tty === true ? onTerminal(start, interactive) : start({ stdin: interactive ? 'inherit' : null });
+      flags.tty === true
+        ? onTerminal(start, { interactive, output: process.stdout })
+        : start({ stdin: interactive ? 'inherit' : null });
     return shellStatusOf(await started);
   } catch (error) {
     const status = statusOfRefusal(error);
@@ -110,41 +112,4 @@ function statusOfRefusal(error: unknown): number | undefined {
   const refusal = error instanceof ArchBuildError ? error.cause : undefined;
   if (!(refusal instanceof SandboxRefusal) || refusal.operation?.op !== 'exec') return undefined;
   return refusal.errno === 'ENOENT' ? 127 : 126;
-}
-
-/**
- * The program's terminal is a new one. With `interactive` ours becomes a pipe to it, raw, so that Ctrl-C is the
- * program's, until the last of its output is shown.
- */
-async function onTerminal(
-  start: (streams: RunOptions['streams']) => Promise<Outcome>,
-  interactive: boolean,
-): Promise<Outcome> {
-  const size = (): { columns: number; rows: number } =>
-    process.stdout.isTTY
-      ? { columns: process.stdout.columns, rows: process.stdout.rows }
-      : { columns: 80, rows: 24 };
-  const { openPseudoTerminal, openRawMode } = await import('../../sys/pty.ts');
-  using _raw = interactive ? openRawMode(process.stdin) : undefined;
-  await using terminal = openPseudoTerminal(size(), (data) => void process.stdout.write(data));
-  using _input = interactive ? forwardInput(terminal) : undefined;
-  const onResize = (): void => terminal.resize(size().columns, size().rows);
-  process.stdout.on('resize', onResize);
-  try {
-    return await start({ stdin: terminal.slave, terminal: terminal.slave });
-  } finally {
-    process.stdout.off('resize', onResize);
-  }
-}
-
-function forwardInput(terminal: PseudoTerminal): Disposable {
-  const { stdin } = process;
-  const onData = (data: Buffer): void => terminal.write(data);
-  const onEnd = (): void => terminal.write(Buffer.from([4])); // end of input, as a terminal says it
-  stdin.on('data', onData).on('end', onEnd);
-  return {
-    [Symbol.dispose]: () => {
-      stdin.off('data', onData).off('end', onEnd).pause();
-    },
-  };
 }

@@ -63,5 +63,6 @@ function withStepOptions(command: Command): Command {
     .option(
       '--emulator-retry',
       'run a step that an emulator crashed in again, with the next version there is',
-    );
+    )
+    .option('--shell-on-error', 'open a shell in the sandbox of a RUN that fails, before the build does');
 }

@@ -115,13 +115,14 @@ function emulatorsCommand({ globals }: CommandContext): Command {
     )
     .argument('<arch...>', 'machines or platforms, or all')
     .option('--emulator-version <version>', 'one of the pinned versions; without it one good for the machine')
+    .option('--toolbox', 'instead the toolboxes: the static busybox that lends a RUN its shell')
     .action(async (archs: readonly string[], flags: FetchFlags) => {
       await (await import('../actions/emulators.ts')).fetch(globals(), archs, flags);
     });
   emulators
     .command('import')
     .description(
-      'take them from a file: an export, a static qemu program, or a distribution’s package of them',
+      'take them from a file: an export, a static qemu program, a distribution’s package of them, or a static busybox (or busybox-static package) as toolbox',
     )
     .argument('<file...>')
     .action(async (files: readonly string[]) => {

@@ -1,0 +1,197 @@
+/** One attempt at a RUN: its sandbox over a rootfs of its own, and what is done when it fails. */
+import { chmodSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ArchBuildError } from '../errors.ts';
+import { adviseOnCrash } from '../emulation/crash-advice.ts';
+import type { EmulatorSituation } from '../emulation/crashed-emulators.ts';
+import { explainFailure } from '../emulation/failures.ts';
+import type { StepEmulation } from '../emulation/ladder.ts';
+import type { Toolbox } from '../emulation/toolbox.ts';
+import { MergedTree } from '../layer/merged-tree.ts';
+import { ownIdentity } from '../sys/identity.ts';
+import { hasVolatileOverlay, kernelSurface } from '../sys/kernel-surface.ts';
+import { describeOperation } from '../sys/plan.ts';
+import { runSandbox, type Outcome } from '../sys/sandbox.ts';
+import { stepPlan, type StepPlanOptions } from '../sys/step-plan.ts';
+import { failedStep } from './failed-step.ts';
+import type { RunCommand } from './heredoc-command.ts';
+import { hostFiles, STEP_HOSTNAME } from './host-files.ts';
+import type { BuildOptions, Job, StepText } from './options.ts';
+import { OutputTail } from './output-tail.ts';
+import { readAccounts } from './rootfs-files.ts';
+import { runFailure, startFailure } from './run-failure.ts';
+import type { OpenMounts, PlannedMounts } from './run-mounts.ts';
+import { proxyVariables, type Variables } from './scope.ts';
+import { shellStatusOf } from './shell-status.ts';
+import { containerConfigOf, type StageState } from './stage-state.ts';
+import type { RunContext } from './step-context.ts';
+import { ensureWorkdir, placeMounts, prepareRootfs, writeHostFiles, type StepRootfs } from './step-rootfs.ts';
+import { openToolbox, withTools } from './step-toolbox.ts';
+import { lookUpUser } from './user-lookup.ts';
+
+export interface RunOperands {
+  readonly command: RunCommand;
+  readonly mounts: PlannedMounts;
+  readonly network: 'host' | 'none';
+  readonly step: StepText;
+  /** Lends the shell that the rootfs lacks. */
+  readonly toolbox: Toolbox | undefined;
+}
+
+const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/**
+ * The directory of what the step has changed; undefined when its emulator has crashed and another one is in place
+ * for the next attempt. In a rootfs of its own: nothing of an attempt before is seen. Throws when the step fails.
+ */
+export async function attemptRun(
+  context: RunContext,
+  state: StageState,
+  operands: RunOperands,
+): Promise<string | undefined> {
+  const { job, options } = context;
+  const scratch = job.store.makeDirectory('run');
+  const lowers = job.store.snapshots.trees(state.chain);
+  const rootfs = openRootfs(scratch, lowers, { state, network: operands.network });
+  const emulation = await context.emulation.forPlatform(state.platform);
+  await using opened = await operands.mounts.open(scratch);
+  const sandbox = sandboxOf({ context, state, operands }, { scratch, lowers, rootfs, emulation, opened });
+  const failure = await runToEnd(job, stepPlan(sandbox), {
+    ...operands,
+    situationOf: () => context.emulation.emulatorsOf(state.platform),
+  });
+  if (failure === undefined) return rootfs.upper;
+  const { error, isCrash } = failure;
+  job.report({ type: 'step-failed', step: operands.step.name });
+  if (isCrash && options.emulatorRetry && (await context.emulation.nextEmulator(state.platform)))
+    return undefined;
+  if (options.onFailedStep !== undefined) {
+    const { step, toolbox } = operands;
+    await options.onFailedStep(
+      failedStep(context, state, { step, error, sandbox, rootfs, lowers, isLent: toolbox !== undefined }),
+    );
+  }
+  throw error;
+}
+
+function openRootfs(
+  scratch: string,
+  lowers: readonly string[],
+  { state, network }: { readonly state: StageState; readonly network: 'host' | 'none' },
+): StepRootfs {
+  writeHostFiles(scratch, hostFiles(network));
+  const rootfs = prepareRootfs(scratch, lowers, [
+    { source: join(scratch, 'hosts'), target: '/etc/hosts', readOnly: true, kind: 'file' },
+    { source: join(scratch, 'resolv.conf'), target: '/etc/resolv.conf', readOnly: true, kind: 'file' },
+  ]);
+  ensureWorkdir(rootfs, lowers, containerConfigOf(state).WorkingDir ?? '/');
+  return rootfs;
+}
+
+interface Run {
+  readonly context: RunContext;
+  readonly state: StageState;
+  readonly operands: RunOperands;
+}
+
+interface Place {
+  readonly scratch: string;
+  readonly lowers: readonly string[];
+  readonly rootfs: StepRootfs;
+  readonly emulation: StepEmulation;
+  readonly opened: OpenMounts;
+}
+
+function sandboxOf(
+  { context, state, operands }: Run,
+  { scratch, lowers, rootfs, emulation, opened }: Place,
+): StepPlanOptions {
+  const { toolbox, command, network } = operands;
+  const { user, variables } = credentialsOf(context.options, state, lowers);
+  const all = new Map([...variables, ...opened.variables]);
+  const tools = toolbox === undefined ? [] : openToolbox(scratch, toolbox);
+  const environment = emulation.environmentOf(toolbox === undefined ? all : withTools(all));
+  return {
+    ...rootfs,
+    ...kernelSurface(),
+    ids: ownIdentity(),
+    ...scriptOf(scratch, command),
+    mounts: placeMounts(rootfs, lowers, [...opened.mounts, ...tools]),
+    isolation: emulation.isolation,
+    user,
+    environment: [...environment].map(([key, value]) => `${key}=${value}`),
+    network,
+    hostname: STEP_HOSTNAME,
+    volatile: hasVolatileOverlay(),
+    terminal: undefined,
+    workdir: containerConfigOf(state).WorkingDir ?? '/',
+    argv: command.argv,
+  };
+}
+
+/** A `#!` heredoc stands in the step's /dev, so nothing of it can reach the layer. */
+function scriptOf(scratch: string, { script }: RunCommand): { pipes: { source: string; name: string }[] } {
+  if (script === undefined) return { pipes: [] };
+  const source = join(scratch, 'script');
+  writeFileSync(source, script.body);
+  chmodSync(source, 0o755);
+  return { pipes: [{ source, name: script.name }] };
+}
+
+function credentialsOf(
+  options: BuildOptions,
+  state: StageState,
+  lowers: readonly string[],
+): { user: { uid: number; gid: number; groups: readonly number[] }; variables: Variables } {
+  const { home, ...user } = lookUpUser(
+    containerConfigOf(state).User ?? '',
+    readAccounts(new MergedTree(lowers)),
+  );
+  const variables = new Map([
+    ['PATH', DEFAULT_PATH],
+    ['HOME', home],
+    ...proxyVariables(options.buildArgs),
+    ...state.variables,
+  ]);
+  return { user, variables };
+}
+
+interface StepProcess extends Pick<RunOperands, 'command' | 'step'> {
+  /** Its emulator, for explaining a failure; undefined for a native step. */
+  readonly situationOf: () => Promise<EmulatorSituation | undefined>;
+}
+
+interface Failure {
+  readonly error: ArchBuildError;
+  /** Its emulator may be what has crashed. */
+  readonly isCrash: boolean;
+}
+
+/** Undefined for a step that did what it should. Throws what is not the step's own failure. */
+async function runToEnd(
+  job: Job,
+  plan: ReturnType<typeof stepPlan>,
+  { command, step, situationOf }: StepProcess,
+): Promise<Failure | undefined> {
+  const tail = new OutputTail();
+  const onOutput = (stream: 'stdout' | 'stderr', data: Buffer): void => {
+    tail.push(data);
+    job.report({ type: 'step-output', step: step.name, stream, data });
+  };
+  let outcome: Outcome;
+  for (const operation of plan) job.report({ type: 'debug', text: describeOperation(operation) });
+  try {
+    outcome = await runSandbox(plan, { signal: job.signal, onOutput });
+  } catch (error) {
+    const failure = startFailure(error, command);
+    if (failure instanceof ArchBuildError && failure.code === 'RUN_FAILED')
+      return { error: failure, isCrash: false };
+    throw failure;
+  }
+  if (outcome.kind === 'exited' && outcome.status === 0) return undefined;
+  const situation = await situationOf();
+  const known = explainFailure(tail.text(), shellStatusOf(outcome), situation?.running.arch);
+  if (known?.crash !== true) return { error: runFailure(outcome, command, known), isCrash: false };
+  if (situation === undefined) return { error: runFailure(outcome, command, undefined), isCrash: false }; // its own crash, on its own machine
+  return { error: runFailure(outcome, command, adviseOnCrash(known, situation)), isCrash: true };
+}
