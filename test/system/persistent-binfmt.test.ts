@@ -147,6 +147,18 @@ describeWith(['root', 'private-binfmt'], 'an entry that stays', () => {
     expect(await register({ replace: true }, 1)).toMatchObject({ done: 'replaced' });
   });
 
+  it('comes back as it was when what should replace it cannot stay', async () => {
+    const root = systemdRoot();
+    await register({ root, flags: 'PF' });
+    writeFileSync(entryFile(name), '0');
+    mkdirSync(join(root, 'etc/binfmt.d/arch-build-aarch64.conf/taken'), { recursive: true });
+    await expect(register({ root, replace: true, persist: true }, 1)).rejects.toThrow();
+    expect(entry()).toMatchObject({ flags: 'PF', interpreter: emulatorOf('aarch64').path, enabled: false });
+    rmSync(join(root, 'etc'), { recursive: true });
+    await unregister();
+    expect(readdirSync(MARKS)).toEqual([]);
+  });
+
   it('is renewed when its emulator was replaced, and the old one is seen to run until then', async () => {
     const path = scratch.path('qemu-aarch64');
     copyFileSync(emulatorOf('aarch64', 1).path, path);

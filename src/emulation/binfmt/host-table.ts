@@ -87,6 +87,10 @@ export function deleteEntry(name: string): void {
   writeFileSync(join(BINFMT_DIRECTORY, name), '-1');
 }
 
+export function disableEntry(name: string): void {
+  writeFileSync(join(BINFMT_DIRECTORY, name), '0');
+}
+
 /** Reading `status` wakes an automount; only when that does not help is there something to mount. */
 async function ensureMounted(): Promise<void> {
   if (readBinfmtState().mounted) return;

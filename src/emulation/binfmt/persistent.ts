@@ -3,6 +3,7 @@
  * systemd-binfmt beyond it; `binfmt unregister` takes them away. They have names and marks of their own, so that no
  * build ever removes one, and they never a build's.
  */
+import { existsSync } from 'node:fs';
 import { ArchBuildError } from '../../errors.ts';
 import { isHostRoot, isRoot } from '../../sys/identity.ts';
 import type { Architecture } from '../architecture.ts';
@@ -14,7 +15,7 @@ import { relationsOf } from './description.ts';
 import { differencesOf } from './differences.ts';
 import { configuredEntries, persistentNameOf, removeDropIn, requireDropIns, writeDropIn } from './drop-in.ts';
 import { tryEntry } from './entry-trial.ts';
-import { addEntry, deleteEntry, entryOfName, removeEntry, useHostTable } from './host-table.ts';
+import { addEntry, deleteEntry, disableEntry, entryOfName, removeEntry, useHostTable } from './host-table.ts';
 import { markState, PERSISTENT_MARKS, removeMark } from './marks.ts';
 import { collectEvidence, ownerOf, type Owner } from './owner.ts';
 import { rehearse } from './rehearsal.ts';
@@ -57,7 +58,7 @@ export function requireHostRoot(): void {
 }
 
 /**
- * Rehearses, registers, verifies with a program of the machine, and undoes it when that does not run. An entry of ours
+ * Rehearses, registers, verifies with a program of the machine, and when that does not run puts back what was there. An entry of ours
  * that is the same already stays; one whose emulator was replaced since is renewed. Throws BINFMT, HOST_INCAPABLE, IO.
  */
 export async function registerPersistently(
@@ -71,45 +72,72 @@ export async function registerPersistently(
   const registration = { name, magic, mask, interpreter: emulator.path, flags: options.flags };
   if (options.persist) requireDropIns(options.root, registration);
   await rehearse([registration]);
-  let done: Registered['done'] = 'unchanged';
+  let changed: Change = UNCHANGED;
   await using _table = await useHostTable(() => {
-    done = change(registration, options);
+    changed = change(registration, options);
   });
   try {
     const version = await verify(architecture, registration);
     const dropIn = options.persist ? writeDropIn(options.root, arch, registration) : undefined;
     const { interpreter, flags } = registration;
     const shadows = shadowedEntries(readBinfmtState(), elfHeader(architecture)).map((entry) => entry.name);
-    return { arch, name, done, interpreter, flags, version, shadows, dropIn };
+    return { arch, name, done: changed.done, interpreter, flags, version, shadows, dropIn };
   } catch (error) {
-    if (wasChanged(done)) removeEntry(name, PERSISTENT_MARKS);
+    changed.undo();
     throw error;
   }
 }
 
-const wasChanged = (done: Registered['done']): boolean => done !== 'unchanged';
+interface Change {
+  readonly done: Registered['done'];
+  /** Puts back what was there before. */
+  undo(): void;
+}
 
-function change(registration: Registration, { replace, root }: PersistentOptions): Registered['done'] {
+const UNCHANGED: Change = { done: 'unchanged', undo: () => undefined };
+
+function change(registration: Registration, { replace, root }: PersistentOptions): Change {
   const { name } = registration;
   const entry = entryOfName(name);
+  const remove = (): void => {
+    removeEntry(name, PERSISTENT_MARKS);
+  };
   if (entry === undefined) {
     addEntry(registration, PERSISTENT_MARKS);
-    return 'registered';
+    return { done: 'registered', undo: remove };
   }
   const owner = ownerOf(entry, collectEvidence(root)(entry));
   const differences = differencesOf(entry, registration);
   if (owner.kind !== 'arch-build') throw foreign(entry, owner);
   const stale = markState(PERSISTENT_MARKS, name) === 'stale';
   const hidden = relationsOf(readBinfmtState(), entry).state === 'shadowed';
-  if (differences.length === 0 && !stale && !(hidden && replace)) return 'unchanged';
+  if (differences.length === 0 && !stale && !(hidden && replace)) return UNCHANGED;
   if (differences.length > 0 && !replace) {
     throw new ArchBuildError('BINFMT', `the entry ${name} is there already and ${differences.join(', ')}`, {
       hint: 'replace it with --replace',
     });
   }
+  const putBack = (): void => {
+    remove();
+    restore(entry);
+  };
   deleteEntry(name);
-  addEntry(registration, PERSISTENT_MARKS);
-  return 'replaced';
+  try {
+    addEntry(registration, PERSISTENT_MARKS);
+  } catch (error) {
+    putBack();
+    throw error;
+  }
+  return { done: 'replaced', undo: putBack };
+}
+
+/** A disabled entry comes back disabled. One whose emulator is gone by now cannot come back, and was of no use. */
+function restore({ name, interpreter, flags, enabled, match }: BinfmtEntry): void {
+  if (match.kind !== 'magic' || !existsSync(interpreter)) return;
+  const magic = match.magic.toString('hex');
+  const mask = match.mask?.toString('hex') ?? 'ff'.repeat(match.magic.length);
+  addEntry({ name, magic, mask, interpreter, flags }, PERSISTENT_MARKS);
+  if (!enabled) disableEntry(name);
 }
 
 /** The version that runs. Throws BINFMT when the machine's programs do not run, or not through this entry. */
