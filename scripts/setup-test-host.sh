@@ -40,6 +40,8 @@ docker-registry docker-registry
 htpasswd apache2-utils
 tmux tmux
 bats bats
+zsh zsh
+fish fish
 /usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring
 '
 

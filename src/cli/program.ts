@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { Command, CommanderError, Help, Option } from 'commander';
 import { ArchBuildError } from '../errors.ts';
 import { buildCommand } from './commands/build.ts';
+import { completionCommand } from './commands/completion.ts';
 import { hostCommands } from './commands/host.ts';
 import { imageCommands } from './commands/images.ts';
 import { kitCommands } from './commands/kit.ts';
@@ -47,6 +48,7 @@ export function createProgram(signal: AbortSignal, exitWith: (status: number) =>
     ...transferCommands(context),
     ...kitCommands(context),
     ...hostCommands(context),
+    completionCommand(program),
   ]) {
     program.addCommand(command);
   }
