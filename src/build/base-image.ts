@@ -60,15 +60,20 @@ export class BaseImages {
     return this.#kit?.find(name, platform) !== undefined;
   }
 
-  /** What FROM means, named contexts included. Throws IMAGE_NOT_FOUND, PLATFORM_NOT_FOUND (naming what exists), REFERENCE_INVALID, NETWORK… */
+  /** What FROM means: a name, a named context, or the digest of an image of the store. Throws IMAGE_NOT_FOUND, PLATFORM_NOT_FOUND (naming what exists), REFERENCE_INVALID, NETWORK… */
   async get(text: string, platform: Platform): Promise<BaseImage> {
-    const full = contextKey(text);
+    const full = this.#isStoredDigest(text) ? text : contextKey(text);
     const context = this.#options.buildContexts?.get(full);
     const root =
       context?.kind === 'layout'
         ? await bringFromLayout(this.#job, context, platform)
         : await this.resolve(context?.kind === 'image' ? context.reference : full, platform);
     return readImage(this.#job.store, { name: text, root, platform });
+  }
+
+  /** `sha256:…` could be a repository too: it is an image when the store has one. */
+  #isStoredDigest(text: string): boolean {
+    return /^sha256:[0-9a-f]{64}$/.test(text) && this.#job.store.images.find(text) !== undefined;
   }
 
   /** What a full name means, with the platform's content in the store. Throws as `get` does. */
