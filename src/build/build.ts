@@ -14,7 +14,7 @@ import { BaseImages } from './base-image.ts';
 import { buildPlatform } from './build-platform.ts';
 import { writeBuildRecord } from './build-record.ts';
 import { warnOf } from './check.ts';
-import { openContext } from './context.ts';
+import { openBuildContext } from './context.ts';
 import { ContextDirectories, replaceStages } from './named-contexts.ts';
 import { checkOffline } from './offline.ts';
 import type { BuildOptions, Job } from './options.ts';
@@ -41,7 +41,7 @@ export async function build(job: Job, options: BuildOptions): Promise<BuildResul
   if (options.offline) checkOffline({ kubefile, options, hostPlatform: hostPlatform() }, bases);
   await using emulation = openEmulation(emulationRequest(job, options));
   for (const platform of options.emulate) await emulation.forPlatform(platform); // must work even if nothing needs it
-  const context = once(() => openContext(options.context, { kubefilePath: options.file.path }));
+  const context = once(() => openBuildContext(options));
   const directories = new ContextDirectories(options.buildContexts);
   const shared = {
     job,

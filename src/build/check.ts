@@ -14,7 +14,7 @@ import { formatPlatform } from '../oci/platform.ts';
 import { parseKubefile } from '../kubefile/parse.ts';
 import type { Store } from '../store/store.ts';
 import { imageFacts, sourceFacts } from './check-facts.ts';
-import { openContext } from './context.ts';
+import { openBuildContext } from './context.ts';
 import type { BuildOptions, Job } from './options.ts';
 import { platformArgs } from './scope.ts';
 
@@ -38,8 +38,7 @@ export async function check({ store, signal }: CheckRequest, options: BuildOptio
     return known === undefined ? [] : [[name, known] as const];
   });
   const words = contextWords(kubefile, lint);
-  const context =
-    words.length === 0 ? undefined : openContext(options.context, { kubefilePath: options.file.path });
+  const context = words.length === 0 ? undefined : openBuildContext(options);
   const sources = new Map<string, Awaited<ReturnType<typeof sourceFacts>>>();
   for (const word of context === undefined ? [] : words) {
     signal.throwIfAborted();

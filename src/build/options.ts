@@ -31,14 +31,29 @@ export interface LayoutContext {
 /** By full name (`docker.io/library/hello:v1`). */
 export type NamedContexts = ReadonlyMap<string, NamedContext>;
 
-export interface BuildOptions {
-  /** Nothing may ask the network: neither we nor, unless `network` says so, a step. */
-  readonly offline: boolean;
+export interface KubefileSource {
+  /** For messages and the dialect. */
+  readonly path: string;
+  readonly text: string;
+  /** Where it is, when it is a file: an ignore file may be beside it. */
+  readonly host?: string;
+}
+
+/** What is built from. */
+export interface BuildSource {
   /** Absolute host path of the build context. */
   readonly context: string;
+  /** What the user calls it, when that is no directory. */
+  readonly contextName?: string;
+  readonly file: KubefileSource;
+  /** Host path of the ignore file; without one, what `openContext` looks for; null for none. */
+  readonly ignoreFile?: string | null;
+}
+
+export interface BuildOptions extends BuildSource {
+  /** Nothing may ask the network: neither we nor, unless `network` says so, a step. */
+  readonly offline: boolean;
   readonly buildContexts: NamedContexts;
-  /** Path of the Kubefile for messages and for its ignore file; `text` is its content. */
-  readonly file: { readonly path: string; readonly text: string };
   /** Full references (`docker.io/library/hello:v1`). */
   readonly tags: readonly string[];
   /** In the order asked for, without duplicates, never empty. */

@@ -3,11 +3,13 @@ import type { IsolationChoice } from '../emulation/emulation-request.ts';
 
 export interface BuildFlags {
   readonly file?: string;
+  readonly ignorefile?: string;
   readonly tag: readonly string[];
   readonly emulate: readonly string[];
   readonly platform: readonly string[];
   readonly dialect: 'auto' | 'dockerfile' | 'kubefile-v1' | 'kubefile-v2';
   readonly buildArg: readonly string[];
+  readonly buildArgFile: readonly string[];
   readonly buildContext: readonly string[];
   readonly label: readonly string[];
   readonly annotation: readonly string[];
@@ -41,7 +43,16 @@ export interface PackageFlags {
 
 export interface KitFlags extends Pick<
   BuildFlags,
-  'file' | 'emulate' | 'platform' | 'dialect' | 'buildArg' | 'buildContext' | 'target' | 'pull' | 'insecure'
+  | 'file'
+  | 'emulate'
+  | 'platform'
+  | 'dialect'
+  | 'buildArg'
+  | 'buildArgFile'
+  | 'buildContext'
+  | 'target'
+  | 'pull'
+  | 'insecure'
 > {
   readonly output: string;
   readonly emulators: readonly string[];

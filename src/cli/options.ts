@@ -60,6 +60,9 @@ export const dialectOption = (): Option =>
 export const buildArgOption = (): Option =>
   repeatable('--build-arg <k[=v]>', 'value of an ARG, repeatable; without =v from the environment');
 
+export const buildArgFileOption = (): Option =>
+  repeatable('--build-arg-file <path>', 'lines K=V, which --build-arg goes before, repeatable');
+
 export const buildContextOption = (): Option =>
   repeatable(
     '--build-context <name=…>',

@@ -3,6 +3,7 @@ import { Command, Option } from 'commander';
 import type { BuildFlags } from '../flags.ts';
 import type { CommandContext } from '../globals.ts';
 import {
+  buildArgFileOption,
   buildArgOption,
   buildContextOption,
   choice,
@@ -18,8 +19,13 @@ import {
 export function buildCommand({ globals, exitWith }: CommandContext): Command {
   const command = new Command('build')
     .description('build one image for one or more platforms (the default command)')
-    .argument('[context]', 'the build context', '.')
+    .argument(
+      '[context]',
+      'the build context: a directory, an archive, - for stdin, a URL or a git repository',
+      '.',
+    )
     .addOption(fileOption())
+    .option('--ignorefile <path>', 'instead of the .dockerignore of the build context')
     .addOption(repeatable('-t, --tag <ref>', 'name of the image, repeatable'))
     .addOption(
       commaSeparated('--emulate <arch,…>', 'build for these machines or platforms; their emulator must work'),
@@ -27,6 +33,7 @@ export function buildCommand({ globals, exitWith }: CommandContext): Command {
     .addOption(commaSeparated('--platform <os/arch[/variant],…>', 'build for these platforms'))
     .addOption(dialectOption())
     .addOption(buildArgOption())
+    .addOption(buildArgFileOption())
     .addOption(buildContextOption())
     .addOption(repeatable('--label <k=v>', 'label of the image, repeatable'))
     .addOption(repeatable('--annotation <k=v>', 'annotation of the manifest, repeatable'))
