@@ -9,6 +9,7 @@ import {
   readSync,
   statSync,
 } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { build as buildImage, type BuildResult } from '../../build/build.ts';
 import { check } from '../../build/check.ts';
@@ -110,6 +111,7 @@ function optionsOf({ offline }: Globals, contextArgument: string, flags: BuildFl
     secrets: secretsOf(flags.secret, process.env),
     sshAgents: sshAgentsOf(flags.ssh, process.env),
     noCache: !flags.cache,
+    jobs: jobsOf(flags),
     pull: flags.pull,
     isolation: flags.isolation,
     emulator: flags.emulator,
@@ -118,6 +120,12 @@ function optionsOf({ offline }: Globals, contextArgument: string, flags: BuildFl
     sourceDateEpoch: flags.sourceDateEpoch ?? epochOfEnvironment(),
     insecure: flags.insecure,
   };
+}
+
+/** A shell on the terminal is alone there; where an emulator is replaced, no other step may be using it. */
+function jobsOf({ jobs, shellOnError, emulatorRetry }: BuildFlags): number {
+  if (shellOnError === true) return 1;
+  return jobs ?? (emulatorRetry === true ? 1 : availableParallelism());
 }
 
 /** Throws USAGE. */
