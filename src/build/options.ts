@@ -71,6 +71,8 @@ export interface BuildOptions extends BuildSource {
   /** Paths of the sockets of ssh agents, by id. */
   readonly sshAgents: ReadonlyMap<string, string>;
   readonly noCache: boolean;
+  /** Stages and platforms that are worked on at the same time; 1: one after the other, in order. */
+  readonly jobs: number;
   readonly pull: PullPolicy;
   readonly isolation: IsolationChoice;
   readonly emulator: Choices;

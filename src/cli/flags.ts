@@ -18,6 +18,7 @@ export interface BuildFlags {
   readonly secret: readonly string[];
   readonly ssh: readonly string[];
   readonly cache: boolean;
+  readonly jobs?: number;
   readonly pull: 'always' | 'missing' | 'never';
   readonly isolation: IsolationChoice;
   readonly emulator: readonly string[];

@@ -71,6 +71,12 @@ export const buildContextOption = (): Option =>
 export const pullOption = (): Option =>
   choice('--pull <policy>', 'when to ask registries', ['always', 'missing', 'never']).default('missing');
 
+export function parseJobs(text: string): number {
+  const jobs = Number(text);
+  if (!/^\d{1,4}$/.test(text) || jobs < 1) throw new InvalidArgumentError('write a number from 1 on.');
+  return jobs;
+}
+
 /** Seconds since 1970, also from $SOURCE_DATE_EPOCH. */
 export function parseEpoch(text: string): number {
   const seconds = Number(text);

@@ -63,6 +63,7 @@ const DEFAULTS: Omit<BuildOptions, 'context' | 'file'> = {
   target: undefined,
   network: 'host',
   noCache: false,
+  jobs: 4,
   pull: 'never',
   isolation: 'auto',
   emulator: [],

@@ -52,6 +52,7 @@ async function openYard(): Promise<Yard> {
         secrets: new Map(),
         sshAgents: new Map(),
         noCache: false,
+        jobs: 4,
         pull: 'never',
         isolation: 'auto',
         emulator: [],

@@ -103,6 +103,7 @@ function contextOf(buildArgs: Readonly<Record<string, string>>): RunContext {
     target: undefined,
     network: 'host',
     noCache: false,
+    jobs: 1,
     pull: 'never',
     isolation: 'auto',
     emulator: [],

@@ -1,5 +1,6 @@
 /** `arch-build build`: flags to options, and the digest to stdout. */
 import { accessSync, constants } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { readContextWord } from '../../build/context-word.ts';
 import { build as buildImage, type BuildResult } from '../../build/build.ts';
@@ -102,6 +103,7 @@ function optionsOf({ offline }: Globals, flags: BuildFlags): Omit<BuildOptions, 
     secrets: secretsOf(flags.secret, process.env),
     sshAgents: sshAgentsOf(flags.ssh, process.env),
     noCache: !flags.cache,
+    jobs: jobsOf(flags),
     pull: flags.pull,
     isolation: flags.isolation,
     emulator: flags.emulator,
@@ -110,6 +112,12 @@ function optionsOf({ offline }: Globals, flags: BuildFlags): Omit<BuildOptions, 
     sourceDateEpoch: flags.sourceDateEpoch ?? epochOfEnvironment(),
     insecure: flags.insecure,
   };
+}
+
+/** A shell on the terminal is alone there; where an emulator is replaced, no other step may be using it. */
+function jobsOf({ jobs, shellOnError, emulatorRetry }: BuildFlags): number {
+  if (shellOnError === true) return 1;
+  return jobs ?? (emulatorRetry === true ? 1 : availableParallelism());
 }
 
 /** Throws USAGE. */

@@ -12,6 +12,7 @@ import {
   fileOption,
   jsonOption,
   parseEpoch,
+  parseJobs,
   repeatable,
   withRunOptions,
 } from '../options.ts';
@@ -39,6 +40,7 @@ export function buildCommand({ globals, exitWith }: CommandContext): Command {
     .addOption(repeatable('--annotation <k=v>', 'annotation of the manifest, repeatable'))
     .option('--target <stage>', 'build up to this stage')
     .option('--no-cache', 'run every step again')
+    .option('--jobs <n>', 'platforms and stages worked on at the same time (default: processors)', parseJobs)
     .option('--source-date-epoch <seconds>', 'timestamp of new files and of the config', parseEpoch)
     .addOption(
       choice('--progress <mode>', 'how to show progress', ['auto', 'tty', 'plain', 'json', 'quiet']).default(
