@@ -45,7 +45,7 @@ export function writeRoot(store: Store, manifests: readonly Descriptor[]): Descr
 }
 
 /**
- * The result describes the *target* platform. Its time is its newest step's, so that a rebuild from the cache gives
+ * The result describes the platform it is for, whatever its base said. Its time is its newest step's, so that a rebuild from the cache gives
  * the same image.
  */
 function finishedConfig(state: StageState, platform: Platform, options: ImageOptions): ImageConfig {

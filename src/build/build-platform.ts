@@ -69,7 +69,8 @@ export async function buildPlatform(build: PlatformBuild, target: Platform): Pro
   }
   const last = (await build.fate.all([...begun.values()].map(({ end }) => end))).at(-1);
   if (last === undefined) throw new ArchBuildError('KUBEFILE_SEMANTICS', `${kubefile.file} has no FROM`);
-  return writeManifest(job.store, last, { platform: target, options });
+  const platform = options.platformImplied === true ? last.platform : target;
+  return writeManifest(job.store, last, { platform, options });
 }
 
 export interface StageBuild {

@@ -58,6 +58,8 @@ export interface BuildOptions extends BuildSource {
   readonly tags: readonly string[];
   /** In the order asked for, without duplicates, never empty. */
   readonly platforms: readonly Platform[];
+  /** Nobody named a platform: the image is for the one its last stage is for. */
+  readonly platformImplied?: boolean;
   /** Platforms named with `--emulate`: their emulator must work even if nothing needs it. */
   readonly emulate: readonly Platform[];
   readonly dialect: 'auto' | Dialect;

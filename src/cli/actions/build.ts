@@ -87,11 +87,12 @@ function isReadableStore(root: string): boolean {
 }
 
 function optionsOf({ offline }: Globals, flags: BuildFlags): Omit<BuildOptions, keyof BuildSource> {
-  const { emulate, platforms } = platformsOf(flags);
+  const { emulate, platforms, platformImplied = false } = platformsOf(flags);
   return {
     offline,
     tags: flags.tag.map((tag) => formatReference(withDefaultTag(parseReference(tag)))),
     platforms,
+    platformImplied,
     emulate,
     dialect: flags.dialect,
     buildArgs: buildArgsOf(flags),
@@ -129,10 +130,11 @@ export function refuseContradiction(offline: boolean, pull: BuildFlags['pull']):
 /** What is built for: the host's platform unless others are named. Throws USAGE. */
 export function platformsOf(
   flags: Pick<BuildFlags, 'emulate' | 'platform'>,
-): Pick<BuildOptions, 'emulate' | 'platforms'> {
+): Pick<BuildOptions, 'emulate' | 'platforms' | 'platformImplied'> {
   const emulate = uniquePlatforms(flags.emulate.map(platformOf));
   const platforms = uniquePlatforms([...emulate, ...flags.platform.map(platformOf)]);
-  return { emulate, platforms: platforms.length === 0 ? [hostPlatform()] : platforms };
+  if (platforms.length === 0) return { emulate, platforms: [hostPlatform()], platformImplied: true };
+  return { emulate, platforms };
 }
 
 function platformOf(text: string): Platform {

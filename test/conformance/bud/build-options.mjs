@@ -15,7 +15,7 @@ export const PASSED = [
     'ssh',
   ],
   ...['build-context', 'cache-from', 'cache-to', 'output', 'o', 'metadata-file', 'ignorefile', 'from'],
-  ...['env', 'unsetenv', 'add-host', 'dns', 'dns-search', 'dns-option', 'volume', 'v', 'device', 'jobs'],
+  ...['env', 'unsetenv', 'add-host', 'dns', 'dns-search', 'dns-option', 'volume', 'v', 'device'],
   ...[
     'cpp-flag',
     'logfile',
@@ -54,7 +54,7 @@ export const VALUES = [
     'iidfile',
     'timestamp',
   ],
-  ...['runtime', 'runtime-flag', 'security-opt'],
+  ...['runtime', 'runtime-flag', 'security-opt', 'jobs'],
 ];
 export const FLAGS = [
   ...['layers', 'no-cache', 'quiet', 'q', 'pull', 'pull-always', 'pull-never', 'rm', 'force-rm', 'compress'],

@@ -6,7 +6,6 @@ import { createInterface } from 'node:readline';
 import { allPlatforms, stagesOf } from './bases.mjs';
 import { ALWAYS, DROPPED, FLAGS, PASSED, VALUES, checkNumbers } from './build-options.mjs';
 import { connection, CONNECTION } from './connection.mjs';
-import { noteSteps } from './intermediate.mjs';
 import { describe, localNames, nameOf, tagged } from './names.mjs';
 import { readOptions } from './options.mjs';
 import { fail, startArchBuild } from './program.mjs';
@@ -49,6 +48,8 @@ export function build(args) {
       ...platformOf(options, stages),
       ...networkOf(options),
       ...(options.timestamp ?? []).flatMap((value) => ['--source-date-epoch', value]),
+      // buildah builds one stage after the other unless it is told otherwise
+      ...['--jobs', options.jobs?.[0].replace(/^0$/, '4') ?? '1'],
       // without --layers buildah keeps and asks no cache
       ...(options['no-cache'] || !layers ? ['--no-cache'] : []),
       ...files.flatMap((file) => ['-f', file]),
@@ -57,7 +58,7 @@ export function build(args) {
       ),
       context,
     ],
-    { env, options, stages, tags, layers },
+    { env, options, stages, text, tags, layers },
   );
 }
 
@@ -76,18 +77,21 @@ function valueOf(name, value) {
   return value;
 }
 
-/** `-` is a Dockerfile without a context, and what is not in the current directory is looked for in the context. */
+/** What is not in the current directory is looked for in the context. */
 function contextOf(options, word = '.') {
   const named = [...(options.file ?? []), ...(options.f ?? [])];
-  if (word === '-' && !isArchive()) return { context: mkdtempSync(join(tmpdir(), 'context-')), files: ['-'] };
   const isFile = existsSync(word) && statSync(word).isFile();
   if (isFile && named.length === 0) return { context: join(word, '..'), files: [word] };
   const files = named.flatMap((list) => list.split(',')).map((file) => findFile(file, word));
-  return { context: word, files };
+  return { context: word, files: files.length > 1 ? [joined(files)] : files };
 }
 
-/** A context that is not a directory is a tar archive or a file, which arch-build finds out itself. */
-const isArchive = () => process.env.ARCH_BUILD_STDIN_CONTEXT !== undefined;
+/** Several files are one after the other. */
+function joined(files) {
+  const path = join(mkdtempSync(join(tmpdir(), 'shim-')), 'Dockerfile');
+  writeFileSync(path, files.map((file) => readFileSync(file, 'utf8')).join('\n'));
+  return path;
+}
 
 function findFile(file, context) {
   if (file === '-' || file.startsWith('/dev/') || isAbsolute(file) || existsSync(file)) return file;
@@ -116,7 +120,7 @@ function platformOf(options, stages) {
   if (options['all-platforms']) return ['--platform', allPlatforms(stages).join(',')];
   if (platform !== undefined)
     return platform.flatMap((value) => ['--platform', value.split(',').map(complete).join(',')]);
-  if (arch === undefined && os === undefined && variant === undefined) return ['--platform', 'linux/amd64'];
+  if (arch === undefined && os === undefined && variant === undefined) return [];
   return ['--platform', [os?.[0] ?? 'linux', arch?.[0] ?? 'amd64', variant?.[0]].filter(Boolean).join('/')];
 }
 
@@ -133,31 +137,27 @@ function networkOf({ network = [], net = [] }) {
   return [...network, ...net].flatMap((mode) => ['--network', modes[mode] ?? mode]);
 }
 
-function run(args, { env, options, stages, tags, layers }) {
-  const quiet = options.quiet || options.q;
-  const speaker = new Speaker(stages, quiet);
-  const stdin = options.stdin ? 'inherit' : args.includes('-') ? 'inherit' : 'ignore';
+function run(args, { env, options, stages, text, tags, layers }) {
+  const speaker = new Speaker({ stages, text, options, layers });
+  const stdin = options.stdin || args.includes('-') ? 'inherit' : 'ignore';
   const child = startArchBuild(args, { env, stdio: [stdin, 'pipe', 'pipe'] });
   const output = [];
   child.stdout.on('data', (data) => output.push(data));
-  const lines = createInterface({ input: child.stderr });
-  lines.on('line', (line) => speaker.hear(line));
+  createInterface({ input: child.stderr }).on('line', (line) => speaker.hear(line));
   child.on('close', (status, signal) => {
     if (status !== 0) process.exit(speaker.fail(status, signal));
     const raw = Buffer.concat(output);
-    if (options.output?.includes('-') || options.o?.includes('-')) return void process.stdout.write(raw);
-    finish(raw.toString().trim(), { options, speaker, tags, layers });
+    if ([...(options.output ?? []), ...(options.o ?? [])].includes('-')) process.stdout.write(raw);
+    else finish(raw.toString().trim(), { options, speaker, tags });
   });
 }
 
-function finish(digest, { options, speaker, tags, layers }) {
+function finish(digest, { options, speaker, tags }) {
   const built = describe(digest);
-  if (layers) noteSteps(speaker.steps, tags.length > 0);
-  if (options.iidfile !== undefined) writeFileSync(options.iidfile[0], `sha256:${built.id}`);
   const names = [...(options.tag ?? []), ...(options.t ?? [])];
+  if (options.iidfile !== undefined) writeFileSync(options.iidfile[0], `sha256:${built.id}`);
+  speaker.finish(built.platforms, names[0] ?? tags[0]);
   if (!(options.quiet || options.q)) {
-    for (const prefix of speaker.platforms(built.platforms))
-      console.log(`${prefix}COMMIT ${names[0] ?? ''}`.trimEnd());
     console.log(`--> ${built.id.slice(0, 12)}`);
     for (const name of names) console.log(`Successfully tagged ${tagged(name)}`);
   }

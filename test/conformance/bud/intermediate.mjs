@@ -10,37 +10,41 @@ import { store } from './program.mjs';
 
 const path = () => join(store.directory, '../steps.json');
 const read = () => (existsSync(path()) ? JSON.parse(readFileSync(path(), 'utf8')) : []);
-
-/** Notes the steps of a build: `{ stage, text, cached, final }` in order; `base` is what the stage is from. */
-export function noteSteps(steps, named) {
-  const known = read();
-  const chains = new Map();
-  for (const { stage, base, text, cached, last } of steps) {
-    const before = chains.get(stage) ?? hash(base);
-    const key = hash(`${before} ${text}`);
-    const runs = known.filter((each) => each.key === key).length;
-    const fresh = cached === false || (cached === undefined && runs === 0);
-    chains.set(
-      stage,
-      fresh ? hash(`${key} ${known.length}`) : (known.findLast((each) => each.key === key)?.chain ?? key),
-    );
-    if (fresh) known.push({ key, chain: chains.get(stage), named: last && named });
-  }
-  writeFileSync(path(), JSON.stringify(known));
-}
-
 const hash = (text) => createHash('sha256').update(text).digest('hex');
 
+/** The steps of one build, in order. */
+export class Steps {
+  #known = read();
+  /** What each stage has come to. */
+  #chains = new Map();
+
+  /** Notes a step: `cached` is undefined for one that is never in the cache. Returns its image's id, and if it is new. */
+  add({ stage, base, text, cached, last }) {
+    const key = hash(`${this.#chains.get(stage) ?? hash(base)} ${text}`);
+    const before = this.#known.findLast((each) => each.key === key);
+    const fresh = cached === false || (cached === undefined && before === undefined);
+    const id = fresh ? hash(`${key} ${this.#known.length}`) : (before?.id ?? key);
+    if (fresh) this.#known.push({ key, id, last });
+    this.#chains.set(stage, id);
+    return { id, fresh };
+  }
+
+  keep() {
+    writeFileSync(path(), JSON.stringify(this.#known));
+  }
+}
+
+/** The last step's image is the one that was built: it is listed as such. */
 export const intermediateRows = () =>
   read()
-    .filter(({ named }) => !named)
-    .map(({ chain }) => ({
-      ID: chain,
+    .filter(({ last }) => !last)
+    .map(({ id }) => ({
+      ID: id,
       Name: '<none>',
       Tag: '<none>',
       name: null,
       Names: [],
-      Digest: `sha256:${chain}`,
+      Digest: `sha256:${id}`,
     }));
 
 export const forgetSteps = () => rmSync(path(), { force: true });

@@ -1,77 +1,112 @@
 /** buildah's words for what happens in a build. */
+import { Steps } from './intermediate.mjs';
 import { phraseOf, warningOf } from './phrases.mjs';
 
 export class Speaker {
-  /** What ran: for the list of intermediate images. */
-  steps = [];
   #stages;
-  #quiet;
-  #seen = new Set();
+  #text;
+  #options;
+  #steps;
+  /** Stages whose FROM was said. */
+  #begun = new Set();
+  #warnings = [];
   #error = [];
-  #failed;
 
-  constructor(stages, quiet) {
+  /** `text` is the Dockerfile's; `layers` says that steps are images. */
+  constructor({ stages, text, options, layers }) {
     this.#stages = stages;
-    this.#quiet = quiet;
+    this.#text = text;
+    this.#options = options;
+    this.#steps = layers ? new Steps() : undefined;
+  }
+
+  get #quiet() {
+    return this.#options.quiet || this.#options.q;
   }
 
   /** A line of arch-build's: an event, or something for people. */
   hear(line) {
     const event = parseEvent(line);
-    if (event === undefined) {
-      this.#error.push(line);
-      process.stderr.write(`${line}\n`);
-    } else this.#say(event);
+    if (event !== undefined) return this.#say(event);
+    this.#error.push(line);
+    process.stderr.write(`${line}\n`);
   }
 
   #say({ type, step, text, data, stream }) {
+    if (type === 'warning') {
+      this.#warnings.push(text);
+      process.stderr.write(`${text}\n${warningOf(text)}`);
+    }
     if (type === 'step-started' || type === 'step-cached') this.#step(step, text, type === 'step-cached');
-    if (type === 'step-failed') this.#failed = step;
-    if (type === 'warning') process.stderr.write(`${text}\n${warningOf(text)}`);
     if (this.#quiet) return;
     if (type === 'step-output') process[stream].write(data);
     if (type === 'info' && text.startsWith('pulling '))
       process.stderr.write(`Trying to pull ${text.split(' ')[1]}...\n`);
   }
 
-  #step({ stage, index, total, platform }, text, cached) {
+  #step({ stage, index, total, platform }, text, found) {
     const number = this.#numberOf(stage);
-    const from = this.#stages[number];
-    const last = number === this.#stages.length - 1 && index === total;
-    const took = cached ? true : /^(?:RUN|COPY|ADD|WORKDIR)\b/i.test(text) ? false : undefined;
-    this.steps.push({ stage: `${platform} ${stage}`, base: from?.image ?? '', text, cached: took, last });
+    const cached = found ? true : /^(?:RUN|COPY|ADD|WORKDIR)\b/i.test(text) ? false : undefined;
+    const image = this.#steps?.add({
+      stage: `${platform} ${stage}`,
+      base: this.#stages[number]?.image ?? '',
+      text: this.#withArguments(text),
+      cached,
+      last: number === this.#stages.length - 1 && index === total,
+    });
     if (this.#quiet) return;
-    const part = this.#stages.length > 1 ? `[${number + 1}/${this.#stages.length}] ` : '';
-    const prefix = `${this.#platformPrefix(platform)}${part}`;
-    if (!this.#seen.has(`${platform} ${stage}`) && from !== undefined)
-      console.log(`${prefix}STEP 1/${total + 1}: ${from.line}`);
-    this.#seen.add(`${platform} ${stage}`);
-    console.log(`${prefix}STEP ${index + 1}/${total + 1}: ${text}`);
-    if (cached) console.log('--> Using cache');
-  }
-
-  #platformPrefix(platform) {
-    this.#several ??= process.argv.some(
-      (word) => word.startsWith('--all-platforms') || /^(?:--platform=)?\w+\/\w+.*,/.test(word),
+    this.#begin(platform, number, total + 1);
+    console.log(
+      `${this.#prefix(platform, number)}STEP ${index + 1}/${total + 1}: ${text}${this.#documents(text)}`,
     );
-    return this.#several ? `[${platform}] ` : '';
+    if (found || image?.fresh === false) console.log(`--> Using cache ${image?.id ?? ''}`.trimEnd());
+    if (found && image !== undefined) console.log(`--> ${image.id.slice(0, 12)}`);
   }
-  #several;
 
-  /** What COMMIT is said of. Says the FROM of stages that have no step, too. */
-  platforms(built) {
-    for (const { platform } of built)
-      for (const [number, { line, name }] of this.#stages.entries())
-        if (
-          !this.#quiet &&
-          !this.steps.some(({ stage }) => this.#numberOf(stage.split(' ')[1]) === number) &&
-          number === this.#stages.length - 1
-        )
-          console.log(
-            `${this.#platformPrefix(platform)}${this.#stages.length > 1 ? `[${number + 1}/${this.#stages.length}] ` : ''}STEP 1/1: ${line}`,
-            name && '',
-          );
-    return built.map(({ platform }) => this.#platformPrefix(platform));
+  /** An ARG is another step when it is given a value. */
+  #withArguments(text) {
+    const name = /^ARG\s+(\w+)/i.exec(text)?.[1];
+    const given = (this.#options['build-arg'] ?? []).some((word) => word.split('=')[0] === name);
+    return given ? `${text} (given)` : text;
+  }
+
+  #begin(platform, number, total) {
+    const place = `${platform} ${number}`;
+    const line = this.#stages[number]?.line;
+    if (this.#begun.has(place) || line === undefined) return;
+    this.#begun.add(place);
+    console.log(`${this.#prefix(platform, number)}STEP 1/${total}: ${line}`);
+  }
+
+  #prefix(platform, number) {
+    const several = this.#options['all-platforms'] || (this.#options.platform ?? []).join(',').includes(',');
+    const part = this.#stages.length > 1 ? `[${number + 1}/${this.#stages.length}] ` : '';
+    return `${several ? `[${platform}] ` : ''}${part}`;
+  }
+
+  /** The end of a build that succeeded. */
+  finish(platforms, name = '') {
+    this.#steps?.keep();
+    if (this.#quiet) return;
+    const number = this.#stages.length - 1;
+    for (const { platform } of platforms) {
+      this.#begin(platform, number, 1);
+      console.log(`${this.#prefix(platform, number)}COMMIT ${name}`.trimEnd());
+    }
+  }
+
+  /** The beginning of every here-document of a step, as buildah shows them. */
+  #documents(text) {
+    const lines = this.#text.split('\n');
+    let at = lines.findIndex((line) => line.trim() === text) + 1;
+    if (at === 0) return '';
+    const shown = [...text.matchAll(/<<-?(["']?)(\w[\w.]*)\1/g)].map(([, , name]) => {
+      const end = lines.findIndex((line, index) => index >= at && line.trim() === name);
+      const body = lines.slice(at, end);
+      at = end + 1;
+      return ` (${(body[0] ?? '').trim()}${body.length > 1 ? '...' : ''})`;
+    });
+    return shown.join('');
   }
 
   /** Stages are called by their name where they have one. */
@@ -82,14 +117,16 @@ export class Speaker {
 
   /** The exit status, after the error in buildah's words. */
   fail(status, signal) {
+    this.#steps?.keep();
     const text = this.#error.join('\n');
     const exited = /exited with status (\d+)/.exec(text)?.[1];
     const source = /^ +\d+ \| (.*)$/m.exec(text)?.[1];
-    const phrase = exited === undefined ? phraseOf(text) : `exit status ${exited}`;
-    const where = source === undefined ? '' : `building at STEP ${JSON.stringify(source.trim())}: `;
-    process.stderr.write(`Error: ${where.replaceAll('\\"', '"')}${phrase}\n`);
+    const { phrase, alone, code } =
+      exited === undefined ? phraseOf(text) : { phrase: `exit status ${exited}` };
+    const where = source === undefined || alone ? '' : `building at STEP "${source.trim()}": `;
+    process.stderr.write(`Error: ${where}${phrase}\n`);
     if (signal !== null) return 128;
-    return status === 1 && exited !== undefined ? Number(exited) : 125;
+    return status === 1 && exited !== undefined ? Number(exited) : (code ?? 125);
   }
 }
 

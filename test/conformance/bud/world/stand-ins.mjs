@@ -74,6 +74,7 @@ const ALPINE = {
   'etc/ssl/cert.pem': 'stand-in\n',
   'usr/sbin/adduser': ADDUSER,
   'usr/sbin/addgroup': ADDGROUP,
+  'usr/bin/printenv': '#!/bin/sh\nexec env\n',
   'var/lib/apk/installed': '',
   'var/empty/': '',
   'home/': '',

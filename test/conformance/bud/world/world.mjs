@@ -78,6 +78,7 @@ function makePrograms(directory) {
   mkdirSync(directory);
   for (const name of ['go', 'inet'])
     writeFileSync(join(directory, name), `#!/bin/sh\nexec node ${programs} ${name} "$@"\n`, { mode: 0o755 });
+  writeFileSync(join(directory, 'uuidgen'), '#!/bin/sh\ncat /proc/sys/kernel/random/uuid\n', { mode: 0o755 });
   return directory;
 }
 
@@ -103,10 +104,12 @@ function makeSites(directory, source) {
   const files = (url) => {
     if (url === 'https://github.com/containers/crun/releases/download/1.4.5/crun-1.4.5.tar.xz')
       return `${crun}.tar.xz`;
-    const ofBuildah =
-      /^https:\/\/(?:raw\.githubusercontent\.com\/containers\/buildah|github\.com\/containers\/buildah\/blob)\/main\/(.*)$/;
-    const path = ofBuildah.exec(url)?.[1];
-    return path === undefined ? undefined : join(source, path);
+    const [, raw, page] =
+      /^https:\/\/(?:raw\.githubusercontent\.com\/containers\/buildah\/main\/(.*)|github\.com\/(.*\/blob\/.*))$/.exec(
+        url,
+      ) ?? [];
+    if (page !== undefined) writeFileSync(join(directory, 'page'), `${page} ${Math.random()}\n`); // never twice the same
+    return page === undefined ? raw && join(source, raw) : join(directory, 'page');
   };
   return { files, repositories };
 }
