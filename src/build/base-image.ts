@@ -1,7 +1,7 @@
 /** FROM: an image of the store, of a kit, a registry's, or nothing, as the beginning of a stage on one platform. */
 import { ArchBuildError } from '../errors.ts';
 import { unpackLayers } from '../layer/unpack.ts';
-import { chainIdsOf, type ChainId } from '../oci/digest.ts';
+import { chainIdsOf, type ChainId, type Digest } from '../oci/digest.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { emptyImageConfig, parseImageConfig, type ImageConfig } from '../oci/image-config.ts';
 import { parseDocument, parseManifest, platformsOf, selectPlatform } from '../oci/manifest.ts';
@@ -16,10 +16,21 @@ import { offlineError } from './offline-error.ts';
 import type { Job, NamedContexts, PullPolicy } from './options.ts';
 import { SharedWork } from './shared-work.ts';
 
+/** Which image a stage has begun with. */
+export interface BaseOrigin {
+  /** Full name; undefined for one that no registry knows by its name. */
+  readonly name: string | undefined;
+  /** Of the platform's manifest. */
+  readonly digest: Digest;
+  /** How many entries its history has: an image with no more is the same one. */
+  readonly historyCount: number;
+}
+
 export interface BaseImage {
   readonly config: ImageConfig;
   readonly layers: readonly Descriptor[];
   readonly chain: readonly ChainId[];
+  readonly origin?: BaseOrigin | undefined;
   /** Of an image that sealer or we made for clusters. */
   readonly cluster?: ClusterImage | undefined;
 }
@@ -87,11 +98,15 @@ export class BaseImages {
   async get(text: string, platform: Platform): Promise<BaseImage> {
     const full = this.#isStoredDigest(text) ? text : contextKey(text);
     const context = this.#options.buildContexts?.get(full);
-    const root =
-      context?.kind === 'layout'
-        ? await bringFromLayout(this.#job, context, platform)
-        : await this.resolve(context?.kind === 'image' ? context.reference : full, platform);
-    return readImage(this.#job.store, { name: text, root, platform });
+    const layout = context?.kind === 'layout' ? context : undefined;
+    const name = context?.kind === 'image' ? context.reference : full;
+    const root = await (layout === undefined
+      ? this.resolve(name, platform)
+      : bringFromLayout(this.#job, layout, platform));
+    const { manifest, ...image } = readImage(this.#job.store, { name: text, root, platform });
+    const historyCount = image.config.history?.length ?? 0;
+    const origin = { name: layout === undefined ? name : undefined, digest: manifest.digest, historyCount };
+    return { ...image, origin };
   }
 
   /** `sha256:…` could be a repository too: it is an image when the store has one. */

@@ -1,6 +1,5 @@
 /** A whole build: every platform, then all tags together or none. */
 import { DIALECTS } from '../kubefile/dialect.ts';
-import { parseKubefile } from '../kubefile/parse.ts';
 import { selectStages } from '../kubefile/select-stages.ts';
 import type { Kubefile } from '../kubefile/instruction.ts';
 import type { EmulationRecord } from '../emulation/emulation-record.ts';
@@ -15,6 +14,7 @@ import { buildPlatform, newWork } from './build-platform.ts';
 import { writeBuildRecord } from './build-record.ts';
 import { warnOf } from './check.ts';
 import { openBuildContext } from './context.ts';
+import { withEnvironment, writtenKubefile } from './kubefile-of.ts';
 import { ContextDirectories, replaceStages } from './named-contexts.ts';
 import { checkOffline } from './offline.ts';
 import { expectedImages } from './outside-needs.ts';
@@ -32,9 +32,9 @@ export interface BuildResult {
 export async function build(job: Job, options: BuildOptions): Promise<BuildResult> {
   const { store, report } = job;
   const started = new Date();
-  const written = parseKubefile(options.file.text, { file: options.file.path, dialect: options.dialect });
+  const written = writtenKubefile(options);
   warnOf(job, written, options);
-  const kubefile = replaceStages(written, options.buildContexts);
+  const kubefile = replaceStages(withEnvironment(written, options.environment), options.buildContexts);
   if (hasSingleId()) report({ type: 'warning', text: SINGLE_ID });
   if (options.dialect === 'auto') report({ type: 'info', text: describeDialect(kubefile) });
   selectStages(kubefile, options.target); // refuses an unknown target before anything is fetched

@@ -64,6 +64,12 @@ export interface BuildOptions extends BuildSource {
   readonly emulate: readonly Platform[];
   readonly dialect: 'auto' | Dialect;
   readonly buildArgs: Readonly<Record<string, string>>;
+  /** Takes the place of the first FROM's image. */
+  readonly from?: string | undefined;
+  /** Set at the beginning of every stage. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** Names that the image does not have, whoever set them. */
+  readonly unset: { readonly environment: readonly string[]; readonly labels: readonly string[] };
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
   readonly target: string | undefined;

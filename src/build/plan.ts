@@ -4,7 +4,6 @@
  */
 import type { Emulation } from '../emulation/ladder.ts';
 import { hostPlatform } from '../emulation/host.ts';
-import { parseKubefile } from '../kubefile/parse.ts';
 import type { Kubefile, Stage } from '../kubefile/instruction.ts';
 import { findCopyStage, selectStages, stagesUsedBy } from '../kubefile/select-stages.ts';
 import { formatPlatform, matchesPlatform, type Platform } from '../oci/platform.ts';
@@ -12,6 +11,7 @@ import { BaseImages, platformsInStore, scratchImage } from './base-image.ts';
 import { newWork, resolveFrom, stageContext, type PlatformBuild, type StageBuild } from './build-platform.ts';
 import { openBuildContext } from './context.ts';
 import { fromScope } from './from-words.ts';
+import { withEnvironment, writtenKubefile } from './kubefile-of.ts';
 import { ContextDirectories, contextKey, replaceStages } from './named-contexts.ts';
 import type { BuildOptions, Job } from './options.ts';
 import { NotKnownYet, planSteps, type Begin, type StepPlan } from './plan-stage.ts';
@@ -46,8 +46,8 @@ export interface BasePlan {
 
 /** Throws what a build throws of the Kubefile and of words it can expand without building. */
 export async function planBuild(job: Job, options: BuildOptions): Promise<BuildPlan> {
-  const written = parseKubefile(options.file.text, { file: options.file.path, dialect: options.dialect });
-  const kubefile = replaceStages(written, options.buildContexts);
+  const written = writtenKubefile(options);
+  const kubefile = replaceStages(withEnvironment(written, options.environment), options.buildContexts);
   selectStages(kubefile, options.target);
   const build: PlatformBuild = {
     options,

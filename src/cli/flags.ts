@@ -11,6 +11,10 @@ export interface BuildFlags {
   readonly buildArg: readonly string[];
   readonly buildArgFile: readonly string[];
   readonly buildContext: readonly string[];
+  readonly from?: string;
+  readonly env: readonly string[];
+  readonly unsetenv: readonly string[];
+  readonly unsetlabel: readonly string[];
   readonly label: readonly string[];
   readonly annotation: readonly string[];
   readonly target?: string;

@@ -57,6 +57,8 @@ const DEFAULTS: Omit<BuildOptions, 'context' | 'file'> = {
   emulate: [],
   dialect: 'dockerfile',
   buildArgs: {},
+  environment: {},
+  unset: { environment: [], labels: [] },
   buildContexts: new Map(),
   labels: {},
   annotations: {},
@@ -273,6 +275,8 @@ describeWithRoot('a build', () => {
         tags,
         platforms,
         buildArgs: {},
+        environment: {},
+        unset: { environment: [], labels: [] },
         buildContexts: new Map(),
       }),
     ).rejects.toMatchObject({ code: 'COPY', location: { line: 4 } });

@@ -44,6 +44,8 @@ async function openYard(): Promise<Yard> {
         emulate: [],
         dialect: 'auto',
         buildArgs: {},
+        environment: {},
+        unset: { environment: [], labels: [] },
         buildContexts: new Map(),
         labels: {},
         annotations: {},

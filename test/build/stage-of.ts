@@ -98,6 +98,8 @@ function contextOf(buildArgs: Readonly<Record<string, string>>): RunContext {
     dialect: 'dockerfile',
     buildArgs,
     buildContexts: new Map(),
+    environment: {},
+    unset: { environment: [], labels: [] },
     labels: {},
     annotations: {},
     target: undefined,

@@ -52,6 +52,7 @@ const ENTRIES = [
   linkEntry('hard', 'd/a'),
 ];
 const TAR = tarOf(ENTRIES);
+const DEVICE: Entry = { path: 'sda', type: 'block', device: { major: 8, minor: 0 } };
 const LAYER = {
   'o/': 'dir 0755 0:0',
   'o/d/': 'dir 0750 0:0',
@@ -146,11 +147,7 @@ describeWith(['root'], 'an archive as build context', () => {
       [fileEntry('../../up', 'U'), fileEntry('/abs', 'B')],
       ['o/', 'o/Dockerfile', 'o/abs', 'o/up'],
     ],
-    [
-      'devices, which are left out',
-      [{ path: 'sda', type: 'block', device: { major: 8, minor: 0 } }],
-      ['o/', 'o/Dockerfile'],
-    ],
+    ['devices, which are left out', [DEVICE], ['o/', 'o/Dockerfile']],
   ])('keeps %s inside', async (_what, entries, names) => {
     expect(Object.keys(await layerOf('-', ['--no-cache'], hostile(...entries)))).toEqual(names);
     expect(existsSync('/up')).toBe(false);

@@ -23,7 +23,7 @@ import type { BuildFlags } from '../flags.ts';
 import { reporterFor, storeFor, type Globals } from '../globals.ts';
 import { parseEpoch } from '../options.ts';
 import { buildArgsOf } from '../build-args.ts';
-import { pairsOf } from '../pairs.ts';
+import { pairsOf, variablesOf } from '../pairs.ts';
 import { secretsOf, sshAgentsOf } from '../secrets.ts';
 import { formatPlan } from '../plan-text.ts';
 import { requireRoot } from '../require-root.ts';
@@ -97,6 +97,9 @@ function optionsOf({ offline }: Globals, flags: BuildFlags): Omit<BuildOptions, 
     dialect: flags.dialect,
     buildArgs: buildArgsOf(flags),
     buildContexts: contextsOf(flags.buildContext),
+    from: flags.from,
+    environment: variablesOf('--env', flags.env),
+    unset: { environment: flags.unsetenv, labels: flags.unsetlabel },
     labels: pairsOf('--label', flags.label),
     annotations: pairsOf('--annotation', flags.annotation),
     target: flags.target,
