@@ -93,6 +93,18 @@ export function atLocation(error: unknown, location: SourceLocation): unknown {
   });
 }
 
+/** The same error, with what it happened to in front. */
+export function atSubject(error: unknown, subject: string): unknown {
+  if (!(error instanceof ArchBuildError)) return error;
+  const { code, message, hint, location, items, cause } = error;
+  return new ArchBuildError(code, `${subject}: ${message}`, {
+    items,
+    ...(hint === undefined ? {} : { hint }),
+    ...(location === undefined ? {} : { location }),
+    cause,
+  });
+}
+
 /** The `code` of a Node system error (`ENOENT`, …), else undefined. */
 export function systemErrorCode(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error)) return undefined;

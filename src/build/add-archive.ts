@@ -28,6 +28,10 @@ export interface ArchiveOptions {
   readonly destination: BytePath;
   /** Of the destination and its parents when they are made. Entries keep the archive's ids. */
   readonly owner?: { readonly uid: number; readonly gid: number };
+  /** For messages; the file's path unless said. */
+  readonly name?: string;
+  /** What becomes of an entry; undefined leaves it out. */
+  readonly adapt?: (entry: TarEntry) => TarEntry | undefined;
   readonly signal?: AbortSignal;
 }
 
@@ -44,7 +48,7 @@ export async function extractArchive(
   try {
     const archive = await openArchive(fd);
     if (archive === undefined) return false;
-    await unpack(writer, archive, { ...options, name: source.host.toString('utf8') });
+    await unpack(writer, archive, { name: source.host.toString('utf8'), ...options });
     requireSame(source, fd);
     return true;
   } finally {
@@ -104,10 +108,11 @@ class Extraction {
   readonly #writer: LayerWriter;
   readonly #top: BytePath;
   readonly #turn: () => Promise<void> | undefined;
+  readonly #adapt: (entry: TarEntry) => TarEntry | undefined;
   /** Parents as the archive names them, to where they are. Valid until a symlink or a directory is made. */
   readonly #parents = new Map<BytePath, BytePath>();
 
-  constructor(writer: LayerWriter, { destination, owner, signal }: ArchiveOptions) {
+  constructor(writer: LayerWriter, { destination, owner, adapt, signal }: ArchiveOptions) {
     const { path, node } = writer.tree.resolve(destination);
     if (node !== undefined && node.type !== 'directory') {
       throw new ArchBuildError(
@@ -119,11 +124,13 @@ class Extraction {
     this.#writer = writer;
     this.#top = path;
     this.#turn = abortableTurns(signal);
+    this.#adapt = adapt ?? ((entry) => entry);
   }
 
   async run(archive: AsyncIterable<Uint8Array>): Promise<void> {
-    for await (const entry of readTar(archive)) {
-      const pending = this.#add(entry) ?? this.#turn();
+    for await (const each of readTar(archive)) {
+      const entry = this.#adapt(each);
+      const pending = (entry && this.#add(entry)) ?? this.#turn();
       if (pending !== undefined) await pending;
     }
   }

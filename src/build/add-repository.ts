@@ -62,12 +62,11 @@ async function cloneAndSelect(
   repository: GitSource & ResolvedReference,
   { keepGitDir, exclude }: RemoteOptions,
 ): Promise<SelectedSource[]> {
-  await checkOut(call, repository);
-  const gitDirectories = keepGitDir ? [] : ['.git', '**/.git'];
+  await checkOut(call, { ...repository, keepGitDir });
   const tree = new MergedTree([call.cwd], { plain: true });
   const directory = repository.directory.replace(/[\\*?[\]]/g, String.raw`\$&`);
   return selectSources(tree, [directory === '' ? '.' : directory], {
-    exclude: [...exclude, ...gitDirectories],
+    exclude,
     signal: call.signal,
   });
 }

@@ -12,7 +12,7 @@ import type { BuildOptions } from './options.ts';
 import { containerConfigOf, type StageState } from './stage-state.ts';
 
 /** What of a build's options is part of the image. */
-export type ImageOptions = Pick<BuildOptions, 'annotations' | 'labels' | 'sourceDateEpoch'>;
+export type ImageOptions = Pick<BuildOptions, 'annotations' | 'labels' | 'unset' | 'sourceDateEpoch'>;
 
 /** Writes one platform's config and manifest; the descriptor names the platform. */
 export function writeManifest(
@@ -26,10 +26,30 @@ export function writeManifest(
     digest: store.blobs.writeDocument(bytes),
     size: bytes.length,
   };
-  const annotations = { ...clusterAnnotations(state), ...options.annotations };
+  const annotations = annotationsOf(state, options);
   const manifest = buildManifest({ config, layers: state.layers, annotations });
   store.blobs.writeDocument(manifest.bytes);
   return { ...manifest.descriptor, platform };
+}
+
+const BASE_NAME = 'org.opencontainers.image.base.name';
+const BASE_DIGEST = 'org.opencontainers.image.base.digest';
+
+/** Those of the command line count; an empty one takes a word about the base back. */
+function annotationsOf(state: StageState, options: ImageOptions): Record<string, string> {
+  const all = { ...baseAnnotations(state, options), ...clusterAnnotations(state), ...options.annotations };
+  const isTakenBack = (name: string): boolean =>
+    options.annotations[name] === '' && [BASE_NAME, BASE_DIGEST].includes(name);
+  return Object.fromEntries(Object.entries(all).filter(([name]) => !isTakenBack(name)));
+}
+
+/** Which image this one stands on, as buildah says it. One that is its base under another name says nothing. */
+function baseAnnotations({ origin, config }: StageState, { labels }: ImageOptions): Record<string, string> {
+  if (origin === undefined) return {};
+  const { name, digest, historyCount } = origin;
+  const isSame = (config.history?.length ?? 0) === historyCount && Object.keys(labels).length === 0;
+  if (isSame) return {};
+  return { ...(name === undefined ? {} : { [BASE_NAME]: name }), [BASE_DIGEST]: digest };
 }
 
 function clusterAnnotations({ cluster }: StageState): Readonly<Record<string, string>> {
@@ -45,12 +65,14 @@ export function writeRoot(store: Store, manifests: readonly Descriptor[]): Descr
 }
 
 /**
- * The result describes the *target* platform. Its time is its newest step's, so that a rebuild from the cache gives
+ * The result describes the platform it is for, whatever its base said. Its time is its newest step's, so that a rebuild from the cache gives
  * the same image.
  */
 function finishedConfig(state: StageState, platform: Platform, options: ImageOptions): ImageConfig {
-  const { OnBuild, Labels, ...container } = containerConfigOf(state);
-  const labels = { ...Labels, ...options.labels };
+  const { OnBuild, Labels, Env, ...container } = containerConfigOf(state);
+  const { unset } = options;
+  const labels = { ...without(Labels, unset.labels), ...options.labels };
+  const variables = Env?.filter((pair) => !unset.environment.includes(pair.split('=', 1)[0] ?? ''));
   const times = (state.config.history ?? [])
     .map(({ created }) => created ?? '')
     .filter((time) => time !== '');
@@ -63,8 +85,15 @@ function finishedConfig(state: StageState, platform: Platform, options: ImageOpt
     ...(platform.variant === undefined ? {} : { variant: platform.variant }),
     config: {
       ...container,
+      ...(variables === undefined ? {} : { Env: variables }),
       ...(Object.keys(labels).length === 0 ? {} : { Labels: labels }),
       ...(OnBuild === undefined || OnBuild.length === 0 ? {} : { OnBuild }),
     },
   };
 }
+
+const without = (
+  pairs: Readonly<Record<string, string>> = {},
+  names: readonly string[],
+): Record<string, string> =>
+  Object.fromEntries(Object.entries(pairs).filter(([name]) => !names.includes(name)));

@@ -1,23 +1,36 @@
 /** FROM: an image of the store, of a kit, a registry's, or nothing, as the beginning of a stage on one platform. */
 import { ArchBuildError } from '../errors.ts';
 import { unpackLayers } from '../layer/unpack.ts';
-import { chainIdsOf, type ChainId } from '../oci/digest.ts';
+import { chainIdsOf, type ChainId, type Digest } from '../oci/digest.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { emptyImageConfig, parseImageConfig, type ImageConfig } from '../oci/image-config.ts';
 import { parseDocument, parseManifest, platformsOf, selectPlatform } from '../oci/manifest.ts';
 import { layerCompression, MEDIA_TYPES } from '../oci/media-types.ts';
 import { formatPlatform, matchesPlatform, platformOfConfig, type Platform } from '../oci/platform.ts';
+import { formatReference, parseReference } from '../oci/reference.ts';
 import type { Store } from '../store/store.ts';
 import { KitImages } from '../transfer/kit-images.ts';
 import { EXTENSION_ANNOTATION, parseExtension, type ClusterImage } from './cluster-image.ts';
 import { bringFromLayout, contextKey } from './named-contexts.ts';
 import { offlineError } from './offline-error.ts';
 import type { Job, NamedContexts, PullPolicy } from './options.ts';
+import { SharedWork } from './shared-work.ts';
+
+/** Which image a stage has begun with. */
+export interface BaseOrigin {
+  /** Full name; undefined for one that no registry knows by its name. */
+  readonly name: string | undefined;
+  /** Of the platform's manifest. */
+  readonly digest: Digest;
+  /** How many entries its history has: an image with no more is the same one. */
+  readonly historyCount: number;
+}
 
 export interface BaseImage {
   readonly config: ImageConfig;
   readonly layers: readonly Descriptor[];
   readonly chain: readonly ChainId[];
+  readonly origin?: BaseOrigin | undefined;
   /** Of an image that sealer or we made for clusters. */
   readonly cluster?: ClusterImage | undefined;
 }
@@ -39,16 +52,37 @@ export interface PullOptions {
   readonly buildContexts?: NamedContexts;
 }
 
-/** Remembers which image a reference meant, so that all platforms and stages of a build see the same one. */
+/** An image that will be asked for. */
+export interface ExpectedImage {
+  /** Full name. */
+  readonly name: string;
+  readonly platform: Platform;
+}
+
+interface Surroundings {
+  /** A name is looked up for all the platforms it is expected for at once. */
+  readonly expected?: readonly ExpectedImage[];
+  readonly kit?: KitImages | undefined;
+}
+
+/**
+ * What a name means is found out once, for all platforms and stages of a build: a tag that moves meanwhile cannot make
+ * an image of two.
+ */
 export class BaseImages {
   readonly #job: Job;
   readonly #options: PullOptions;
-  readonly #roots = new Map<string, Promise<Descriptor>>();
+  readonly #expected: readonly ExpectedImage[];
   readonly #kit: KitImages | undefined;
+  /** By full name. */
+  readonly #roots = new SharedWork<string, Descriptor>();
+  /** By full name and platform: what was fetched later than the rest. */
+  readonly #late = new SharedWork<string, Descriptor>();
 
-  constructor(job: Job, options: PullOptions, kit = KitImages.open()) {
+  constructor(job: Job, options: PullOptions, { expected = [], kit = KitImages.open() }: Surroundings = {}) {
     this.#job = job;
     this.#options = options;
+    this.#expected = expected;
     this.#kit = kit;
   }
 
@@ -60,24 +94,45 @@ export class BaseImages {
     return this.#kit?.find(name, platform) !== undefined;
   }
 
-  /** What FROM means, named contexts included. Throws IMAGE_NOT_FOUND, PLATFORM_NOT_FOUND (naming what exists), REFERENCE_INVALID, NETWORK… */
+  /** What FROM means: a name, a named context, or the digest of an image of the store. Throws IMAGE_NOT_FOUND, PLATFORM_NOT_FOUND (naming what exists), REFERENCE_INVALID, NETWORK… */
   async get(text: string, platform: Platform): Promise<BaseImage> {
-    const full = contextKey(text);
+    const full = this.#isStoredDigest(text) ? text : contextKey(text);
     const context = this.#options.buildContexts?.get(full);
-    const root =
-      context?.kind === 'layout'
-        ? await bringFromLayout(this.#job, context, platform)
-        : await this.resolve(context?.kind === 'image' ? context.reference : full, platform);
-    return readImage(this.#job.store, { name: text, root, platform });
+    const layout = context?.kind === 'layout' ? context : undefined;
+    const name = context?.kind === 'image' ? context.reference : full;
+    const root = await (layout === undefined
+      ? this.resolve(name, platform)
+      : bringFromLayout(this.#job, layout, platform));
+    const { manifest, ...image } = readImage(this.#job.store, { name: text, root, platform });
+    const historyCount = image.config.history?.length ?? 0;
+    const origin = { name: layout === undefined ? name : undefined, digest: manifest.digest, historyCount };
+    return { ...image, origin };
+  }
+
+  /** `sha256:…` could be a repository too: it is an image when the store has one. */
+  #isStoredDigest(text: string): boolean {
+    return /^sha256:[0-9a-f]{64}$/.test(text) && this.#job.store.images.find(text) !== undefined;
   }
 
   /** What a full name means, with the platform's content in the store. Throws as `get` does. */
   async resolve(name: string, platform: Platform): Promise<Descriptor> {
+    const root = await this.#roots.make(name, () => this.#find(name, platform));
+    if (hasPlatform(this.#job.store, root, platform)) return root;
+    return this.#late.make(`${name} ${formatPlatform(platform)}`, () =>
+      this.#complete({ name, root, platform }),
+    );
+  }
+
+  /** With the content of all the platforms that are expected of it. */
+  async #find(name: string, platform: Platform): Promise<Descriptor> {
     const { store } = this.#job;
-    const { pull } = this.#options;
-    const local = pull === 'always' ? undefined : store.images.find(name)?.root;
-    if (local !== undefined && hasPlatform(store, local, platform)) return local;
-    const packed = pull === 'always' ? undefined : await this.#kit?.bring(this.#job, name, platform);
+    const { pull, offline } = this.#options;
+    const expected = this.#expected.filter((image) => image.name === name).map((image) => image.platform);
+    const platforms = uniquePlatforms([platform, ...expected]);
+    const local = store.images.find(name)?.root;
+    const lacking = platforms.find((each) => local === undefined || !hasPlatform(store, local, each));
+    if (pull !== 'always' && local !== undefined && lacking === undefined) return local;
+    const packed = pull === 'always' ? undefined : await this.#unpackKit(name, platforms);
     if (packed !== undefined) return packed;
     if (pull === 'never') {
       if (local !== undefined) return local; // whoever reads it says what it is for
@@ -85,11 +140,29 @@ export class BaseImages {
         hint: 'get it with `arch-build pull`, `load` or `import`, or build without --pull never',
       });
     }
-    if (this.#options.offline) throw this.#unreachable({ name, root: local, platform });
-    const key = `${name} ${formatPlatform(platform)}`;
-    const pending = this.#roots.get(key) ?? this.#pull(name, platform, local);
-    this.#roots.set(key, pending);
-    return pending;
+    const wanted = { name, platform: lacking ?? platform };
+    if (offline) throw this.#unreachable({ ...wanted, root: local });
+    return this.#pull(name, platforms, local && { ...wanted, root: local });
+  }
+
+  async #unpackKit(name: string, platforms: readonly Platform[]): Promise<Descriptor | undefined> {
+    const kit = this.#kit;
+    if (kit === undefined || platforms.some((platform) => kit.find(name, platform) === undefined))
+      return undefined;
+    const roots: (Descriptor | undefined)[] = [];
+    for (const platform of platforms) roots.push(await kit.bring(this.#job, name, platform));
+    return roots[0];
+  }
+
+  /** One more platform of what the name means already. */
+  async #complete(wanted: Wanted): Promise<Descriptor> {
+    const { name, root, platform } = wanted;
+    const packed = await this.#kit?.bring(this.#job, name, platform);
+    if (packed !== undefined) return packed;
+    if (this.#options.pull === 'never') return root; // whoever reads it says what it is for
+    if (this.#options.offline) throw this.#unreachable(wanted);
+    const { domain, path } = parseReference(name);
+    return this.#pull(formatReference({ domain, path, digest: root.digest }), [platform], wanted);
   }
 
   #unreachable({
@@ -104,16 +177,25 @@ export class BaseImages {
     );
   }
 
-  async #pull(name: string, platform: Platform, local: Descriptor | undefined): Promise<Descriptor> {
+  /** `instead`: what the store has under the name, and the platform that it lacks. */
+  async #pull(
+    name: string,
+    platforms: readonly Platform[],
+    instead: Wanted | undefined,
+  ): Promise<Descriptor> {
     try {
       const { pullImage } = await import('../transfer/pull.ts'); // an HTTP client that most builds never need
-      return await pullImage(this.#job, name, { platforms: [platform], insecure: this.#options.insecure });
+      return await pullImage(this.#job, name, { platforms, insecure: this.#options.insecure });
     } catch (error) {
-      if (local === undefined || !(error instanceof ArchBuildError)) throw error;
-      throw wrongPlatform(this.#job.store, { name, root: local, platform, cause: error });
+      if (instead === undefined || !(error instanceof ArchBuildError)) throw error;
+      throw wrongPlatform(this.#job.store, { ...instead, cause: error });
     }
   }
 }
+
+const uniquePlatforms = (platforms: readonly Platform[]): Platform[] => [
+  ...new Map(platforms.map((platform) => [formatPlatform(platform), platform])).values(),
+];
 
 interface Wanted {
   readonly name: string;
@@ -194,8 +276,15 @@ function asOciLayer(layer: Descriptor): Descriptor {
   return compression === undefined ? layer : { ...layer, mediaType: types[compression] };
 }
 
-/** Makes the snapshots of a chain that are not there yet, base first. */
-export async function ensureRootfs(job: Job, image: Pick<BaseImage, 'config' | 'layers'>): Promise<void> {
-  const { layers, config } = image;
-  await unpackLayers(job.store, { layers, diffIds: config.rootfs.diff_ids }, job.signal);
+/** Makes the snapshots of a chain that are not there yet, base first; those that `unpacked` knows are waited for. */
+export async function ensureRootfs(
+  { store, signal }: Job,
+  { layers, config }: Pick<BaseImage, 'config' | 'layers'>,
+  unpacked = new SharedWork<ChainId, void>(),
+): Promise<void> {
+  const options = {
+    signal,
+    once: (chainId: ChainId, work: () => Promise<void>) => unpacked.make(chainId, work),
+  };
+  await unpackLayers(store, { layers, diffIds: config.rootfs.diff_ids }, options);
 }

@@ -1,23 +1,47 @@
-/** One platform of a build: the stages the target needs, in order, to a manifest. */
-import { ArchBuildError, atLocation } from '../errors.ts';
+/** One platform of a build: the stages the target needs, each as soon as those it uses are there, to a manifest. */
+import { ArchBuildError, atLocation, atSubject } from '../errors.ts';
 import type { Emulation } from '../emulation/ladder.ts';
 import type { Kubefile, Stage } from '../kubefile/instruction.ts';
-import { findBaseStage, findCopyStage, selectStages } from '../kubefile/select-stages.ts';
+import { findBaseStage, findCopyStage, selectStages, stagesUsedBy } from '../kubefile/select-stages.ts';
+import type { CacheKey, ChainId } from '../oci/digest.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import type { Platform } from '../oci/platform.ts';
+import { formatPlatform, type Platform } from '../oci/platform.ts';
 import { writeManifest } from './assemble.ts';
 import { ensureRootfs, scratchImage, type BaseImages } from './base-image.ts';
+import { SharedFate } from './shared-fate.ts';
 import type { BuildContext } from './context.ts';
 import { beginWithDirectory } from './directory-stage.ts';
 import { expandFrom, fromScope, stageArgs } from './from-words.ts';
 import type { ContextDirectories } from './named-contexts.ts';
 import type { BuildOptions, Job } from './options.ts';
+import { SharedWork } from './shared-work.ts';
 import { beginStage, type StageState } from './stage-state.ts';
-import type { Origin } from './step-context.ts';
+import type { MadeStep, Origin } from './step-context.ts';
 import { locationOf, runStage, type StageContext } from './stage-runner.ts';
+import { WorkSlots } from './work-slots.ts';
 
-export interface PlatformBuild {
+/** What the stages of all platforms share while they are built. */
+export interface BuildWork {
+  /** Ends with the first failure. */
   readonly job: Job;
+  readonly fate: SharedFate;
+  readonly slots: WorkSlots;
+  readonly steps: SharedWork<CacheKey, MadeStep>;
+  readonly unpacked: SharedWork<ChainId, void>;
+}
+
+export function newWork(job: Job, jobs: number): BuildWork {
+  const fate = new SharedFate(job.signal);
+  return {
+    job: { ...job, signal: fate.signal },
+    fate,
+    slots: new WorkSlots(jobs),
+    steps: new SharedWork(),
+    unpacked: new SharedWork(),
+  };
+}
+
+export interface PlatformBuild extends BuildWork {
   readonly options: BuildOptions;
   readonly kubefile: Kubefile;
   readonly emulation: Emulation;
@@ -28,33 +52,89 @@ export interface PlatformBuild {
   readonly hostPlatform: Platform;
 }
 
+/** Stages of earlier platforms, and earlier stages, go first where not all can be worked on at once. */
 export async function buildPlatform(build: PlatformBuild, target: Platform): Promise<Descriptor> {
   const { job, kubefile, options } = build;
-  const done = new Map<number, StageState>();
-  let last: StageState | undefined;
-  for (const stage of selectStages(kubefile, options.target, fromScope(build, target))) {
-    last = await buildStage(build, { stage, target, done });
-    done.set(stage.index, last);
+  const scope = fromScope(build, target);
+  const stages = selectStages(kubefile, options.target, scope);
+  const firstRank = options.platforms.indexOf(target) * kubefile.stages.length;
+  const begun: BegunStages = new Map();
+  for (const stage of stages) {
+    const uses = stagesUsedBy(kubefile, stage, scope).flatMap(({ index }) => begun.get(index)?.end ?? []);
+    const place = placeOf(build, begun, { stage, target, rank: firstRank + stage.index });
+    begun.set(
+      stage.index,
+      beginAfter(uses, () => build.slots.use(place.rank, () => buildStage(build, place))),
+    );
   }
+  const last = (await build.fate.all([...begun.values()].map(({ end }) => end))).at(-1);
   if (last === undefined) throw new ArchBuildError('KUBEFILE_SEMANTICS', `${kubefile.file} has no FROM`);
-  return writeManifest(job.store, last, { platform: target, options });
+  const platform = options.platformImplied === true ? last.platform : target;
+  return writeManifest(job.store, last, { platform, options });
 }
 
 export interface StageBuild {
   readonly stage: Stage;
   readonly target: Platform;
-  readonly done: ReadonlyMap<number, StageState>;
+  /** What an earlier stage of the platform ends as; undefined for one that nobody builds. */
+  readonly endOf: (index: number) => Promise<StageState> | undefined;
+  /** Waits for what another stage or platform makes. */
+  readonly waitFor: <T>(other: Promise<T>) => Promise<T>;
 }
 
-async function buildStage(build: PlatformBuild, place: StageBuild): Promise<StageState> {
-  const begin = await beginFrom(build, place);
-  return runStage(stageContext(build, place), place.stage, begin);
+interface RankedStage extends StageBuild {
+  readonly rank: number;
+}
+
+interface BegunStage {
+  readonly end: Promise<StageState>;
+  isOver: boolean;
+}
+
+/** By index. */
+type BegunStages = Map<number, BegunStage>;
+
+function beginAfter(uses: readonly Promise<StageState>[], work: () => Promise<StageState>): BegunStage {
+  const begun: BegunStage = {
+    end: Promise.all(uses).then(async () => {
+      const state = await work();
+      begun.isOver = true;
+      return state;
+    }),
+    isOver: false,
+  };
+  return begun;
+}
+
+/** A stage that an ONBUILD trigger or a variable names may not be over yet, though nothing in the file said it is used. */
+function placeOf(
+  build: PlatformBuild,
+  begun: BegunStages,
+  own: Pick<RankedStage, 'stage' | 'target' | 'rank'>,
+): RankedStage {
+  const waitFor = <T>(other: Promise<T>): Promise<T> => build.slots.lend(own.rank, other);
+  const endOf = (index: number): Promise<StageState> | undefined => {
+    const stage = begun.get(index);
+    return stage === undefined || stage.isOver ? stage?.end : waitFor(stage.end);
+  };
+  return { ...own, endOf, waitFor };
+}
+
+async function buildStage(build: PlatformBuild, place: RankedStage): Promise<StageState> {
+  const { job, options } = build;
+  job.signal.throwIfAborted();
+  try {
+    const begin = await beginFrom(build, place);
+    return await runStage(stageContext(build, place), place.stage, begin);
+  } catch (error) {
+    throw options.platforms.length === 1 ? error : atSubject(error, formatPlatform(place.target));
+  }
 }
 
 /** What the steps of a stage need. */
 export function stageContext(build: PlatformBuild, place: StageBuild): StageContext {
   const { job, options, kubefile } = build;
-  const { stage, target } = place;
+  const { stage, target, waitFor } = place;
   return {
     job,
     options,
@@ -65,7 +145,9 @@ export function stageContext(build: PlatformBuild, place: StageBuild): StageCont
     dialect: kubefile.dialect,
     words: { escape: kubefile.escape, args: stageArgs(build, stage, target) },
     escape: kubefile.escape,
-    ensureRootfs: (state) => ensureRootfs(job, state),
+    steps: build.steps,
+    waitFor,
+    ensureRootfs: (state) => ensureRootfs(job, state, build.unpacked),
     origin: (from) => originOf(build, from, place),
   };
 }
@@ -73,7 +155,7 @@ export function stageContext(build: PlatformBuild, place: StageBuild): StageCont
 /** FROM with its words expanded: an image, or an earlier stage. Throws EXPANSION and KUBEFILE_SEMANTICS. */
 export function resolveFrom(
   build: PlatformBuild,
-  { stage, target }: StageBuild,
+  { stage, target }: Pick<StageBuild, 'stage' | 'target'>,
 ): { image: string; platform: Platform; earlier: Stage | undefined } {
   const { kubefile } = build;
   const { from, index } = stage;
@@ -89,7 +171,7 @@ export function resolveFrom(
 
 async function beginFrom(build: PlatformBuild, place: StageBuild): Promise<StageState> {
   const { image, platform, earlier } = resolveFrom(build, place);
-  const state = earlier === undefined ? undefined : place.done.get(earlier.index);
+  const state = earlier === undefined ? undefined : await place.endOf(earlier.index);
   if (state !== undefined) return beginStage(state.platform, state);
   if (image.toLowerCase() === 'scratch') return beginStage(platform, scratchImage(platform));
   try {
@@ -107,11 +189,11 @@ async function beginFrom(build: PlatformBuild, place: StageBuild): Promise<Stage
 async function originOf(
   build: PlatformBuild,
   from: string | undefined,
-  { stage, target, done }: StageBuild,
+  { stage, target, endOf }: StageBuild,
 ): Promise<Origin> {
   if (from === undefined) return { kind: 'context', context: build.context() };
   const found = findCopyStage(build.kubefile, stage, from);
-  const state = found === undefined ? undefined : done.get(found.index);
+  const state = found === undefined ? undefined : await endOf(found.index);
   if (state !== undefined) return { kind: 'layers', state };
   const context = build.directories.find(from);
   if (context !== undefined) return { kind: 'context', context };

@@ -27,7 +27,7 @@ export function writeBuildRecord(
     started: started.toISOString(),
     finished: new Date().toISOString(),
     file: options.file.path,
-    context: options.context,
+    context: options.contextName ?? options.context,
     tags: options.tags,
     buildArgs: Object.keys(options.buildArgs),
     digest: root.digest,

@@ -1,6 +1,5 @@
 /** A whole build: every platform, then all tags together or none. */
 import { DIALECTS } from '../kubefile/dialect.ts';
-import { parseKubefile } from '../kubefile/parse.ts';
 import { selectStages } from '../kubefile/select-stages.ts';
 import type { Kubefile } from '../kubefile/instruction.ts';
 import type { EmulationRecord } from '../emulation/emulation-record.ts';
@@ -11,12 +10,14 @@ import type { Descriptor } from '../oci/descriptor.ts';
 import { hasSingleId } from '../sys/identity.ts';
 import { writeRoot } from './assemble.ts';
 import { BaseImages } from './base-image.ts';
-import { buildPlatform } from './build-platform.ts';
+import { buildPlatform, newWork } from './build-platform.ts';
 import { writeBuildRecord } from './build-record.ts';
 import { warnOf } from './check.ts';
-import { openContext } from './context.ts';
+import { openBuildContext } from './context.ts';
+import { withEnvironment, writtenKubefile } from './kubefile-of.ts';
 import { ContextDirectories, replaceStages } from './named-contexts.ts';
 import { checkOffline } from './offline.ts';
+import { expectedImages } from './outside-needs.ts';
 import type { BuildOptions, Job } from './options.ts';
 
 export interface BuildResult {
@@ -31,30 +32,22 @@ export interface BuildResult {
 export async function build(job: Job, options: BuildOptions): Promise<BuildResult> {
   const { store, report } = job;
   const started = new Date();
-  const written = parseKubefile(options.file.text, { file: options.file.path, dialect: options.dialect });
+  const written = writtenKubefile(options);
   warnOf(job, written, options);
-  const kubefile = replaceStages(written, options.buildContexts);
+  const kubefile = replaceStages(withEnvironment(written, options.environment), options.buildContexts);
   if (hasSingleId()) report({ type: 'warning', text: SINGLE_ID });
   if (options.dialect === 'auto') report({ type: 'info', text: describeDialect(kubefile) });
   selectStages(kubefile, options.target); // refuses an unknown target before anything is fetched
-  const bases = new BaseImages(job, options);
-  if (options.offline) checkOffline({ kubefile, options, hostPlatform: hostPlatform() }, bases);
-  await using emulation = openEmulation(emulationRequest(job, options));
+  const source = { kubefile, options, hostPlatform: hostPlatform() };
+  const work = newWork(job, options.jobs);
+  const bases = new BaseImages(work.job, options, { expected: expectedImages(source) });
+  if (options.offline) checkOffline(source, bases);
+  await using emulation = openEmulation(emulationRequest(work.job, options));
   for (const platform of options.emulate) await emulation.forPlatform(platform); // must work even if nothing needs it
-  const context = once(() => openContext(options.context, { kubefilePath: options.file.path }));
+  const context = once(() => openBuildContext(options));
   const directories = new ContextDirectories(options.buildContexts);
-  const shared = {
-    job,
-    options,
-    kubefile,
-    emulation,
-    bases,
-    context,
-    directories,
-    hostPlatform: hostPlatform(),
-  };
-  const manifests: Descriptor[] = [];
-  for (const platform of options.platforms) manifests.push(await buildPlatform(shared, platform));
+  const shared = { ...work, ...source, emulation, bases, context, directories };
+  const manifests = await work.fate.all(options.platforms.map((platform) => buildPlatform(shared, platform)));
   warnUnusedArgs(job, written, options);
   const root = writeRoot(store, manifests);
   await store.images.put(root, options.tags);

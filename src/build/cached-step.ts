@@ -1,10 +1,10 @@
 /** One step with its cache: reuse what it once made, or make it and remember. */
 import type { StepName } from '../events.ts';
 import type { CacheKey } from '../oci/digest.ts';
-import type { CacheRecord } from '../store/cache-records.ts';
 import type { Snapshot } from '../store/snapshots.ts';
 import { keyAtEpoch } from './cache-key.ts';
-import type { BuildOptions, Job } from './options.ts';
+import type { BuildOptions } from './options.ts';
+import type { MadeStep, RunContext } from './step-context.ts';
 import { withStep, type StageState } from './stage-state.ts';
 
 export interface CachedStep {
@@ -17,51 +17,50 @@ export interface CachedStep {
   readonly make?: () => Promise<Snapshot | undefined>;
 }
 
-interface StepContext {
-  readonly job: Job;
-  readonly options: BuildOptions;
-}
+type StepContext = Pick<RunContext, 'job' | 'options' | 'steps' | 'waitFor'>;
 
 /** The step's key, and what it once made, when that is still there and may be used. */
 export function lookUp(
-  { job: { store }, options }: StepContext,
+  { job: { store }, options }: Pick<StepContext, 'job' | 'options'>,
   step: CachedStep,
-): { key: CacheKey; known: CacheRecord | undefined; snapshot: Snapshot | undefined } {
+): { key: CacheKey; known: MadeStep | undefined } {
   const key = keyAtEpoch(step.key, options.sourceDateEpoch);
-  const known = options.noCache && step.make !== undefined ? undefined : store.cache.get(key);
-  const snapshot = known?.layer === undefined ? undefined : store.snapshots.get(known.layer);
-  return { key, known, snapshot };
+  const record = options.noCache && step.make !== undefined ? undefined : store.cache.get(key);
+  if (record === undefined) return { key, known: undefined };
+  const { created, layer } = record;
+  return { key, known: { created, ...(layer && { snapshot: store.snapshots.get(layer) }) } };
 }
 
+/** What another platform or stage of this build makes counts as cached too, even with `--no-cache`. */
 export async function runCached(
   context: StepContext,
   state: StageState,
   step: CachedStep,
 ): Promise<StageState> {
-  const { store, report } = context.job;
-  const { options } = context;
-  const { key, known, snapshot: cached } = lookUp(context, step);
-  if (known !== undefined) {
-    report({ type: 'step-cached', step: step.name, text: step.text });
-    return withStep(state, {
-      created: known.created,
-      createdBy: step.createdBy,
-      ...(cached && { snapshot: cached }),
-    });
-  }
-  report({ type: 'step-started', step: step.name, text: step.text });
+  const { report } = context.job;
+  const { name, text, createdBy } = step;
+  const { key, known } = lookUp(context, step);
+  const elsewhere = step.make === undefined ? undefined : context.steps.get(key);
+  const found = known ?? (elsewhere && (await context.waitFor(elsewhere)));
+  report({ type: found === undefined ? 'step-started' : 'step-cached', step: name, text });
+  const made = found ?? (await context.steps.make(key, () => makeStep(context, step, key)));
+  return withStep(state, { ...made, createdBy });
+}
+
+async function makeStep({ job, options }: StepContext, step: CachedStep, key: CacheKey): Promise<MadeStep> {
   const start = performance.now();
   const snapshot = await step.make?.();
   const created = creationTime(options);
-  store.cache.put(key, { created, ...(snapshot && { layer: snapshot.chainId }) });
-  if (step.make === undefined) return withStep(state, { created, createdBy: step.createdBy });
-  report({
-    type: 'step-finished',
-    step: step.name,
-    milliseconds: performance.now() - start,
-    layerBytes: snapshot?.size,
-  });
-  return withStep(state, { created, createdBy: step.createdBy, ...(snapshot && { snapshot }) });
+  job.store.cache.put(key, { created, ...(snapshot && { layer: snapshot.chainId }) });
+  if (step.make !== undefined) {
+    job.report({
+      type: 'step-finished',
+      step: step.name,
+      milliseconds: performance.now() - start,
+      layerBytes: snapshot?.size,
+    });
+  }
+  return { created, ...(snapshot && { snapshot }) };
 }
 
 export function creationTime({ sourceDateEpoch }: Pick<BuildOptions, 'sourceDateEpoch'>): string {

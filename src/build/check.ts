@@ -11,10 +11,10 @@ import type { Kubefile } from '../kubefile/instruction.ts';
 import { ArchBuildError } from '../errors.ts';
 import { hostPlatform } from '../emulation/host.ts';
 import { formatPlatform } from '../oci/platform.ts';
-import { parseKubefile } from '../kubefile/parse.ts';
 import type { Store } from '../store/store.ts';
 import { imageFacts, sourceFacts } from './check-facts.ts';
-import { openContext } from './context.ts';
+import { openBuildContext } from './context.ts';
+import { writtenKubefile } from './kubefile-of.ts';
 import type { BuildOptions, Job } from './options.ts';
 import { platformArgs } from './scope.ts';
 
@@ -30,7 +30,7 @@ export interface CheckResult extends LintResult {
 
 /** Throws what parsing throws, and CONTEXT or IGNORE_PATTERN for a context that cannot be read. */
 export async function check({ store, signal }: CheckRequest, options: BuildOptions): Promise<CheckResult> {
-  const kubefile = parseKubefile(options.file.text, { file: options.file.path, dialect: options.dialect });
+  const kubefile = writtenKubefile(options);
   const lint: LintOptions = { ...lintOptions(options), purpose: 'check' };
   const [platform = hostPlatform()] = options.platforms;
   const images = baseImages(kubefile, lint).flatMap((name) => {
@@ -38,8 +38,7 @@ export async function check({ store, signal }: CheckRequest, options: BuildOptio
     return known === undefined ? [] : [[name, known] as const];
   });
   const words = contextWords(kubefile, lint);
-  const context =
-    words.length === 0 ? undefined : openContext(options.context, { kubefilePath: options.file.path });
+  const context = words.length === 0 ? undefined : openBuildContext(options);
   const sources = new Map<string, Awaited<ReturnType<typeof sourceFacts>>>();
   for (const word of context === undefined ? [] : words) {
     signal.throwIfAborted();

@@ -7,6 +7,7 @@ import { join, resolve } from 'node:path';
 import { ArchBuildError, systemErrorCode } from '../errors.ts';
 import { compileIgnore, parseIgnoreFile } from '../kubefile/ignore.ts';
 import { MergedTree } from '../layer/merged-tree.ts';
+import type { BuildSource } from './options.ts';
 
 export interface BuildContext {
   /** Absolute, without symlinks. */
@@ -20,13 +21,13 @@ export interface BuildContext {
 }
 
 export interface ContextOptions {
-  /** Must exist; otherwise `<Kubefile>.dockerignore`, then the context's own. */
-  readonly ignoreFile?: string;
+  /** Must exist; null for none; otherwise `<Kubefile>.dockerignore`, then the context's own. */
+  readonly ignoreFile?: string | null;
   /** Of the build context itself; named ones have no file of their own beside it. */
   readonly kubefilePath?: string;
 }
 
-const OWN_IGNORE_FILES = ['.containerignore', '.dockerignore'];
+export const OWN_IGNORE_FILES = ['.containerignore', '.dockerignore'];
 const IGNORE_FILE_LIMIT = 16 << 20;
 
 /** Throws CONTEXT when the directory or its ignore file cannot be used, IGNORE_PATTERN for a bad pattern. */
@@ -41,6 +42,13 @@ export function openContext(directory: string, options: ContextOptions): BuildCo
       : new MergedTree([real], { plain: true, filter: compileIgnore(patterns) });
   return { directory: real, tree, unfiltered, ignoreFile: ignore?.path };
 }
+
+/** The context that COPY without `--from` reads. */
+export const openBuildContext = ({ context, file, ignoreFile }: BuildSource): BuildContext =>
+  openContext(context, {
+    ...(ignoreFile === undefined ? {} : { ignoreFile }),
+    ...(file.host === undefined ? {} : { kubefilePath: file.host }),
+  });
 
 function realDirectory(directory: string): string {
   const problem = (reason: string, cause?: unknown): ArchBuildError =>
@@ -63,6 +71,7 @@ function readIgnoreFile(
   context: string,
   options: ContextOptions,
 ): { path: string; text: string } | undefined {
+  if (options.ignoreFile === null) return undefined;
   if (options.ignoreFile !== undefined) {
     const text = readText(options.ignoreFile);
     if (text === undefined)

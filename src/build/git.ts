@@ -10,6 +10,8 @@ export interface GitCall {
   readonly cwd: string;
   readonly signal: AbortSignal;
   readonly sshAgents: BuildOptions['sshAgents'];
+  /** The repository may be one of this host's files. */
+  readonly isLocal?: boolean;
 }
 
 const SETTINGS = [
@@ -21,11 +23,12 @@ const SETTINGS = [
   'http.lowSpeedTime=60',
 ];
 
+const NETWORK_PROTOCOLS = 'git:http:https:ssh';
+
 const FIXED = {
   GIT_TERMINAL_PROMPT: '0',
   GIT_CONFIG_NOSYSTEM: '1',
   GIT_CONFIG_GLOBAL: '/dev/null',
-  GIT_ALLOW_PROTOCOL: 'git:http:https:ssh',
   GIT_SSH_COMMAND: 'ssh -o BatchMode=yes',
   LC_ALL: 'C',
 };
@@ -42,22 +45,27 @@ export async function git(call: GitCall, args: readonly string[]): Promise<strin
 
 /** The same whatever the status. */
 export async function tryGit(
-  { cwd, signal, sshAgents }: GitCall,
+  { cwd, signal, sshAgents, isLocal = false }: GitCall,
   args: readonly string[],
 ): Promise<{ readonly status: number; readonly stdout: string; readonly stderr: string }> {
   const agent = sshAgents.get('default');
-  const env = { ...inherited(), ...FIXED, ...(agent === undefined ? {} : { SSH_AUTH_SOCK: agent }) };
+  const env = {
+    ...inherited(),
+    ...FIXED,
+    GIT_ALLOW_PROTOCOL: isLocal ? `${NETWORK_PROTOCOLS}:file` : NETWORK_PROTOCOLS,
+    ...(agent === undefined ? {} : { SSH_AUTH_SOCK: agent }),
+  };
   const settings = SETTINGS.flatMap((setting) => ['-c', setting]);
   try {
     // The files of a repository have the modes that git gives them, not those of our umask.
     const words = ['-c', 'umask 022 && exec git "$@"', 'git', ...settings, ...args];
-    const result = await runProgram('sh', words, { cwd, env, signal });
+    const result = await runProgram('sh', words, { cwd, env, signal, endsWithUs: true });
     if (result.status !== 127) return result;
   } catch (error) {
     if (!(error instanceof ArchBuildError) || error.code !== 'TOOL_MISSING') throw error;
   }
-  throw new ArchBuildError('TOOL_MISSING', 'ADD of a git repository needs git', {
-    hint: 'install it (Debian: git), or clone the repository into the build context',
+  throw new ArchBuildError('TOOL_MISSING', 'a git repository needs the program git', {
+    hint: 'install it (Debian: git), or clone the repository and build from the files',
   });
 }
 

@@ -31,22 +31,45 @@ export interface LayoutContext {
 /** By full name (`docker.io/library/hello:v1`). */
 export type NamedContexts = ReadonlyMap<string, NamedContext>;
 
-export interface BuildOptions {
-  /** Nothing may ask the network: neither we nor, unless `network` says so, a step. */
-  readonly offline: boolean;
+export interface KubefileSource {
+  /** For messages and the dialect. */
+  readonly path: string;
+  readonly text: string;
+  /** Where it is, when it is a file: an ignore file may be beside it. */
+  readonly host?: string;
+}
+
+/** What is built from. */
+export interface BuildSource {
   /** Absolute host path of the build context. */
   readonly context: string;
+  /** What the user calls it, when that is no directory. */
+  readonly contextName?: string;
+  readonly file: KubefileSource;
+  /** Host path of the ignore file; without one, what `openContext` looks for; null for none. */
+  readonly ignoreFile?: string | null;
+}
+
+export interface BuildOptions extends BuildSource {
+  /** Nothing may ask the network: neither we nor, unless `network` says so, a step. */
+  readonly offline: boolean;
   readonly buildContexts: NamedContexts;
-  /** Path of the Kubefile for messages and for its ignore file; `text` is its content. */
-  readonly file: { readonly path: string; readonly text: string };
   /** Full references (`docker.io/library/hello:v1`). */
   readonly tags: readonly string[];
   /** In the order asked for, without duplicates, never empty. */
   readonly platforms: readonly Platform[];
+  /** Nobody named a platform: the image is for the one its last stage is for. */
+  readonly platformImplied?: boolean;
   /** Platforms named with `--emulate`: their emulator must work even if nothing needs it. */
   readonly emulate: readonly Platform[];
   readonly dialect: 'auto' | Dialect;
   readonly buildArgs: Readonly<Record<string, string>>;
+  /** Takes the place of the first FROM's image. */
+  readonly from?: string | undefined;
+  /** Set at the beginning of every stage. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** Names that the image does not have, whoever set them. */
+  readonly unset: { readonly environment: readonly string[]; readonly labels: readonly string[] };
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
   readonly target: string | undefined;
@@ -56,6 +79,8 @@ export interface BuildOptions {
   /** Paths of the sockets of ssh agents, by id. */
   readonly sshAgents: ReadonlyMap<string, string>;
   readonly noCache: boolean;
+  /** Stages and platforms that are worked on at the same time; 1: one after the other, in order. */
+  readonly jobs: number;
   readonly pull: PullPolicy;
   readonly isolation: IsolationChoice;
   readonly emulator: Choices;

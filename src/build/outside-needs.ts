@@ -4,7 +4,7 @@
  *
  * Words that depend on what a base image brings along (its ENV, its ONBUILD triggers) are known only when it is there.
  */
-import type { SourceLocation } from '../errors.ts';
+import { ArchBuildError, type SourceLocation } from '../errors.ts';
 import { expandWord } from '../kubefile/expand.ts';
 import type { Instruction, Stage } from '../kubefile/instruction.ts';
 import { findBaseStage, findCopyStage, imageWordsOf, selectStages } from '../kubefile/select-stages.ts';
@@ -64,6 +64,16 @@ export function findOutsideNeeds(written: NeedsSource): OutsideNeeds {
       ({ line }) => String(line),
     ),
   };
+}
+
+/** The images, as far as reading tells. What cannot be read, the build reports itself, with its place. */
+export function expectedImages(source: NeedsSource): readonly NeededImage[] {
+  try {
+    return findOutsideNeeds(source).images;
+  } catch (error) {
+    if (error instanceof ArchBuildError) return [];
+    throw error;
+  }
 }
 
 function needsOfStage(source: NeedsSource, stage: Stage, target: Platform): OutsideNeeds {

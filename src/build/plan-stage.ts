@@ -87,7 +87,7 @@ async function planOne(context: StageContext, progress: Progress, place: StepPla
     const because = progress.because ?? (progress.isTimed && step.make === undefined ? TIMED : undefined);
     if (because !== undefined)
       return { step: { ...shown, cache: 'unknown', because }, progress: { ...progress, state: made } };
-    const { key, known, snapshot } = lookUp(context, step);
+    const { key, known } = lookUp(context, step);
     if (known === undefined) {
       const after = step.make === undefined ? undefined : `line ${head.line} has to be run first`;
       const next = {
@@ -98,8 +98,7 @@ async function planOne(context: StageContext, progress: Progress, place: StepPla
       };
       return { step: { ...shown, cache: 'miss', key }, progress: next };
     }
-    const { created } = known;
-    const result = withStep(state, { created, createdBy: step.createdBy, ...(snapshot && { snapshot }) });
+    const result = withStep(state, { ...known, createdBy: step.createdBy });
     return { step: { ...shown, cache: 'hit', key }, progress: { ...progress, state: result } };
   } catch (error) {
     if (!(error instanceof NotKnownYet) && !isForgiven(error, progress))

@@ -4,19 +4,19 @@
  */
 import type { Emulation } from '../emulation/ladder.ts';
 import { hostPlatform } from '../emulation/host.ts';
-import { parseKubefile } from '../kubefile/parse.ts';
 import type { Kubefile, Stage } from '../kubefile/instruction.ts';
 import { findCopyStage, selectStages, stagesUsedBy } from '../kubefile/select-stages.ts';
 import { formatPlatform, matchesPlatform, type Platform } from '../oci/platform.ts';
 import { BaseImages, platformsInStore, scratchImage } from './base-image.ts';
-import { resolveFrom, stageContext, type PlatformBuild, type StageBuild } from './build-platform.ts';
-import { openContext } from './context.ts';
+import { newWork, resolveFrom, stageContext, type PlatformBuild, type StageBuild } from './build-platform.ts';
+import { openBuildContext } from './context.ts';
 import { fromScope } from './from-words.ts';
+import { withEnvironment, writtenKubefile } from './kubefile-of.ts';
 import { ContextDirectories, contextKey, replaceStages } from './named-contexts.ts';
 import type { BuildOptions, Job } from './options.ts';
 import { NotKnownYet, planSteps, type Begin, type StepPlan } from './plan-stage.ts';
 import type { StageContext } from './stage-runner.ts';
-import { beginStage } from './stage-state.ts';
+import { beginStage, type StageState } from './stage-state.ts';
 
 export interface BuildPlan {
   readonly file: string;
@@ -46,18 +46,18 @@ export interface BasePlan {
 
 /** Throws what a build throws of the Kubefile and of words it can expand without building. */
 export async function planBuild(job: Job, options: BuildOptions): Promise<BuildPlan> {
-  const written = parseKubefile(options.file.text, { file: options.file.path, dialect: options.dialect });
-  const kubefile = replaceStages(written, options.buildContexts);
+  const written = writtenKubefile(options);
+  const kubefile = replaceStages(withEnvironment(written, options.environment), options.buildContexts);
   selectStages(kubefile, options.target);
   const build: PlatformBuild = {
-    job,
     options,
     kubefile,
     emulation: NO_EMULATION,
     bases: new BaseImages(job, { ...options, pull: 'never' }),
-    context: once(() => openContext(options.context, { kubefilePath: options.file.path })),
+    context: once(() => openBuildContext(options)),
     directories: new ContextDirectories(options.buildContexts),
     hostPlatform: hostPlatform(),
+    ...newWork(job, 1),
   };
   const platforms: PlatformPlan[] = [];
   for (const platform of options.platforms) platforms.push(await planPlatform(build, platform));
@@ -99,10 +99,9 @@ interface Progress {
 }
 
 async function planStage(build: PlatformBuild, stage: Stage, progress: Progress): Promise<StagePlan> {
-  const { target, done, neededBy } = progress;
+  const { done, neededBy } = progress;
   const { index, name } = stage;
-  const states = new Map([...done].map(([number, { state }]) => [number, state]));
-  const place = { stage, target, done: states };
+  const place = placeOf(stage, progress);
   const { image, platform, earlier } = resolveFrom(build, place);
   const head = { index, ...(name === undefined ? {} : { name }), neededBy };
   if (neededBy.length === 0)
@@ -124,6 +123,14 @@ async function planStage(build: PlatformBuild, stage: Stage, progress: Progress)
     base: { image, platform: formatPlatform(begin.state.platform), from },
     steps: planned.steps,
   };
+}
+
+function placeOf(stage: Stage, { target, done }: Progress): StageBuild {
+  const endOf = (number: number): Promise<StageState> | undefined => {
+    const state = done.get(number)?.state;
+    return state && Promise.resolve(state);
+  };
+  return { stage, target, endOf, waitFor: (other) => other };
 }
 
 async function beginWithImage(

@@ -63,7 +63,7 @@ export async function attemptRun(
   if (failure === undefined) return rootfs.upper;
   const { error, isCrash } = failure;
   job.report({ type: 'step-failed', step: operands.step.name });
-  if (isCrash && options.emulatorRetry && (await context.emulation.nextEmulator(state.platform)))
+  if (isCrash && options.emulatorRetry && (await context.emulation.nextEmulator(state.platform, emulation)))
     return undefined;
   if (options.onFailedStep !== undefined) {
     const { step, toolbox } = operands;

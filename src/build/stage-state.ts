@@ -6,6 +6,7 @@ import { environmentOf, type ContainerConfig, type ImageConfig } from '../oci/im
 import { MEDIA_TYPES } from '../oci/media-types.ts';
 import type { Platform } from '../oci/platform.ts';
 import type { Snapshot } from '../store/snapshots.ts';
+import type { BaseOrigin } from './base-image.ts';
 import { inheritedCluster, type ClusterImage } from './cluster-image.ts';
 import type { Variables } from './scope.ts';
 
@@ -22,6 +23,8 @@ export interface StageState {
   readonly declaredArgs: Variables;
   /** This stage has its own CMD, which a later ENTRYPOINT must not clear. */
   readonly cmdSet: boolean;
+  /** The image the stage, or the one it stands on, began with. */
+  readonly origin?: BaseOrigin | undefined;
   /** kubefile/v2: what a cluster is told. */
   readonly cluster?: ClusterImage | undefined;
 }
@@ -39,6 +42,7 @@ export function beginStage(
     readonly config: ImageConfig;
     readonly layers: readonly Descriptor[];
     readonly chain: readonly ChainId[];
+    readonly origin?: BaseOrigin | undefined;
     readonly cluster?: ClusterImage | undefined;
   },
 ): StageState {
@@ -51,6 +55,7 @@ export function beginStage(
     variables: environmentOf(config),
     declaredArgs: new Map(),
     cmdSet: false,
+    origin: base.origin,
     cluster: inheritedCluster(base.cluster),
   };
 }

@@ -1,19 +1,28 @@
 /** What the steps of a stage need besides their operands. */
 import type { Emulation } from '../emulation/ladder.ts';
 import type { Dialect } from '../kubefile/instruction.ts';
+import type { CacheKey } from '../oci/digest.ts';
 import type { BuildContext } from './context.ts';
 import type { BuildOptions, Job } from './options.ts';
-import type { StageState } from './stage-state.ts';
+import type { SharedWork } from './shared-work.ts';
+import type { StageState, StepResult } from './stage-state.ts';
 
 /** Where files are copied or mounted from. */
 export type Origin =
   | { readonly kind: 'context'; readonly context: BuildContext }
   | { readonly kind: 'layers'; readonly state: StageState };
 
+/** What one step adds to a stage. */
+export type MadeStep = Pick<StepResult, 'created' | 'snapshot'>;
+
 export interface RunContext {
   readonly job: Job;
   readonly options: BuildOptions;
   readonly emulation: Emulation;
+  /** What steps of this build have made or are making. */
+  readonly steps: SharedWork<CacheKey, MadeStep>;
+  /** Waits for what another stage makes. */
+  readonly waitFor: <T>(other: Promise<T>) => Promise<T>;
   /** Unpacks the layers below when they are not there yet. */
   readonly ensureRootfs: (state: StageState) => Promise<void>;
   readonly context: () => BuildContext;

@@ -33,7 +33,7 @@ const MAX_ID = 0xfffffffe;
 
 /**
  * `user`, `uid`, `user:group`, `uid:gid` or nothing (root). A number need not exist: unknown uids get group 0. With an
- * explicit group there are no supplementary groups. Throws USER_UNKNOWN for a name nobody has.
+ * explicit group it is the only supplementary one, too: a program cannot get rid of it. Throws USER_UNKNOWN for a name nobody has.
  */
 export function lookUpUser(text: string, accounts: Accounts): UserIds {
   const [userPart = '', groupPart] = split(text);
@@ -41,7 +41,10 @@ export function lookUpUser(text: string, accounts: Accounts): UserIds {
   const entry = findUser(userPart === '' ? '0' : userPart, entries);
   const uid = entry?.uid ?? requireNumber(userPart === '' ? '0' : userPart, 'user');
   const home = entry?.home === undefined || entry.home === '' ? '/' : entry.home;
-  if (groupPart !== undefined) return { uid, gid: lookUpGroup(groupPart, accounts), groups: [], home };
+  if (groupPart !== undefined) {
+    const gid = lookUpGroup(groupPart, accounts);
+    return { uid, gid, groups: [gid], home };
+  }
   const groups = parseGroup(accounts.group).filter(({ members }) => members.includes(entry?.name ?? ''));
   const gid = entry?.gid ?? 0;
   return { uid, gid, groups: [...new Set([gid, ...groups.map((group) => group.gid)])], home };

@@ -3,12 +3,18 @@ import type { IsolationChoice } from '../emulation/emulation-request.ts';
 
 export interface BuildFlags {
   readonly file?: string;
+  readonly ignorefile?: string;
   readonly tag: readonly string[];
   readonly emulate: readonly string[];
   readonly platform: readonly string[];
   readonly dialect: 'auto' | 'dockerfile' | 'kubefile-v1' | 'kubefile-v2';
   readonly buildArg: readonly string[];
+  readonly buildArgFile: readonly string[];
   readonly buildContext: readonly string[];
+  readonly from?: string;
+  readonly env: readonly string[];
+  readonly unsetenv: readonly string[];
+  readonly unsetlabel: readonly string[];
   readonly label: readonly string[];
   readonly annotation: readonly string[];
   readonly target?: string;
@@ -16,6 +22,7 @@ export interface BuildFlags {
   readonly secret: readonly string[];
   readonly ssh: readonly string[];
   readonly cache: boolean;
+  readonly jobs?: number;
   readonly pull: 'always' | 'missing' | 'never';
   readonly isolation: IsolationChoice;
   readonly emulator: readonly string[];
@@ -41,7 +48,16 @@ export interface PackageFlags {
 
 export interface KitFlags extends Pick<
   BuildFlags,
-  'file' | 'emulate' | 'platform' | 'dialect' | 'buildArg' | 'buildContext' | 'target' | 'pull' | 'insecure'
+  | 'file'
+  | 'emulate'
+  | 'platform'
+  | 'dialect'
+  | 'buildArg'
+  | 'buildArgFile'
+  | 'buildContext'
+  | 'target'
+  | 'pull'
+  | 'insecure'
 > {
   readonly output: string;
   readonly emulators: readonly string[];

@@ -60,6 +60,9 @@ export const dialectOption = (): Option =>
 export const buildArgOption = (): Option =>
   repeatable('--build-arg <k[=v]>', 'value of an ARG, repeatable; without =v from the environment');
 
+export const buildArgFileOption = (): Option =>
+  repeatable('--build-arg-file <path>', 'lines K=V, which --build-arg goes before, repeatable');
+
 export const buildContextOption = (): Option =>
   repeatable(
     '--build-context <name=…>',
@@ -67,6 +70,12 @@ export const buildContextOption = (): Option =>
   );
 export const pullOption = (): Option =>
   choice('--pull <policy>', 'when to ask registries', ['always', 'missing', 'never']).default('missing');
+
+export function parseJobs(text: string): number {
+  const jobs = Number(text);
+  if (!/^\d{1,4}$/.test(text) || jobs < 1) throw new InvalidArgumentError('write a number from 1 on.');
+  return jobs;
+}
 
 /** Seconds since 1970, also from $SOURCE_DATE_EPOCH. */
 export function parseEpoch(text: string): number {

@@ -30,10 +30,11 @@ export interface Emulation extends AsyncDisposable {
   /** Throws EMULATOR_MISSING, EMULATOR_UNUSABLE, HOST_INCAPABLE when the platform's programs cannot run here. */
   forPlatform(platform: Platform): Promise<StepEmulation>;
   /**
-   * Puts the next version in place of the platform's emulator, which has crashed, for the rest of the build.
-   * False when this host has no other version that runs.
+   * Puts the next version in place of the platform's emulator, which has crashed in a step that ran so, for the rest
+   * of the build; nothing is to be done when another step has done it. False when this host has no other version that
+   * runs.
    */
-  nextEmulator(platform: Platform): Promise<boolean>;
+  nextEmulator(platform: Platform, crashed: StepEmulation): Promise<boolean>;
   /** Who emulates the platform, and what else is there; undefined for a platform that needs no emulator. */
   emulatorsOf(platform: Platform): Promise<EmulatorSituation | undefined>;
   describe(): EmulationRecord;
@@ -52,36 +53,37 @@ export function openEmulation(request: EmulationRequest): Emulation {
   const machines = new Map<string, Architecture>();
   const held = new Set<string>();
   const crashed = new CrashedEmulators();
+  const alone = oneAtATime(); // several platforms may be built at once
   const prepare = async (wanted: readonly Architecture[]): Promise<void> => {
     await prepared.registration?.[Symbol.asyncDispose]();
     prepared = NATIVE;
     prepared = await climb({ ...request, crashed: crashed.versions }, wanted);
     for (const machine of wanted) machines.set(machine.arch, machine);
   };
-  const prepareFor = async (architecture: Architecture): Promise<void> => {
-    if (machines.has(architecture.arch)) return;
+  const prepareFor = async (architecture: Architecture): Promise<Prepared> => {
+    if (machines.has(architecture.arch)) return prepared;
     const wanted = await foreignMachines(request.platforms, architecture);
-    await prepare([...new Map([...wanted, ...machines.values()].map((each) => [each.arch, each])).values()]);
+    await prepare(distinct([...wanted, ...machines.values()]));
+    return prepared;
   };
   return {
     forPlatform: async (platform) => {
       const foreign = !(await runsOnHost(platform));
       const architecture = foreign ? requireArchitecture(platform) : undefined;
-      if (architecture !== undefined) await prepareFor(architecture);
+      const { isolation } =
+        architecture === undefined ? prepared : await alone(() => prepareFor(architecture));
       return {
-        isolation: prepared.isolation,
-        environmentOf: (variables) => {
-          const environment = stepEnvironment(variables, architecture, request.cpu);
-          warnHeld(request.report, held, environment.held);
-          return environment.variables;
-        },
+        isolation,
+        environmentOf: (variables) => environmentFor(request, held, { variables, architecture }),
       };
     },
-    nextEmulator: async (platform) => {
-      const running = await runningOf(platform, prepared);
-      if (running === undefined) return false;
-      return crashed.replace(running, { request, prepare: () => prepare([...machines.values()]) });
-    },
+    nextEmulator: (platform, { isolation }) =>
+      alone(async () => {
+        const running = await runningOf(platform, prepared);
+        if (running === undefined) return false;
+        if (isolation !== prepared.isolation) return true;
+        return crashed.replace(running, { request, prepare: () => prepare([...machines.values()]) });
+      }),
     emulatorsOf: async (platform) => {
       const running = await runningOf(platform, prepared);
       return running && situationOf(running, { ...request, crashed: crashed.versions });
@@ -93,6 +95,15 @@ export function openEmulation(request: EmulationRequest): Emulation {
       crashed: crashed.records,
     }),
     [Symbol.asyncDispose]: async () => prepared.registration?.[Symbol.asyncDispose](),
+  };
+}
+
+function oneAtATime(): <T>(work: () => Promise<T>) => Promise<T> {
+  let last: Promise<unknown> = Promise.resolve();
+  return <T>(work: () => Promise<T>) => {
+    const next = last.then(work);
+    last = next.catch(() => undefined);
+    return next;
   };
 }
 
@@ -118,6 +129,20 @@ async function foreignMachines(
   const foreign: Platform[] = [];
   for (const platform of platforms) if (!(await runsOnHost(platform))) foreign.push(platform);
   return machinesOf([...needed.platforms.slice(0, 1), ...foreign], architectureOf);
+}
+
+const distinct = (machines: readonly Architecture[]): Architecture[] => [
+  ...new Map(machines.map((machine) => [machine.arch, machine])).values(),
+];
+
+function environmentFor(
+  { cpu, report }: EmulationRequest,
+  held: Set<string>,
+  step: { readonly variables: ReadonlyMap<string, string>; readonly architecture: Architecture | undefined },
+): ReadonlyMap<string, string> {
+  const environment = stepEnvironment(step.variables, step.architecture, cpu);
+  warnHeld(report, held, environment.held);
+  return environment.variables;
 }
 
 function warnHeld(report: Reporter, told: Set<string>, names: readonly string[]): void {

@@ -10,18 +10,24 @@ import { applyLayer } from './apply-layer.ts';
 import { decompress } from './decompress.ts';
 import { storeContent } from './image-content.ts';
 
+export interface UnpackOptions {
+  readonly signal: AbortSignal;
+  /** Runs the work on a chain's last layer, unless somebody else is at it. */
+  readonly once: (chainId: ChainId, work: () => Promise<void>) => Promise<void>;
+}
+
 /** Throws DIGEST_MISMATCH when a layer's content is not what the config's diff_ids say, LAYER_INVALID, BLOB_MISSING. */
 export async function unpackLayers(
   store: Store,
   { layers, diffIds }: { readonly layers: readonly Descriptor[]; readonly diffIds: readonly DiffId[] },
-  signal: AbortSignal,
+  { signal, once }: UnpackOptions,
 ): Promise<void> {
   const chain = chainIdsOf(diffIds);
   for (const [index, layer] of layers.entries()) {
     const [chainId, diffId] = [chain[index], diffIds[index]];
     if (chainId === undefined || diffId === undefined || store.snapshots.has(chainId)) continue;
     signal.throwIfAborted();
-    await unpackLayer(store, layer, { parents: chain.slice(0, index), diffId });
+    await once(chainId, () => unpackLayer(store, layer, { parents: chain.slice(0, index), diffId }));
   }
 }
 

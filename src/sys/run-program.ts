@@ -11,6 +11,8 @@ export interface RunProgramOptions {
   readonly timeoutMs?: number;
   /** Kills the program; the call then throws INTERRUPTED. */
   readonly signal?: AbortSignal;
+  /** What the program has started ends with it, and all of them with us, however we end. Excludes `input`. */
+  readonly endsWithUs?: boolean;
 }
 
 export interface ProgramResult {
@@ -34,8 +36,27 @@ export async function runProgram(
 ): Promise<ProgramResult> {
   interruptedIf(options.signal);
   const { execa } = await import('execa'); // 20 ms that most commands can do without
-  const result = await execa(file, args, execaOptions(options));
-  return outcome(file, result, options);
+  if (options.endsWithUs !== true)
+    return outcome(file, await execa(file, args, execaOptions(options)), options);
+  const stdio = ['ignore', 'pipe', 'pipe', 'pipe'] as const;
+  const { stdin: _stdin, ...rest } = execaOptions(options);
+  const group = execa('/bin/sh', ['-c', TOGETHER, 'sh', file, ...args], { ...rest, stdio, detached: true });
+  void group.once('exit', () => killGroup(group.pid));
+  return outcome(file, await group, options);
+}
+
+/** The shell leads a process group of its own; our end of descriptor 3 closes with us, whoever ends us. */
+const TOGETHER = `"$@" 3<&- & program=$!
+{ read _ <&3; kill -KILL 0; } >/dev/null 2>&1 & watcher=$!
+wait $program; status=$?
+kill -KILL $watcher; exit $status`;
+
+function killGroup(leader: number | undefined): void {
+  try {
+    if (leader !== undefined) process.kill(-leader, 'SIGKILL');
+  } catch {
+    // nothing of it is left
+  }
 }
 
 /** `first | second`: the result of `second`, with the status and words of `first` when that one went wrong. */

@@ -120,4 +120,16 @@ RUN uname -m >> /made
     await build(cli, 'cross', { kubefile });
     expect(await cli.run(['run', 'cross', 'cat', '/made'])).toBe('x86_64 for arm64\naarch64');
   });
+
+  it.each([
+    { name: 'the one of the last stage when none is named', args: [], architecture: 'arm64' },
+    { name: 'the one that is named', args: ['--platform', 'linux/s390x'], architecture: 's390x' },
+  ])('is for $name', async ({ args, architecture }) => {
+    const kubefile = 'FROM --platform=linux/arm64 busybox:arm64\nENV A=b\n';
+    await build(cli, 'implied', { kubefile, args, platforms: [] });
+    const inspected = JSON.parse(await cli.run(['inspect', 'implied'])) as {
+      platforms: { config: { architecture: string } }[];
+    };
+    expect(inspected.platforms.map(({ config }) => config.architecture)).toEqual([architecture]);
+  });
 });

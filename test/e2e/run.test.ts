@@ -68,6 +68,13 @@ describeWith(['root', 'private-binfmt'], 'the exit status of run', () => {
   });
 });
 
+describeWith(['root', 'private-binfmt'], 'the image of run', () => {
+  it('may be named by its digest', async () => {
+    const { digest } = await build(cli, 'by-digest', { kubefile: 'FROM busybox\nENV A=b\n' });
+    expect(await cli.run(sh('echo $A', [], digest))).toBe('b');
+  });
+});
+
 describeWith(['root', 'private-binfmt'], 'the options of run', () => {
   it.each([
     { name: 'the entrypoint and command of the image', args: ['app'], stdout: 'from the image' },

@@ -62,7 +62,7 @@ it('has of an index the platforms that were wanted, and they keep its digest', a
   expect(kit?.platformsOf(NAME)).toEqual([AMD64, ARM64]);
   expect(kit?.find(NAME, S390X)).toBeUndefined();
   expect(kit?.find('registry.test/other:1', ARM64)).toBeUndefined();
-  const bases = new BaseImages(job(), { pull: 'missing', insecure: [], offline: true }, kit);
+  const bases = new BaseImages(job(), { pull: 'missing', insecure: [], offline: true }, { kit });
   expect(bases.has(NAME, ARM64)).toBe(true);
   expect(bases.has(NAME, S390X)).toBe(false);
   const { config, layers } = await bases.get(NAME, ARM64);
@@ -77,7 +77,7 @@ it('does not take a name away from what the store has', async () => {
   const kit = KitImages.open(await unpack([{ name: NAME, platform: ARM64, root: image([ARM64]) }]));
   const mine = addImage(other, { layers: ['mine'], platform: AMD64 });
   await other.images.put(mine, [NAME]);
-  const bases = new BaseImages(job(), { pull: 'never', insecure: [], offline: false }, kit);
+  const bases = new BaseImages(job(), { pull: 'never', insecure: [], offline: false }, { kit });
   expect((await bases.get(NAME, AMD64)).config.architecture).toBe('amd64');
   expect((await bases.get(NAME, ARM64)).config.architecture).toBe('arm64');
   expect(other.images.find(NAME)?.root.digest).toBe(mine.digest);

@@ -1,8 +1,9 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { runPipe, runProgram } from '../../src/sys/run-program.ts';
+import { buildProgram } from '../support/child.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'run-program-'));
 afterAll(() => rmSync(scratch, { recursive: true }));
@@ -98,6 +99,58 @@ describe('runProgram', () => {
     const { status, stdout } = await runProgram('yes', []);
     expect(status).not.toBe(0);
     expect(stdout.length).toBeLessThanOrEqual(17 * 1024 * 1024);
+  });
+});
+
+describe('a program that ends with us', () => {
+  const together = { endsWithUs: true } as const;
+  /** Who is dead and not yet buried does nothing any more. */
+  const isAlive = (pid: string): boolean =>
+    existsSync(`/proc/${pid}/stat`) && !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+
+  it.each([
+    ['exit 7', 7],
+    ['kill -9 $$', 137],
+  ])('has its own status: %s', async (script, status) => {
+    const result = await runProgram(...sh(`echo out; echo err >&2; ${script}`), together);
+    expect(result).toMatchObject({ status, stdout: 'out\n' });
+    expect(result.stderr).toMatch(/^err\n(?:Killed\n)?$/); // the second line is the shell's
+  });
+
+  it('takes along what it has started, when it ends and when it is interrupted', async () => {
+    const { stdout } = await runProgram(...sh('sleep 30 >/dev/null 2>&1 & echo $!'), together);
+    await expect.poll(() => isAlive(stdout.trim())).toBe(false);
+    const controller = new AbortController();
+    const marker = join(scratch, 'child');
+    const running = runProgram(
+      ...sh(`sleep 30 & echo $! > ${marker}.new; mv ${marker}.new ${marker}; wait`),
+      {
+        ...together,
+        signal: controller.signal,
+      },
+    );
+    running.catch(() => undefined);
+    await expect.poll(() => existsSync(marker)).toBe(true);
+    controller.abort();
+    await expect(running).rejects.toThrow(expect.objectContaining({ code: 'INTERRUPTED' }));
+    await expect.poll(() => isAlive(readFileSync(marker, 'utf8').trim())).toBe(false);
+  });
+
+  it('is killed with all it has started when we are', async () => {
+    using program = await buildProgram(`
+      import { runProgram } from './sys/run-program.ts';
+      const script = 'sleep 30 & echo $$ $! > "$1.new"; mv "$1.new" "$1"; wait';
+      void runProgram('sh', ['-c', script, 'sh', process.argv[2]!], { endsWithUs: true });
+      console.log('started');
+    `);
+    const marker = join(scratch, 'pids');
+    await using child = program.start([marker]);
+    await child.line();
+    await expect.poll(() => existsSync(marker), { timeout: 10_000 }).toBe(true);
+    const pids = readFileSync(marker, 'utf8').trim().split(' ');
+    expect(pids.map(isAlive)).toEqual([true, true]);
+    await child.kill();
+    await expect.poll(() => pids.map(isAlive)).toEqual([false, false]);
   });
 });
 

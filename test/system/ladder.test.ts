@@ -314,20 +314,21 @@ describeWith(['root', 'private-binfmt'], 'an emulator that has crashed', () => {
     {
       const environment = { ARCH_BUILD_EMULATORS: [kitFolder, join(newer.path, '..')].join(':'), PATH: '' };
       await using emulation = openEmulation(bench.request({ isolation, environment }));
-      expect(await emulation.nextEmulator(amd64)).toBe(false);
-      await emulation.forPlatform(arm64);
+      expect(await emulation.nextEmulator(amd64, await emulation.forPlatform(amd64))).toBe(false);
+      const [crashed, other] = [await emulation.forPlatform(arm64), await emulation.forPlatform(arm64)];
       const situation = await emulation.emulatorsOf(arm64);
       expect(situation?.running.version).toBe(first.version);
       expect(situation?.others[0]).toBe(second.version);
-      expect(await emulation.nextEmulator(arm64)).toBe(true);
+      expect(await emulation.nextEmulator(arm64, crashed)).toBe(true);
+      expect(await emulation.nextEmulator(arm64, other)).toBe(true); // the same crash at the same time: not twice
       const step = await emulation.forPlatform(arm64);
       expect(await bench.probe(aarch64, step)).toBeUndefined();
       const entry = readBinfmtState().entries.find(({ name }) => name === 'arch-build-aarch64');
       const found = step.isolation.kind === 'private' ? step.isolation.entries.join() : entry?.interpreter;
       expect(found).toContain(newer.path);
-      const { emulators, crashed } = emulation.describe();
+      const { emulators, crashed: records } = emulation.describe();
       expect(emulators.map(({ version }) => version)).toEqual([second.version]);
-      expect(crashed.map(({ version }) => version)).toEqual([first.version]);
+      expect(records.map(({ version }) => version)).toEqual([first.version]);
     }
     expect(hostTables()).toEqual(before);
   });

@@ -1,21 +1,14 @@
 /** `arch-build build`: flags to options, and the digest to stdout. */
-import {
-  accessSync,
-  closeSync,
-  constants,
-  existsSync,
-  openSync,
-  readFileSync,
-  readSync,
-  statSync,
-} from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
+import { accessSync, constants } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join, resolve } from 'node:path';
+import { readContextWord } from '../../build/context-word.ts';
 import { build as buildImage, type BuildResult } from '../../build/build.ts';
 import { check } from '../../build/check.ts';
-import type { BuildOptions } from '../../build/options.ts';
+import type { BuildOptions, BuildSource } from '../../build/options.ts';
 import { planBuild } from '../../build/plan.ts';
 import { hostPlatform } from '../../emulation/host.ts';
-import { ArchBuildError, systemErrorCode } from '../../errors.ts';
+import { ArchBuildError } from '../../errors.ts';
 import { DIALECTS } from '../../kubefile/dialect.ts';
 import { formatPlatform, type Platform } from '../../oci/platform.ts';
 import { formatReference, parseReference, withDefaultTag } from '../../oci/reference.ts';
@@ -24,24 +17,28 @@ import { writeOutputFile } from '../../transfer/output-file.ts';
 import { printJson } from '../answer.ts';
 import { platformNamed } from '../architectures.ts';
 import { contextsOf } from '../build-contexts.ts';
+import { openPlace } from '../build-place.ts';
 import { findingsData, findingsText } from '../findings.ts';
 import type { BuildFlags } from '../flags.ts';
 import { reporterFor, storeFor, type Globals } from '../globals.ts';
 import { parseEpoch } from '../options.ts';
+import { buildArgsOf } from '../build-args.ts';
 import { pairsOf, variablesOf } from '../pairs.ts';
 import { secretsOf, sshAgentsOf } from '../secrets.ts';
 import { formatPlan } from '../plan-text.ts';
 import { requireRoot } from '../require-root.ts';
 import { shellOnError } from '../shell-on-error.ts';
 
-const DEFAULT_FILES = ['Kubefile', 'Dockerfile', 'Containerfile'];
-
 /** Returns the exit status: 1 for a check with findings. */
 export async function build(globals: Globals, contextArgument: string, flags: BuildFlags): Promise<number> {
-  if (flags.check === true) return checkFile(globals, optionsOf(globals, contextArgument, flags), flags);
-  requireRoot(globals);
-  const options = optionsOf(globals, contextArgument, flags);
-  if (flags.plan === true) return printPlan(globals, options, flags);
+  refuseContradiction(globals.offline, flags.pull);
+  // A check reads; only files that have to be unpacked for it need their owner.
+  if (flags.check !== true || readContextWord(contextArgument).kind !== 'directory') requireRoot(globals);
+  const request = optionsOf(globals, flags);
+  await using place = await openPlace(globals, contextArgument, flags);
+  const options = { ...request, ...place.source };
+  if (flags.check === true) return await checkFile(globals, options, flags);
+  if (flags.plan === true) return await printPlan(globals, options, flags);
   const report = reporterFor(globals, flags.quiet === true ? 'quiet' : flags.progress);
   await using store = await storeFor(globals);
   const onFailedStep = flags.shellOnError === true ? shellOnError(report) : undefined;
@@ -89,20 +86,20 @@ function isReadableStore(root: string): boolean {
   }
 }
 
-function optionsOf({ offline }: Globals, contextArgument: string, flags: BuildFlags): BuildOptions {
-  refuseContradiction(offline, flags.pull);
-  const context = resolve(contextArgument);
-  const { emulate, platforms } = platformsOf(flags);
+function optionsOf({ offline }: Globals, flags: BuildFlags): Omit<BuildOptions, keyof BuildSource> {
+  const { emulate, platforms, platformImplied = false } = platformsOf(flags);
   return {
     offline,
-    context,
-    file: readKubefile(context, flags.file),
     tags: flags.tag.map((tag) => formatReference(withDefaultTag(parseReference(tag)))),
     platforms,
+    platformImplied,
     emulate,
     dialect: flags.dialect,
-    buildArgs: variablesOf('--build-arg', flags.buildArg),
+    buildArgs: buildArgsOf(flags),
     buildContexts: contextsOf(flags.buildContext),
+    from: flags.from,
+    environment: variablesOf('--env', flags.env),
+    unset: { environment: flags.unsetenv, labels: flags.unsetlabel },
     labels: pairsOf('--label', flags.label),
     annotations: pairsOf('--annotation', flags.annotation),
     target: flags.target,
@@ -110,6 +107,7 @@ function optionsOf({ offline }: Globals, contextArgument: string, flags: BuildFl
     secrets: secretsOf(flags.secret, process.env),
     sshAgents: sshAgentsOf(flags.ssh, process.env),
     noCache: !flags.cache,
+    jobs: jobsOf(flags),
     pull: flags.pull,
     isolation: flags.isolation,
     emulator: flags.emulator,
@@ -118,6 +116,12 @@ function optionsOf({ offline }: Globals, contextArgument: string, flags: BuildFl
     sourceDateEpoch: flags.sourceDateEpoch ?? epochOfEnvironment(),
     insecure: flags.insecure,
   };
+}
+
+/** A shell on the terminal is alone there; where an emulator is replaced, no other step may be using it. */
+function jobsOf({ jobs, shellOnError, emulatorRetry }: BuildFlags): number {
+  if (shellOnError === true) return 1;
+  return jobs ?? (emulatorRetry === true ? 1 : availableParallelism());
 }
 
 /** Throws USAGE. */
@@ -129,10 +133,11 @@ export function refuseContradiction(offline: boolean, pull: BuildFlags['pull']):
 /** What is built for: the host's platform unless others are named. Throws USAGE. */
 export function platformsOf(
   flags: Pick<BuildFlags, 'emulate' | 'platform'>,
-): Pick<BuildOptions, 'emulate' | 'platforms'> {
+): Pick<BuildOptions, 'emulate' | 'platforms' | 'platformImplied'> {
   const emulate = uniquePlatforms(flags.emulate.map(platformOf));
   const platforms = uniquePlatforms([...emulate, ...flags.platform.map(platformOf)]);
-  return { emulate, platforms: platforms.length === 0 ? [hostPlatform()] : platforms };
+  if (platforms.length === 0) return { emulate, platforms: [hostPlatform()], platformImplied: true };
+  return { emulate, platforms };
 }
 
 function platformOf(text: string): Platform {
@@ -148,62 +153,6 @@ const uniquePlatforms = (platforms: readonly Platform[]): Platform[] => [
   ...new Map(platforms.map((platform) => [formatPlatform(platform), platform])).values(),
 ];
 
-export function readKubefile(context: string, file: string | undefined): BuildOptions['file'] {
-  if (file === '-') return { path: 'stdin', text: readFileSync(0, 'utf8') };
-  const path = file ?? defaultFile(context);
-  try {
-    refusePipe(path);
-    return { path, text: readBounded(path) };
-  } catch (cause) {
-    if (cause instanceof ArchBuildError) throw cause;
-    throw new ArchBuildError(
-      'KUBEFILE_NOT_FOUND',
-      `cannot read ${path}: ${systemErrorCode(cause) ?? String(cause)}`,
-      {
-        hint: `the file is looked up from the working directory; with -f - it is read from stdin`,
-        cause,
-      },
-    );
-  }
-}
-
-const FILE_LIMIT = 16 * 1024 * 1024;
-
-/** A pipe is read to its end (`-f <(…)`); a device such as /dev/zero has none. */
-function readBounded(path: string): string {
-  const file = openSync(path, 'r');
-  try {
-    const bytes = Buffer.allocUnsafe(FILE_LIMIT + 1);
-    let length = 0;
-    for (let count = -1; count !== 0; length += count)
-      count = readSync(file, bytes, length, bytes.length - length, null);
-    if (length > FILE_LIMIT) throw new ArchBuildError('KUBEFILE_NOT_FOUND', `${path} is larger than 16 MiB`);
-    return bytes.toString('utf8', 0, length);
-  } finally {
-    closeSync(file);
-  }
-}
-
-function defaultFile(context: string): string {
-  requireContext(context);
-  const name = DEFAULT_FILES.find((candidate) => existsSync(join(context, candidate)));
-  if (name !== undefined) return join(context, name);
-  throw new ArchBuildError('KUBEFILE_NOT_FOUND', `${context} has no ${DEFAULT_FILES.join(', ')}`, {
-    hint: 'name the file with -f, and the build context last',
-  });
-}
-
-function requireContext(context: string): void {
-  if (existsSync(context) && statSync(context).isDirectory()) return;
-  const near = basename(context);
-  const isWord = dirname(context) === process.cwd() && /^[a-z]+$/.test(near);
-  throw new ArchBuildError('CONTEXT', `there is no directory ${context}`, {
-    hint: isWord
-      ? `the word is taken as a build context; for commands see arch-build --help`
-      : 'name the build context last',
-  });
-}
-
 export function epochOfEnvironment(): number | undefined {
   const text = process.env['SOURCE_DATE_EPOCH'];
   if (text === undefined || text === '') return undefined;
@@ -218,14 +167,6 @@ export function epochOfEnvironment(): number | undefined {
 }
 
 /** Whole or not at all; a device such as /dev/null stays one. */
-/** A named pipe without a writer would be waited for, and nothing could interrupt that. `<(…)` of a shell has one. */
-function refusePipe(path: string): void {
-  if (path.startsWith('/dev/fd/') || statSync(path, { throwIfNoEntry: false })?.isFIFO() !== true) return;
-  throw new ArchBuildError('KUBEFILE_NOT_FOUND', `${path} is a named pipe`, {
-    hint: 'hand it on with -f - < PIPE',
-  });
-}
-
 async function writeResult(path: string | undefined, text: string): Promise<void> {
   if (path !== undefined) await writeOutputFile(resolve(path), once(Buffer.from(text)));
 }

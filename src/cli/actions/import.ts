@@ -33,7 +33,12 @@ export async function importRootfs(
     createdBy: flags.message ?? 'imported root file system',
     snapshot,
   });
-  const options = { annotations: {}, labels: {}, sourceDateEpoch: undefined };
+  const options = {
+    annotations: {},
+    labels: {},
+    unset: { environment: [], labels: [] },
+    sourceDateEpoch: undefined,
+  };
   const root = writeManifest(store, state, { platform, options });
   await store.images.put(root, [reference]);
   process.stdout.write(`${root.digest}\n`);

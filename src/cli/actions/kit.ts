@@ -13,11 +13,12 @@ import { packageFiles, packageVersion } from '../../kit/package.ts';
 import { formatPlatform, type Platform } from '../../oci/platform.ts';
 import { architecturesNamed } from '../architectures.ts';
 import { contextsOf } from '../build-contexts.ts';
+import { openPlace } from '../build-place.ts';
 import type { KitFlags, PackageFlags } from '../flags.ts';
 import { reporterFor, requireNetwork, storeFor, type Globals } from '../globals.ts';
 import { requireRoot } from '../require-root.ts';
-import { variablesOf } from '../pairs.ts';
-import { epochOfEnvironment, platformsOf, readKubefile, refuseContradiction } from './build.ts';
+import { buildArgsOf } from '../build-args.ts';
+import { epochOfEnvironment, platformsOf, refuseContradiction } from './build.ts';
 import { pinnedArchitectures } from './emulators.ts';
 
 const KIT_FOLDER_NAME = 'arch-build-kit';
@@ -37,13 +38,13 @@ export async function writeKit(globals: Globals, contextArgument: string, flags:
   requireRoot(globals); // snapshots have owners that only root of some namespace reads
   const output = resolve(flags.output);
   checkArchiveName(output);
-  const context = resolve(contextArgument);
-  const { path, text } = readKubefile(context, flags.file);
+  await using place = await openPlace(globals, contextArgument, flags);
+  const { path, text } = place.source.file;
   const { platforms } = platformsOf(flags);
   const source = {
     kubefile: parseKubefile(text, { file: path, dialect: flags.dialect }),
     options: {
-      buildArgs: variablesOf('--build-arg', flags.buildArg),
+      buildArgs: buildArgsOf(flags),
       buildContexts: contextsOf(flags.buildContext),
       target: flags.target,
       platforms,
@@ -54,7 +55,7 @@ export async function writeKit(globals: Globals, contextArgument: string, flags:
   const report = reporterFor(globals);
   const job = { store, report, signal: globals.signal };
   const bases = new BaseImages(job, { pull: flags.pull, insecure: flags.insecure, offline: globals.offline });
-  const images = await collectImages(bases, { source, context, extra: flags.image });
+  const images = await collectImages(bases, { source, context: place.source.context, extra: flags.image });
   const emulators = await emulatorsFor(
     globals,
     flags.emulators.length === 0 ? platforms.filter(isForeign).map(formatPlatform) : flags.emulators,

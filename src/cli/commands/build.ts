@@ -3,6 +3,7 @@ import { Command, Option } from 'commander';
 import type { BuildFlags } from '../flags.ts';
 import type { CommandContext } from '../globals.ts';
 import {
+  buildArgFileOption,
   buildArgOption,
   buildContextOption,
   choice,
@@ -11,6 +12,7 @@ import {
   fileOption,
   jsonOption,
   parseEpoch,
+  parseJobs,
   repeatable,
   withRunOptions,
 } from '../options.ts';
@@ -18,8 +20,13 @@ import {
 export function buildCommand({ globals, exitWith }: CommandContext): Command {
   const command = new Command('build')
     .description('build one image for one or more platforms (the default command)')
-    .argument('[context]', 'the build context', '.')
+    .argument(
+      '[context]',
+      'the build context: a directory, an archive, - for stdin, a URL or a git repository',
+      '.',
+    )
     .addOption(fileOption())
+    .option('--ignorefile <path>', 'instead of the .dockerignore of the build context')
     .addOption(repeatable('-t, --tag <ref>', 'name of the image, repeatable'))
     .addOption(
       commaSeparated('--emulate <arch,…>', 'build for these machines or platforms; their emulator must work'),
@@ -27,11 +34,17 @@ export function buildCommand({ globals, exitWith }: CommandContext): Command {
     .addOption(commaSeparated('--platform <os/arch[/variant],…>', 'build for these platforms'))
     .addOption(dialectOption())
     .addOption(buildArgOption())
+    .addOption(buildArgFileOption())
     .addOption(buildContextOption())
+    .option('--from <ref>', 'in place of the image of the first FROM')
+    .addOption(repeatable('--env <k[=v]>', 'variable of the image, which ENV goes before, repeatable'))
+    .addOption(repeatable('--unsetenv <k>', 'variable that the image does not have, repeatable'))
     .addOption(repeatable('--label <k=v>', 'label of the image, repeatable'))
+    .addOption(repeatable('--unsetlabel <k>', 'label not to take over from the base, repeatable'))
     .addOption(repeatable('--annotation <k=v>', 'annotation of the manifest, repeatable'))
     .option('--target <stage>', 'build up to this stage')
     .option('--no-cache', 'run every step again')
+    .option('--jobs <n>', 'platforms and stages worked on at the same time (default: processors)', parseJobs)
     .option('--source-date-epoch <seconds>', 'timestamp of new files and of the config', parseEpoch)
     .addOption(
       choice('--progress <mode>', 'how to show progress', ['auto', 'tty', 'plain', 'json', 'quiet']).default(

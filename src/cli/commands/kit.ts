@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import type { KitFlags, PackageFlags } from '../flags.ts';
 import type { CommandContext } from '../globals.ts';
 import {
+  buildArgFileOption,
   buildArgOption,
   buildContextOption,
   commaSeparated,
@@ -44,6 +45,7 @@ function kitCommand({ globals }: CommandContext): Command {
     .addOption(repeatable('--image <ref>', 'a further image, repeatable; also those of manifests/imageList'))
     .addOption(dialectOption())
     .addOption(buildArgOption())
+    .addOption(buildArgFileOption())
     .addOption(buildContextOption())
     .option('--target <stage>', 'what a build up to this stage needs')
     .addOption(pullOption())

@@ -1,323 +1,165 @@
-/** `buildah build`: options of ours, and the progress in buildah's words. */
-import { spawn } from 'node:child_process';
+/** `buildah build`: its options as ours, and the progress in buildah's words. */
 import { existsSync, mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { environment, fail, PROGRAM, pullFromCache } from './program.mjs';
+import { allPlatforms, stagesOf } from './bases.mjs';
+import { ALWAYS, DROPPED, FLAGS, PASSED, VALUES, checkNumbers } from './build-options.mjs';
+import { connection, CONNECTION } from './connection.mjs';
+import { describe, localNames, nameOf, tagged } from './names.mjs';
 import { readOptions } from './options.mjs';
-
-/** Passed on as they are. */
-const PASSED = [
-  'build-arg',
-  'label',
-  'annotation',
-  'target',
-  'secret',
-  'build-context',
-  'cache-from',
-  'cache-to',
-  'output',
-  'o',
-  'metadata-file',
-  'ssh',
-  'build-arg-file',
-  'ignorefile',
-  'add-host',
-  'env',
-  'unsetenv',
-  'unsetlabel',
-  'volume',
-  'v',
-  'device',
-  'cpp-flag',
-  'manifest',
-  'logfile',
-  'layer-label',
-  'hooks-dir',
-  'cache-ttl',
-  'os-version',
-  'os-feature',
-  'group-add',
-  'dns',
-  'dns-search',
-  'dns-option',
-  'cap-add',
-  'cap-drop',
-  'ulimit',
-];
-
-/** About buildah's storage, sandbox or resources. */
-const DROPPED = [
-  'signature-policy',
-  'isolation',
-  'format',
-  'runtime',
-  'runtime-flag',
-  'security-opt',
-  'jobs',
-  'authfile',
-  'creds',
-  'cert-dir',
-  'log-level',
-  'memory',
-  'm',
-  'memory-swap',
-  'cpu-shares',
-  'cpu-quota',
-  'cpu-period',
-  'cpuset-cpus',
-  'cpuset-mems',
-  'shm-size',
-  'cgroup-parent',
-  'cgroupns',
-  'retry',
-  'retry-delay',
-  'userns',
-  'pid',
-  'ipc',
-  'uts',
-  'net',
-  'userns-uid-map',
-  'userns-gid-map',
-  'userns-uid-map-user',
-  'userns-gid-map-group',
-];
-
-/** Handled below. */
-const VALUES = [
-  'file',
-  'f',
-  'tag',
-  't',
-  'platform',
-  'arch',
-  'os',
-  'variant',
-  'network',
-  'iidfile',
-  'timestamp',
-];
-const FLAGS = [
-  'layers',
-  'no-cache',
-  'quiet',
-  'q',
-  'pull',
-  'pull-always',
-  'pull-never',
-  'tls-verify',
-  'rm',
-  'force-rm',
-  'compress',
-  'no-hosts',
-  'no-hostname',
-  'all-platforms',
-  'squash',
-  'skip-unused-stages',
-  'identity-label',
-  'omit-history',
-  'compat-volumes',
-  'log-rusage',
-  'logsplit',
-];
-
-/** Of these flags only the value that is our behaviour anyway may be given. */
-const ALWAYS = {
-  'skip-unused-stages': true,
-  'identity-label': false,
-  'omit-history': false,
-  'compat-volumes': false,
-  squash: false,
-  'all-platforms': false,
-  'log-rusage': false,
-  logsplit: false,
-};
+import { fail, startArchBuild } from './program.mjs';
+import { Speaker } from './speaker.mjs';
 
 export function build(args) {
-  const { options, words } = readOptions(args, { value: [...PASSED, ...DROPPED, ...VALUES], flag: FLAGS });
-  if (words.length > 1) fail(`no options (${words[1]}) can be specified after the context`);
-  for (const [name, value] of Object.entries(ALWAYS)) {
-    if (options[name] !== undefined && options[name] !== value) fail(`unknown flag: --${name}`);
-  }
-  const context = words[0] === '-' ? emptyDirectory() : (words[0] ?? '.');
-  if (words[0] === '-') options.f = ['-'];
-  const quiet = options.quiet || options.q;
-  const file = [...(options.file ?? []), ...(options.f ?? [])][0];
-  const text = textOf(file === undefined ? undefined : findFile(file, context), context);
-  const stages = text
-    .split('\n')
-    .filter((line) => /^\s*FROM\s/i.test(line))
-    .map((line) => line.trim());
-  const policy = pullPolicy(options);
-  pullBases(
-    stages,
-    [...text.matchAll(/--from=(\S+)|[,=]from=([^,\s]+)/g)].map(([, flag, mount]) => flag ?? mount),
-    policy,
-  );
-  const passed = PASSED.flatMap((name) =>
-    (options[name] ?? []).flatMap((value) => [name.length === 1 ? `-${name}` : `--${name}`, value]),
-  );
-  const files = [...(options.file ?? []), ...(options.f ?? [])].flatMap((file) => [
-    '-f',
-    findFile(file, context),
-  ]);
-  const tags = [...(options.tag ?? []), ...(options.t ?? [])];
+  const { options, words } = readOptions(args, {
+    value: [...PASSED, ...DROPPED, ...VALUES, ...CONNECTION.value],
+    flag: [...FLAGS, ...CONNECTION.flag],
+  });
+  if (words.length > 1) fail(`accepts at most 1 arg(s), received ${words.length}`);
+  for (const [name, value] of Object.entries(ALWAYS))
+    if (options[name] !== undefined && options[name] !== value)
+      fail(`arch-build has no --${name}=${options[name]}`);
+  checkNumbers(options);
+  const { context, files } = contextOf(options, words[0]);
+  const text = textOf(files, context);
+  const stages = stagesOf(text, options);
+  const reached = [
+    ...stages.map(({ image }) => image),
+    ...(options['cache-from'] ?? []),
+    ...(options['cache-to'] ?? []),
+  ];
+  const { env, insecure } = connection(options, reached);
+  const tags = [...(options.tag ?? []), ...(options.t ?? []), ...(options.manifest ?? [])];
+  const layers = options.layers ?? process.env.BUILDAH_LAYERS === 'true';
   run(
     [
-      'build',
       ...[
+        'build',
         '--dialect',
         'dockerfile',
         '--progress',
         'json',
         '--pull',
-        policy === 'always' ? 'missing' : policy,
+        pullPolicy(options),
+        ...insecure,
       ],
       ...tags.flatMap((tag) => localNames(tag).flatMap((name) => ['-t', name])),
-      ...platformOf(options),
-      ...(options.network ?? [])
-        .filter((mode) => ['none', 'host'].includes(mode))
-        .flatMap((mode) => ['--network', mode]),
+      ...platformOf(options, stages),
+      ...networkOf(options),
       ...(options.timestamp ?? []).flatMap((value) => ['--source-date-epoch', value]),
+      // buildah builds one stage after the other unless it is told otherwise
+      ...['--jobs', options.jobs?.[0].replace(/^0$/, '4') ?? '1'],
       // without --layers buildah keeps and asks no cache
-      ...(options['no-cache'] || !(options.layers ?? process.env.BUILDAH_LAYERS === 'true')
-        ? ['--no-cache']
-        : []),
-      ...files,
-      ...passed,
+      ...(options['no-cache'] || !layers ? ['--no-cache'] : []),
+      ...files.flatMap((file) => ['-f', file]),
+      ...PASSED.flatMap((name) =>
+        (options[name] ?? []).flatMap((value) => [flagOf(name), valueOf(name, value)]),
+      ),
       context,
     ],
-    { quiet, iidfile: options.iidfile?.[0], tags, stages },
+    { env, options, stages, text, tags, layers },
   );
 }
 
-/** `-` is a Dockerfile without a context. */
-function emptyDirectory() {
-  return mkdtempSync(join(tmpdir(), 'context-'));
+const flagOf = (name) => (name.length === 1 ? `-${name}` : `--${name}`);
+
+/** docker://NAME is an image here and there; secrets name what they are. */
+function valueOf(name, value) {
+  if (name === 'build-context')
+    return value.replace(
+      /=(?:docker|docker-image):\/\/(.*)$/s,
+      (_, image) => `=docker-image://${nameOf(image)}`,
+    );
+  if (name === 'from') return nameOf(value);
+  if (name === 'secret')
+    return value.replace(/,type=file\b/, '').replace(/^(.*)\bsrc=([^,]*)(.*),type=env\b/, '$1env=$2$3');
+  return value;
 }
 
-/** buildah looks in the context for what is not in the current directory. */
+/** What is not in the current directory is looked for in the context. */
+function contextOf(options, word = '.') {
+  const named = [...(options.file ?? []), ...(options.f ?? [])];
+  const isFile = existsSync(word) && statSync(word).isFile();
+  if (isFile && named.length === 0) return { context: join(word, '..'), files: [word] };
+  const files = named.flatMap((list) => list.split(',')).map((file) => findFile(file, word));
+  return { context: word, files: files.length > 1 ? [joined(files)] : files };
+}
+
+/** Several files are one after the other. */
+function joined(files) {
+  const path = join(mkdtempSync(join(tmpdir(), 'shim-')), 'Dockerfile');
+  writeFileSync(path, files.map((file) => readFileSync(file, 'utf8')).join('\n'));
+  return path;
+}
+
 function findFile(file, context) {
   if (file === '-' || file.startsWith('/dev/') || isAbsolute(file) || existsSync(file)) return file;
   return existsSync(join(context, file)) ? join(context, file) : file;
 }
 
 /** FROM lines are in no event; what comes by stdin is not looked at. */
-function textOf(file, context) {
-  const candidates = [
-    file,
-    ...['Kubefile', 'Dockerfile', 'Containerfile'].map((name) => join(context, name)),
-  ];
-  const path = candidates.find(
-    (candidate) => candidate !== undefined && existsSync(candidate) && statSync(candidate).isFile(),
-  );
-  return path === undefined || file === '-' ? '' : readFileSync(path, 'utf8');
+function textOf(files, context) {
+  const candidates =
+    files.length > 0 ? files : ['Containerfile', 'Dockerfile'].map((name) => join(context, name));
+  const readable = candidates.filter((path) => path !== '-' && existsSync(path) && statSync(path).isFile());
+  return (files.length > 0 ? readable : readable.slice(0, 1))
+    .map((path) => readFileSync(path, 'utf8'))
+    .join('\n');
 }
 
-const tagged = (tag) => (/:[^/]*$/.test(tag) ? localNames(tag)[0] : `${localNames(tag)[0]}:latest`);
-
-/** Names of no registry are buildah's own, `localhost/NAME`; FROM looks for them on docker.io, so they are there too. */
-const localNames = (tag) => (/^(?:[^/]*[.:][^/]*|localhost)\//.test(tag) ? [tag] : [`localhost/${tag}`, tag]);
-
+/** `true` asks registries only for what is missing; `ifnewer` is the closest to a look at what is there. */
 function pullPolicy(options) {
-  if (options['pull-always']) return 'always';
-  return options['pull-never'] || options.pull === false ? 'never' : 'missing';
+  const policy = options.pull === true ? 'missing' : options.pull === false ? 'never' : options.pull;
+  if (options['pull-always'] || policy === 'always' || policy === 'ifnewer') return 'always';
+  return options['pull-never'] || policy === 'never' ? 'never' : 'missing';
 }
 
-function platformOf({ platform, arch, os, variant }) {
-  if (platform !== undefined) return platform.flatMap((value) => ['--platform', value]);
-  if (arch === undefined && os === undefined && variant === undefined) return ['--platform', 'linux/amd64'];
+function platformOf(options, stages) {
+  const { platform, arch, os, variant } = options;
+  if (options['all-platforms']) return ['--platform', allPlatforms(stages).join(',')];
+  if (platform !== undefined)
+    return platform.flatMap((value) => ['--platform', value.split(',').map(complete).join(',')]);
+  if (arch === undefined && os === undefined && variant === undefined) return [];
   return ['--platform', [os?.[0] ?? 'linux', arch?.[0] ?? 'amd64', variant?.[0]].filter(Boolean).join('/')];
 }
 
-/** Loads from the tests' cache what a registry would give: base images that are not there, or all anew. */
-function pullBases(stages, copies, policy) {
-  for (const word of [
-    ...stages.map((line) => line.replace(/^FROM\s+(?:--\S+\s+)*/i, '').split(/\s/)[0]),
-    ...copies,
-  ]) {
-    pullFromCache(word, policy);
-  }
+/** Parts that are missing are the host's. */
+function complete(value) {
+  if (!value.includes('/')) return `linux/${value}`;
+  const [os, architecture, ...variant] = value.split('/');
+  return [os || 'linux', architecture || 'amd64', ...variant].join('/');
 }
 
-function run(args, { quiet, iidfile, tags, stages }) {
-  const speaker = new Speaker(stages);
-  const child = spawn(process.execPath, [PROGRAM, ...args], {
-    env: environment(),
-    stdio: ['inherit', 'pipe', 'pipe'],
-  });
-  let digest = '';
-  let failed = 125;
-  child.stdout.on('data', (data) => (digest += data));
-  createInterface({ input: child.stderr }).on('line', (line) => {
-    const event = parseEvent(line);
-    if (event === undefined) {
-      const status = /exited with status (\d+)/.exec(line)?.[1];
-      if (status !== undefined) failed = Number(status);
-      process.stderr.write(`${line}\n${speaker.explain(line)}`);
-    } else if (!quiet) speaker.say(event);
-  });
-  child.on('close', (status) => {
-    if (status !== 0) process.exit(status === 1 ? failed : 125);
-    if (iidfile !== undefined) writeFileSync(iidfile, digest.trim());
-    if (!quiet && tags.length > 0) process.stdout.write(`COMMIT ${tags[0]}\n`);
-    if (!quiet) for (const tag of tags) process.stdout.write(`Successfully tagged ${tagged(tag)}\n`);
-    process.stdout.write(digest.trim().replace(/^sha256:/, ''));
-    process.stdout.write('\n');
+/** Networks of buildah that have a name are none of ours; a network of its own is one without the host's. */
+function networkOf({ network = [], net = [] }) {
+  const modes = { none: 'none', host: 'host', private: 'none', container: 'none', default: 'default' };
+  return [...network, ...net].flatMap((mode) => ['--network', modes[mode] ?? mode]);
+}
+
+function run(args, { env, options, stages, text, tags, layers }) {
+  const speaker = new Speaker({ stages, text, options, layers });
+  const stdin = options.stdin || args.includes('-') ? 'inherit' : 'ignore';
+  const child = startArchBuild(args, { env, stdio: [stdin, 'pipe', 'pipe'] });
+  const output = [];
+  child.stdout.on('data', (data) => output.push(data));
+  createInterface({ input: child.stderr }).on('line', (line) => speaker.hear(line));
+  child.on('close', (status, signal) => {
+    if (status !== 0) process.exit(speaker.fail(status, signal));
+    const raw = Buffer.concat(output);
+    if ([...(options.output ?? []), ...(options.o ?? [])].includes('-')) process.stdout.write(raw);
+    else finish(raw.toString().trim(), { options, speaker, tags });
   });
 }
 
-function parseEvent(line) {
-  try {
-    return JSON.parse(line);
-  } catch {
-    return undefined;
+function finish(digest, { options, speaker, tags }) {
+  const built = describe(digest);
+  const names = [...(options.tag ?? []), ...(options.t ?? [])];
+  if (options.iidfile !== undefined) writeFileSync(options.iidfile[0], `sha256:${built.id}`);
+  speaker.finish(built.platforms, names[0] ?? tags[0]);
+  if (!(options.quiet || options.q)) {
+    console.log(`--> ${built.id.slice(0, 12)}`);
+    for (const name of names) console.log(`Successfully tagged ${tagged(name)}`);
   }
-}
-
-/** buildah's words for what happens. */
-class Speaker {
-  #stages;
-  #stage;
-  #error;
-
-  constructor(stages) {
-    this.#stages = [...stages];
-  }
-
-  say({ type, step, text, data, stream }) {
-    if (type === 'step-output') process[stream].write(data);
-    else if (type === 'step-started' || type === 'step-cached')
-      this.#step(step, text, type === 'step-cached');
-    else if (type === 'warning') process.stderr.write(`${text}\n`);
-  }
-
-  #step({ stage, index, total }, text, cached) {
-    const number = this.#numberOf(stage);
-    const part = this.#stages.length > 1 ? `[${number + 1}/${this.#stages.length}] ` : '';
-    if (this.#stage !== stage && this.#stages[number] !== undefined) {
-      process.stdout.write(`${part}STEP 1/${total + 1}: ${this.#stages[number]}\n`);
-    }
-    this.#stage = stage;
-    process.stdout.write(`${part}STEP ${index + 1}/${total + 1}: ${text}\n`);
-    if (cached) process.stdout.write('--> Using cache\n');
-  }
-
-  /** Stages are called by their name where they have one. */
-  #numberOf(stage) {
-    const named = this.#stages.findIndex((line) => line.toLowerCase().endsWith(` as ${stage.toLowerCase()}`));
-    return named < 0 ? Number(stage) : named;
-  }
-
-  /** Behind the line of the Kubefile that an error of ours shows: the same in a line of buildah's. */
-  explain(line) {
-    if (line.startsWith('error[')) this.#error = line;
-    const source = /^ +\d+ \| (.*)$/.exec(line)?.[1];
-    if (source === undefined || this.#error === undefined) return '';
-    const status = /exited with status (\d+)/.exec(this.#error)?.[1];
-    const missing = /: not found$/.test(this.#error) ? 'no such file or directory' : this.#error;
-    this.#error = undefined;
-    return `Error: building at STEP ${JSON.stringify(source)}: ${status === undefined ? missing : `exit status ${status}`}\n`;
-  }
+  console.log(built.id);
 }

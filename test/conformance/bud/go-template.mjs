@@ -1,11 +1,11 @@
-/** Go's text/template, as far as tests ask `inspect` and `images` with it: fields, index, len, printf, range. */
+/** Go's text/template, as far as tests ask with it: fields, index, len, printf, range, if. */
 
 export function renderTemplate(template, data) {
   const { nodes } = parse(template.split(/(\{\{[^]*?\}\})/), 0);
   return print(nodes, { dot: data, variables: {} });
 }
 
-/** Nodes up to `{{end}}`: text, an expression, or a range with nodes of its own. */
+/** Nodes up to `{{end}}`: text, an expression, or a range or condition with nodes of its own. */
 function parse(pieces, start) {
   const nodes = [];
   for (let index = start; index < pieces.length; index++) {
@@ -15,6 +15,10 @@ function parse(pieces, start) {
     else if (code.startsWith('range ')) {
       const body = parse(pieces, index + 1);
       nodes.push({ range: code.slice(6), body: body.nodes });
+      index = body.end;
+    } else if (code.startsWith('if ')) {
+      const body = parse(pieces, index + 1);
+      nodes.push({ condition: code.slice(3), body: body.nodes });
       index = body.end;
     } else nodes.push({ code });
   }
@@ -26,6 +30,7 @@ function print(nodes, scope) {
     .map((node) => {
       if (node.text !== undefined) return node.text;
       if (node.range !== undefined) return printRange(node, scope);
+      if (node.condition !== undefined) return evaluate(node.condition, scope) ? print(node.body, scope) : '';
       return show(evaluate(node.code, scope));
     })
     .join('');

@@ -1,41 +1,47 @@
 /** The one way to arch-build: its exit status becomes buildah's. */
-import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
-export const PROGRAM = fileURLToPath(new URL('../../../dist/main.js', import.meta.url));
+const PROGRAM = fileURLToPath(new URL('../../../dist/main.js', import.meta.url));
 
 /** Set once, from buildah's `--root`. */
 export const store = { directory: '' };
 
-export const environment = () => ({ ...process.env, ARCH_BUILD_ROOT: store.directory, NO_COLOR: '1' });
+const environment = (extra = {}) => ({
+  ...process.env,
+  ARCH_BUILD_ROOT: store.directory,
+  NO_COLOR: '1',
+  ...extra,
+});
 
-export function archBuild(args, { show = false } = {}) {
+/** Ends the shim when arch-build fails, unless failures are `tolerated`. */
+export function archBuild(args, { show = false, tolerated = false, env, explain, input } = {}) {
   const outcome = spawnSync(process.execPath, [PROGRAM, ...args], {
-    env: environment(),
+    env: environment(env),
     encoding: 'utf8',
     maxBuffer: 2 ** 28,
-    stdio: ['inherit', 'pipe', 'pipe'],
+    ...(input === undefined ? { stdio: ['inherit', 'pipe', 'pipe'] } : { input }),
   });
   if (show) process.stdout.write(outcome.stdout);
-  if (show || outcome.status !== 0) process.stderr.write(outcome.stderr);
-  // `run` has the status of its program
-  if (outcome.status !== 0) process.exit(args[0] === 'run' ? outcome.status : 125);
+  if (show || (outcome.status !== 0 && !tolerated)) process.stderr.write(outcome.stderr);
+  if (outcome.status !== 0 && !tolerated) {
+    process.stderr.write(explain?.(outcome.stderr) ?? '');
+    process.exit(125);
+  }
   return outcome;
 }
 
-export function fail(message) {
-  process.stderr.write(`Error: ${message}\n`);
-  process.exit(125);
+/** A running arch-build, which gets the signals that we get. */
+export function startArchBuild(args, { env, stdio = ['inherit', 'pipe', 'pipe'] } = {}) {
+  const child = spawn(process.execPath, [PROGRAM, ...args], { env: environment(env), stdio });
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  return child;
 }
 
-/** What the cache of `_prefetch` has by this name, as if it were pulled: when it is missing, or by policy `always`. */
-export function pullFromCache(name, policy) {
-  const full = name.includes('/') ? name : `docker.io/library/${name}`;
-  const archive = `${process.env._BUILDAH_IMAGE_CACHEDIR}/${full.replace(/:latest$/, '').replace(/[^a-zA-Z0-9.-]/g, '-')}-/image.tar`;
-  if (policy === 'never' || !existsSync(archive)) return;
-  const listed = JSON.parse(archBuild(['images', '--format', 'json']).stdout);
-  const names = [full, `${full}:latest`, `localhost/${name}:latest`, `localhost/${name}`];
-  if (policy !== 'always' && listed.some((image) => names.includes(image.name))) return;
-  archBuild(['load', '-i', archive]);
+export function fail(message, status = 125) {
+  process.stderr.write(`Error: ${message}\n`);
+  process.exit(status);
 }
+
+/** The images of the store with their platforms, names and digests. */
+export const listAll = () => JSON.parse(archBuild(['images', '--json']).stdout);

@@ -1,0 +1,101 @@
+/** The options of `buildah build`, by what becomes of them. */
+import { fail } from './program.mjs';
+
+/** Passed on as they are: what arch-build does not know it refuses. */
+export const PASSED = [
+  ...[
+    'build-arg',
+    'build-arg-file',
+    'label',
+    'unsetlabel',
+    'annotation',
+    'unsetannotation',
+    'target',
+    'secret',
+    'ssh',
+  ],
+  ...['build-context', 'cache-from', 'cache-to', 'output', 'o', 'metadata-file', 'ignorefile', 'from'],
+  ...['env', 'unsetenv', 'add-host', 'dns', 'dns-search', 'dns-option', 'volume', 'v', 'device'],
+  ...[
+    'cpp-flag',
+    'logfile',
+    'layer-label',
+    'hooks-dir',
+    'cache-ttl',
+    'os-version',
+    'os-feature',
+    'group-add',
+  ],
+  ...['cap-add', 'cap-drop', 'ulimit', 'shm-size', 'cgroup-parent', 'cpu-quota', 'cpu-period', 'cpuset-cpus'],
+  ...['cpuset-mems', 'rusage-logfile', 'decryption-key'],
+];
+
+/** About buildah's storage, its sandbox, or resources of builds that no instruction sees. */
+export const DROPPED = [
+  ...['signature-policy', 'isolation', 'format', 'log-level', 'cgroupns'],
+  ...['userns', 'pid', 'ipc', 'uts', 'userns-uid-map', 'userns-gid-map', 'userns-uid-map-user'],
+  ...['userns-gid-map-group', 'cpu-shares', 'c', 'memory', 'm', 'memory-swap'],
+];
+
+/** Handled by build.mjs. */
+export const VALUES = [
+  ...[
+    'file',
+    'f',
+    'tag',
+    't',
+    'manifest',
+    'platform',
+    'arch',
+    'os',
+    'variant',
+    'network',
+    'net',
+    'iidfile',
+    'timestamp',
+  ],
+  ...['runtime', 'runtime-flag', 'security-opt', 'jobs'],
+];
+export const FLAGS = [
+  ...['layers', 'no-cache', 'quiet', 'q', 'pull', 'pull-always', 'pull-never', 'rm', 'force-rm', 'compress'],
+  ...[
+    'no-hosts',
+    'no-hostname',
+    'all-platforms',
+    'squash',
+    'skip-unused-stages',
+    'identity-label',
+    'omit-history',
+  ],
+  ...['compat-volumes', 'log-rusage', 'logsplit', 'stdin', 'disable-compression', 'D'],
+];
+
+/** Of these flags only the value that is our behaviour anyway may be given. */
+export const ALWAYS = {
+  'skip-unused-stages': true,
+  'identity-label': false,
+  'omit-history': false,
+  'compat-volumes': false,
+  squash: false,
+  'log-rusage': false,
+  logsplit: false,
+  stdin: false,
+  'no-hosts': false,
+  'no-hostname': false,
+  rm: true,
+};
+
+/** Sandboxes of containers that the tests look into. */
+const SANDBOX = ['runtime', 'runtime-flag', 'security-opt'];
+const HARMLESS = ['label=disable'];
+
+export function checkNumbers(options) {
+  for (const value of [...(options['cpu-shares'] ?? []), ...(options.c ?? [])])
+    if (!/^\d+$/.test(value))
+      fail(
+        `invalid argument ${JSON.stringify(value)} for "-c, --cpu-shares" flag: strconv.ParseUint: parsing ${JSON.stringify(value)}: invalid syntax`,
+      );
+  for (const name of SANDBOX)
+    for (const value of options[name] ?? [])
+      if (!HARMLESS.includes(value)) fail(`arch-build has no --${name}=${value}`);
+}

@@ -1,0 +1,140 @@
+/** buildah's words for what happens in a build. */
+import { Steps } from './intermediate.mjs';
+import { phraseOf, warningOf } from './phrases.mjs';
+
+export class Speaker {
+  #stages;
+  #text;
+  #options;
+  #steps;
+  /** Stages whose FROM was said. */
+  #begun = new Set();
+  #warnings = [];
+  #error = [];
+
+  /** `text` is the Dockerfile's; `layers` says that steps are images. */
+  constructor({ stages, text, options, layers }) {
+    this.#stages = stages;
+    this.#text = text;
+    this.#options = options;
+    this.#steps = layers ? new Steps() : undefined;
+  }
+
+  get #quiet() {
+    return this.#options.quiet || this.#options.q;
+  }
+
+  /** A line of arch-build's: an event, or something for people. */
+  hear(line) {
+    const event = parseEvent(line);
+    if (event !== undefined) return this.#say(event);
+    this.#error.push(line);
+    process.stderr.write(`${line}\n`);
+  }
+
+  #say({ type, step, text, data, stream }) {
+    if (type === 'warning') {
+      this.#warnings.push(text);
+      process.stderr.write(`${text}\n${warningOf(text)}`);
+    }
+    if (type === 'step-started' || type === 'step-cached') this.#step(step, text, type === 'step-cached');
+    if (this.#quiet) return;
+    if (type === 'step-output') process[stream].write(data);
+    if (type === 'info' && text.startsWith('pulling '))
+      process.stderr.write(`Trying to pull ${text.split(' ')[1]}...\n`);
+  }
+
+  #step({ stage, index, total, platform }, text, found) {
+    const number = this.#numberOf(stage);
+    const cached = found ? true : /^(?:RUN|COPY|ADD|WORKDIR)\b/i.test(text) ? false : undefined;
+    const image = this.#steps?.add({
+      stage: `${platform} ${stage}`,
+      base: this.#stages[number]?.image ?? '',
+      text: this.#withArguments(text),
+      cached,
+      last: number === this.#stages.length - 1 && index === total,
+    });
+    if (this.#quiet) return;
+    this.#begin(platform, number, total + 1);
+    console.log(
+      `${this.#prefix(platform, number)}STEP ${index + 1}/${total + 1}: ${text}${this.#documents(text)}`,
+    );
+    if (found || image?.fresh === false) console.log(`--> Using cache ${image?.id ?? ''}`.trimEnd());
+    if (found && image !== undefined) console.log(`--> ${image.id.slice(0, 12)}`);
+  }
+
+  /** An ARG is another step when it is given a value. */
+  #withArguments(text) {
+    const name = /^ARG\s+(\w+)/i.exec(text)?.[1];
+    const given = (this.#options['build-arg'] ?? []).some((word) => word.split('=')[0] === name);
+    return given ? `${text} (given)` : text;
+  }
+
+  #begin(platform, number, total) {
+    const place = `${platform} ${number}`;
+    const line = this.#stages[number]?.line;
+    if (this.#begun.has(place) || line === undefined) return;
+    this.#begun.add(place);
+    console.log(`${this.#prefix(platform, number)}STEP 1/${total}: ${line}`);
+  }
+
+  #prefix(platform, number) {
+    const several = this.#options['all-platforms'] || (this.#options.platform ?? []).join(',').includes(',');
+    const part = this.#stages.length > 1 ? `[${number + 1}/${this.#stages.length}] ` : '';
+    return `${several ? `[${platform}] ` : ''}${part}`;
+  }
+
+  /** The end of a build that succeeded. */
+  finish(platforms, name = '') {
+    this.#steps?.keep();
+    if (this.#quiet) return;
+    const number = this.#stages.length - 1;
+    for (const { platform } of platforms) {
+      this.#begin(platform, number, 1);
+      console.log(`${this.#prefix(platform, number)}COMMIT ${name}`.trimEnd());
+    }
+  }
+
+  /** The beginning of every here-document of a step, as buildah shows them. */
+  #documents(text) {
+    const lines = this.#text.split('\n');
+    let at = lines.findIndex((line) => line.trim() === text) + 1;
+    if (at === 0) return '';
+    const shown = [...text.matchAll(/<<-?(["']?)(\w[\w.]*)\1/g)].map(([, , name]) => {
+      const end = lines.findIndex((line, index) => index >= at && line.trim() === name);
+      const body = lines.slice(at, end);
+      at = end + 1;
+      return ` (${(body[0] ?? '').trim()}${body.length > 1 ? '...' : ''})`;
+    });
+    return shown.join('');
+  }
+
+  /** Stages are called by their name where they have one. */
+  #numberOf(stage) {
+    const named = this.#stages.findIndex(({ name }) => name.toLowerCase() === stage.toLowerCase());
+    return named < 0 ? Number(stage) : named;
+  }
+
+  /** The exit status, after the error in buildah's words. */
+  fail(status, signal) {
+    this.#steps?.keep();
+    const text = this.#error.join('\n');
+    const exited = /exited with status (\d+)/.exec(text)?.[1];
+    const source = /^ +\d+ \| (.*)$/m.exec(text)?.[1];
+    const { phrase, alone, code } =
+      exited === undefined ? phraseOf(text) : { phrase: `exit status ${exited}` };
+    const where = source === undefined || alone ? '' : `building at STEP "${source.trim()}": `;
+    process.stderr.write(`Error: ${where}${phrase}\n`);
+    if (signal !== null) return 128;
+    return status === 1 && exited !== undefined ? Number(exited) : (code ?? 125);
+  }
+}
+
+function parseEvent(line) {
+  try {
+    const event = JSON.parse(line);
+    return typeof event === 'object' ? event : undefined;
+  } catch {
+    return undefined;
+  }
+}

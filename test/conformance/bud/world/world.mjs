@@ -1,0 +1,120 @@
+/**
+ * What buildah's tests find outside of themselves, all of it on this host: base images in registries, sites they fetch
+ * from, programs they call. The names of the registries and sites lead to loopback in a mount namespace with an
+ * /etc/hosts of its own, and their certificates are of an authority only $SSL_CERT_FILE names.
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { randomInt } from 'node:crypto';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { makeStandIns } from './stand-ins.mjs';
+import { REGISTRIES, SITES, makeCertificates, startRegistry, startSites } from './web.mjs';
+
+const program = fileURLToPath(new URL('../../../../dist/main.js', import.meta.url));
+const emulators = fileURLToPath(new URL('../../../../.cache/test-store/emulators', import.meta.url));
+const programs = fileURLToPath(new URL('programs.mjs', import.meta.url));
+
+/** `command` puts a program into the world; `close` ends the servers. */
+export async function openWorld({ scratch, source, bases, platforms }) {
+  const network = `127.${randomInt(2, 250)}.${randomInt(2, 250)}`;
+  const [registryAddress, siteAddress] = [`${network}.1`, `${network}.2`];
+  const web = makeCertificates(join(scratch, 'web'), [registryAddress]);
+  const bundle = join(scratch, 'web/bundle.crt');
+  const system = '/etc/ssl/certs/ca-certificates.crt';
+  writeFileSync(
+    bundle,
+    (existsSync(system) ? readFileSync(system, 'utf8') : '') + readFileSync(web.authority, 'utf8'),
+  );
+  const registry = await startRegistry(join(scratch, 'registry'), registryAddress, web);
+  const sites = await startSites(siteAddress, { ...web, ...makeSites(join(scratch, 'sites'), source) });
+  const environment = {
+    SSL_CERT_FILE: bundle,
+    GIT_SSL_CAINFO: bundle,
+    ARCH_BUILD_EMULATORS: process.env.ARCH_BUILD_EMULATORS ?? emulators,
+  };
+  fillRegistry({ scratch, bases, platforms, registryAddress, environment });
+  mkdirSync(join(scratch, 'cache')); // of _prefetch
+  const bin = makePrograms(join(scratch, 'bin'));
+  const hosts = join(scratch, 'hosts');
+  writeFileSync(
+    hosts,
+    [
+      readFileSync('/etc/hosts', 'utf8'),
+      `${registryAddress} ${REGISTRIES.join(' ')}`,
+      `${siteAddress} ${SITES.join(' ')}`,
+      '',
+    ].join('\n'),
+  );
+  return {
+    environment: { ...environment, PATH: `${bin}:${process.env.PATH}`, INET_BINARY: join(bin, 'inet') },
+    command: (words) => [
+      ...['unshare', '--mount', '--propagation', 'private', 'sh', '-c'],
+      'mount --bind "$0" /etc/hosts && exec "$@"',
+      hosts,
+      ...words,
+    ],
+    close: () => {
+      registry.kill();
+      for (const server of sites) server.close();
+      for (const server of sites) server.closeAllConnections();
+    },
+  };
+}
+
+function fillRegistry({ scratch, bases, platforms, registryAddress, environment }) {
+  const store = join(scratch, 'seed');
+  const arch = (args) => {
+    const words = [program, '--root', store, ...args];
+    const env = { ...process.env, ...environment };
+    const { status, stderr } = spawnSync(process.execPath, words, { encoding: 'utf8', env });
+    if (status !== 0) throw new Error(`arch-build ${args.join(' ')}: ${stderr}`);
+  };
+  const push = (name) => arch(['push', name, name.replace(/^[^/]*/, `${registryAddress}:443`)]);
+  makeStandIns({ scratch: join(scratch, 'stand-ins'), bases, platforms, arch, push });
+}
+
+function makePrograms(directory) {
+  mkdirSync(directory);
+  for (const name of ['go', 'inet'])
+    writeFileSync(join(directory, name), `#!/bin/sh\nexec node ${programs} ${name} "$@"\n`, { mode: 0o755 });
+  writeFileSync(join(directory, 'uuidgen'), '#!/bin/sh\ncat /proc/sys/kernel/random/uuid\n', { mode: 0o755 });
+  return directory;
+}
+
+/** GitHub has buildah's sources as they are here, and repositories that do for those of the tests. */
+function makeSites(directory, source) {
+  const repositories = join(directory, 'repositories');
+  mkdirSync(join(repositories, 'containers'), { recursive: true });
+  mkdirSync(join(repositories, 'projectatomic'), { recursive: true });
+  const daemon = join(source, 'tests/git-daemon');
+  const unpack = (archive, path) => {
+    mkdirSync(path);
+    run('tar', ['-xzf', join(daemon, archive), '-C', path, '--no-same-owner']);
+    return path;
+  };
+  unpack('release-1.11-rhel.tar.gz', join(repositories, 'containers/buildah'));
+  unpack('repo.tar.gz', join(repositories, 'projectatomic/nulecule-library'));
+  const crun = join(directory, 'crun-1.4.5');
+  mkdirSync(join(crun, 'src'), { recursive: true });
+  mkdirSync(join(crun, 'libcrun'), { recursive: true });
+  writeFileSync(join(crun, 'src/crun.c'), '/* stand-in */\n');
+  writeFileSync(join(crun, 'libcrun/libcrun.c'), '/* stand-in */\n');
+  run('tar', ['-cJf', `${crun}.tar.xz`, '-C', directory, 'crun-1.4.5']);
+  const files = (url) => {
+    if (url === 'https://github.com/containers/crun/releases/download/1.4.5/crun-1.4.5.tar.xz')
+      return `${crun}.tar.xz`;
+    const [, raw, page] =
+      /^https:\/\/(?:raw\.githubusercontent\.com\/containers\/buildah\/main\/(.*)|github\.com\/(.*\/blob\/.*))$/.exec(
+        url,
+      ) ?? [];
+    if (page !== undefined) writeFileSync(join(directory, 'page'), `${page} ${Math.random()}\n`); // never twice the same
+    return page === undefined ? raw && join(source, raw) : join(directory, 'page');
+  };
+  return { files, repositories };
+}
+
+function run(command, args) {
+  const { status, stderr } = spawnSync(command, args, { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`${command}: ${stderr}`);
+}
