@@ -7,6 +7,7 @@ import type { Dialect } from '../kubefile/instruction.ts';
 import type { ArchBuildError } from '../errors.ts';
 import type { Reporter, StepName } from '../events.ts';
 import type { Store } from '../store/store.ts';
+import type { Output } from './output/output.ts';
 import type { Outcome, SandboxOptions } from '../sys/sandbox.ts';
 
 export type PullPolicy = 'always' | 'missing' | 'never';
@@ -41,6 +42,8 @@ export interface BuildOptions {
   readonly file: { readonly path: string; readonly text: string };
   /** Full references (`docker.io/library/hello:v1`). */
   readonly tags: readonly string[];
+  /** Where the result goes besides the store, whose tags it gets in any case. */
+  readonly outputs: readonly Output[];
   /** In the order asked for, without duplicates, never empty. */
   readonly platforms: readonly Platform[];
   /** Platforms named with `--emulate`: their emulator must work even if nothing needs it. */
@@ -49,6 +52,8 @@ export interface BuildOptions {
   readonly buildArgs: Readonly<Record<string, string>>;
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
+  /** Of the index over several platforms. */
+  readonly indexAnnotations: Readonly<Record<string, string>>;
   readonly target: string | undefined;
   readonly network: 'host' | 'none';
   /** By id. */

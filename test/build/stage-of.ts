@@ -100,6 +100,8 @@ function contextOf(buildArgs: Readonly<Record<string, string>>): RunContext {
     buildContexts: new Map(),
     labels: {},
     annotations: {},
+    indexAnnotations: {},
+    outputs: [],
     target: undefined,
     network: 'host',
     noCache: false,

@@ -29,6 +29,7 @@ import { findingsData, findingsText } from '../findings.ts';
 import type { BuildFlags } from '../flags.ts';
 import { reporterFor, storeFor, type Globals } from '../globals.ts';
 import { parseEpoch } from '../options.ts';
+import { outputsOf, type Outputs } from '../outputs.ts';
 import { pairsOf, variablesOf } from '../pairs.ts';
 import { secretsOf, sshAgentsOf } from '../secrets.ts';
 import { formatPlan } from '../plan-text.ts';
@@ -41,7 +42,7 @@ const DEFAULT_FILES = ['Kubefile', 'Dockerfile', 'Containerfile'];
 export async function build(globals: Globals, contextArgument: string, flags: BuildFlags): Promise<number> {
   if (flags.check === true) return checkFile(globals, optionsOf(globals, contextArgument, flags), flags);
   requireRoot(globals);
-  const options = optionsOf(globals, contextArgument, flags);
+  const { takesStdout, ...options } = optionsOf(globals, contextArgument, flags);
   if (flags.plan === true) return printPlan(globals, options, flags);
   const report = reporterFor(globals, flags.quiet === true ? 'quiet' : flags.progress);
   await using store = await storeFor(globals);
@@ -52,7 +53,7 @@ export async function build(globals: Globals, contextArgument: string, flags: Bu
   );
   await writeResult(flags.iidfile, result.root.digest);
   await writeResult(flags.metadataFile, metadataOf(result, options));
-  process.stdout.write(`${result.root.digest}\n`);
+  if (!takesStdout) process.stdout.write(`${result.root.digest}\n`);
   return 0;
 }
 
@@ -90,22 +91,31 @@ function isReadableStore(root: string): boolean {
   }
 }
 
-function optionsOf({ offline }: Globals, contextArgument: string, flags: BuildFlags): BuildOptions {
+function optionsOf(
+  { offline }: Globals,
+  contextArgument: string,
+  flags: BuildFlags,
+): BuildOptions & Pick<Outputs, 'takesStdout'> {
   refuseContradiction(offline, flags.pull);
   const context = resolve(contextArgument);
   const { emulate, platforms } = platformsOf(flags);
+  const tags = flags.tag.map((tag) => formatReference(withDefaultTag(parseReference(tag))));
+  const sourceDateEpoch = flags.sourceDateEpoch ?? epochOfEnvironment();
+  const surroundings = { tags, platformCount: platforms.length, offline, sourceDateEpoch };
+  const { annotations, ...outputs } = outputsOf(flags.output, surroundings);
   return {
+    ...outputs,
     offline,
     context,
     file: readKubefile(context, flags.file),
-    tags: flags.tag.map((tag) => formatReference(withDefaultTag(parseReference(tag)))),
+    tags,
     platforms,
     emulate,
     dialect: flags.dialect,
     buildArgs: variablesOf('--build-arg', flags.buildArg),
     buildContexts: contextsOf(flags.buildContext),
     labels: pairsOf('--label', flags.label),
-    annotations: pairsOf('--annotation', flags.annotation),
+    annotations: { ...annotations, ...pairsOf('--annotation', flags.annotation) },
     target: flags.target,
     network: flags.network === 'none' || (flags.network === 'default' && offline) ? 'none' : 'host',
     secrets: secretsOf(flags.secret, process.env),
@@ -117,7 +127,7 @@ function optionsOf({ offline }: Globals, contextArgument: string, flags: BuildFl
     emulator: flags.emulator,
     emulatorCpu: flags.emulatorCpu,
     emulatorRetry: flags.emulatorRetry === true,
-    sourceDateEpoch: flags.sourceDateEpoch ?? epochOfEnvironment(),
+    sourceDateEpoch,
     insecure: flags.insecure,
   };
 }
