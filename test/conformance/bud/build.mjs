@@ -188,9 +188,11 @@ export function build(args) {
       ...passed,
       context,
     ],
-    { quiet, iidfile: options.iidfile?.[0], tags, stages },
+    { quiet, isArchive: takesStdout(options), iidfile: options.iidfile?.[0], tags, stages },
   );
 }
+
+const takesStdout = ({ o = [], output = [] }) => [...o, ...output].some((dest) => dest === '-');
 
 /** `-` is a Dockerfile without a context. */
 function emptyDirectory() {
@@ -241,7 +243,7 @@ function pullBases(stages, copies, policy) {
   }
 }
 
-function run(args, { quiet, iidfile, tags, stages }) {
+function run(args, { quiet, isArchive, iidfile, tags, stages }) {
   const speaker = new Speaker(stages);
   const child = spawn(process.execPath, [PROGRAM, ...args], {
     env: environment(),
@@ -249,17 +251,19 @@ function run(args, { quiet, iidfile, tags, stages }) {
   });
   let digest = '';
   let failed = 125;
-  child.stdout.on('data', (data) => (digest += data));
+  if (isArchive) child.stdout.pipe(process.stdout);
+  else child.stdout.on('data', (data) => (digest += data));
   createInterface({ input: child.stderr }).on('line', (line) => {
     const event = parseEvent(line);
     if (event === undefined) {
       const status = /exited with status (\d+)/.exec(line)?.[1];
       if (status !== undefined) failed = Number(status);
       process.stderr.write(`${line}\n${speaker.explain(line)}`);
-    } else if (!quiet) speaker.say(event);
+    } else if (!quiet && !isArchive) speaker.say(event);
   });
   child.on('close', (status) => {
     if (status !== 0) process.exit(status === 1 ? failed : 125);
+    if (isArchive) return;
     if (iidfile !== undefined) writeFileSync(iidfile, digest.trim());
     if (!quiet && tags.length > 0) process.stdout.write(`COMMIT ${tags[0]}\n`);
     if (!quiet) for (const tag of tags) process.stdout.write(`Successfully tagged ${tagged(tag)}\n`);
