@@ -58,10 +58,14 @@ function clusterAnnotations({ cluster }: StageState): Readonly<Record<string, st
 }
 
 /** A single manifest stands for itself; several get an index. */
-export function writeRoot(store: Store, manifests: readonly Descriptor[]): Descriptor {
+export function writeRoot(
+  store: Store,
+  manifests: readonly Descriptor[],
+  annotations: Readonly<Record<string, string>>,
+): Descriptor {
   const [only] = manifests;
   if (only !== undefined && manifests.length === 1) return only;
-  return writeIndex(store, manifests);
+  return writeIndex(store, manifests, annotations);
 }
 
 /**

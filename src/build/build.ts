@@ -19,6 +19,8 @@ import { ContextDirectories, replaceStages } from './named-contexts.ts';
 import { checkOffline } from './offline.ts';
 import { expectedImages } from './outside-needs.ts';
 import type { BuildOptions, Job } from './options.ts';
+import { isCacheOnly } from './output/output.ts';
+import { writeOutputs } from './output/write-outputs.ts';
 
 export interface BuildResult {
   /** What the tags name: an index for several platforms, else a manifest. */
@@ -49,8 +51,10 @@ export async function build(job: Job, options: BuildOptions): Promise<BuildResul
   const shared = { ...work, ...source, emulation, bases, context, directories };
   const manifests = await work.fate.all(options.platforms.map((platform) => buildPlatform(shared, platform)));
   warnUnusedArgs(job, written, options);
-  const root = writeRoot(store, manifests);
-  await store.images.put(root, options.tags);
+  const root = writeRoot(store, manifests, options.indexAnnotations);
+  const { outputs, tags, insecure } = options;
+  await writeOutputs({ job: work.job, root, manifests, tags, insecure }, outputs);
+  if (!isCacheOnly(outputs)) await store.images.put(root, tags);
   const emulated = emulation.describe();
   const record = writeBuildRecord(store, { started, options, manifests, root, emulation: emulated });
   return { root, manifests, record, emulation: emulated };

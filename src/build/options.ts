@@ -7,6 +7,7 @@ import type { Dialect } from '../kubefile/instruction.ts';
 import type { ArchBuildError } from '../errors.ts';
 import type { Reporter, StepName } from '../events.ts';
 import type { Store } from '../store/store.ts';
+import type { Output } from './output/output.ts';
 import type { Outcome, SandboxOptions } from '../sys/sandbox.ts';
 
 export type PullPolicy = 'always' | 'missing' | 'never';
@@ -56,6 +57,8 @@ export interface BuildOptions extends BuildSource {
   readonly buildContexts: NamedContexts;
   /** Full references (`docker.io/library/hello:v1`). */
   readonly tags: readonly string[];
+  /** Where the result goes besides the store, whose tags it gets in any case. */
+  readonly outputs: readonly Output[];
   /** In the order asked for, without duplicates, never empty. */
   readonly platforms: readonly Platform[];
   /** Nobody named a platform: the image is for the one its last stage is for. */
@@ -72,6 +75,8 @@ export interface BuildOptions extends BuildSource {
   readonly unset: { readonly environment: readonly string[]; readonly labels: readonly string[] };
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
+  /** Of the index over several platforms. */
+  readonly indexAnnotations: Readonly<Record<string, string>>;
   readonly target: string | undefined;
   readonly network: 'host' | 'none';
   /** By id. */

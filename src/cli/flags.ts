@@ -7,6 +7,7 @@ export interface BuildFlags {
   readonly tag: readonly string[];
   readonly emulate: readonly string[];
   readonly platform: readonly string[];
+  readonly output: readonly string[];
   readonly dialect: 'auto' | 'dockerfile' | 'kubefile-v1' | 'kubefile-v2';
   readonly buildArg: readonly string[];
   readonly buildArgFile: readonly string[];

@@ -26,6 +26,8 @@ export type SnapshotNode =
   /** `path` is the directory whose lower content is hidden. */
   | { readonly kind: 'opaque'; readonly path: BytePath };
 
+export type SnapshotEntry = Extract<SnapshotNode, { kind: 'entry' }>;
+
 /** Throws LAYER_INVALID for a name that a layer cannot carry: it would delete its siblings. */
 export function* walkSnapshot(directory: string): Generator<SnapshotNode> {
   const top = Buffer.from(directory, 'utf8').toString('latin1');
@@ -49,8 +51,11 @@ export function* walkSnapshot(directory: string): Generator<SnapshotNode> {
   }
 }
 
+/** One file as an entry of a layer, whatever overlay's attributes say of it. */
+export const entryAt = (host: Buffer, path: BytePath): SnapshotEntry => visit(host, path).node;
+
 interface Visited {
-  readonly node: Extract<SnapshotNode, { kind: 'entry' }>;
+  readonly node: SnapshotEntry;
   readonly marks: Marks;
 }
 
@@ -109,8 +114,10 @@ const NAMESPACES: readonly OverlayNamespace[] = ['trusted', 'user'];
 const OPAQUE_NAMES = NAMESPACES.map(opaqueXattr);
 const WHITEOUT_NAMES = NAMESPACES.map(whiteoutXattr);
 
-function nodeAt(top: string, path: BytePath): Visited {
-  const host = Buffer.from(path === '' ? top : `${top}/${path}`, 'latin1');
+const nodeAt = (top: string, path: BytePath): Visited =>
+  visit(Buffer.from(path === '' ? top : `${top}/${path}`, 'latin1'), path);
+
+function visit(host: Buffer, path: BytePath): Visited {
   const stats = lstatSync(host, { bigint: true });
   const names = stats.isFile() || stats.isDirectory() ? listXattrs(host) : [];
   if (names.length === 0)

@@ -66,26 +66,42 @@ const CHUNK = 1 << 20;
 /** Files up to this size are read without leaving the thread. */
 const SMALL = CHUNK;
 
-type Entry = Extract<SnapshotNode, { kind: 'entry' }>;
+/** One entry of a tar, and the host file that has its content. */
+export interface TarItem {
+  readonly header: EntryHeader;
+  readonly source?: TarSource;
+}
 
-async function* layerBlocks(
+type TarSource = Pick<Extract<SnapshotNode, { kind: 'entry' }>, 'host' | 'path'>;
+
+function layerBlocks(
   directory: string,
   { includeRoot = false }: LayerOptions,
 ): AsyncGenerator<Buffer, number> {
-  const output = new BlockBuffer(CHUNK);
-  const firstNames = new Map<bigint, BytePath>();
-  let entries = 0;
-  const turn = eventLoopTurns();
+  return tarBlocks(layerItems(directory, includeRoot));
+}
+
+function* layerItems(directory: string, includeRoot: boolean): Generator<TarItem> {
+  const firstNames: FirstNames = new Map();
   for (const node of walkSnapshot(directory)) {
     if (node.path === '' && node.kind === 'entry' && !includeRoot) continue;
-    const header = headerOf(node, firstNames);
+    yield { header: headerOf(node, firstNames), ...(node.kind === 'entry' && { source: node }) };
+  }
+}
+
+/** A whole tar in blocks of at most 1 MiB; returns the number of entries. */
+export async function* tarBlocks(items: Iterable<TarItem>): AsyncGenerator<Buffer, number> {
+  const output = new BlockBuffer(CHUNK);
+  let entries = 0;
+  const turn = eventLoopTurns();
+  for (const { header, source } of items) {
     entries++;
     output.append(encodeEntry(header));
-    if (header.size > 0 && node.kind === 'entry') {
-      if (header.size <= SMALL) appendSmallFile(output, node, header.size);
+    if (header.size > 0 && source !== undefined) {
+      if (header.size <= SMALL) appendSmallFile(output, source, header.size);
       else {
         yield* output.drain();
-        yield* largeFile(node, header.size);
+        yield* largeFile(source, header.size);
       }
       output.appendZeros(paddingOf(header.size));
     }
@@ -98,7 +114,10 @@ async function* layerBlocks(
   return entries;
 }
 
-function headerOf(node: SnapshotNode, firstNames: Map<bigint, BytePath>): EntryHeader {
+/** By inode: what further names of it are links to. */
+export type FirstNames = Map<bigint, BytePath>;
+
+export function headerOf(node: SnapshotNode, firstNames: FirstNames): EntryHeader {
   if (node.kind === 'whiteout')
     return markHeader(parentOf(node.path), WHITEOUT_PREFIX + baseNameOf(node.path));
   if (node.kind === 'opaque') return markHeader(node.path, OPAQUE_NAME);
@@ -149,7 +168,7 @@ function secondsOf(nanoseconds: bigint): number {
 
 const openFile = (host: Buffer): number => openSync(host, constants.O_RDONLY | constants.O_NOFOLLOW);
 
-function appendSmallFile(output: BlockBuffer, { host, path }: Entry, size: number): void {
+function appendSmallFile(output: BlockBuffer, { host, path }: TarSource, size: number): void {
   const descriptor = openFile(host);
   try {
     output.fill(size, (piece) => {
@@ -162,7 +181,7 @@ function appendSmallFile(output: BlockBuffer, { host, path }: Entry, size: numbe
 
 const readAsync = promisify(read);
 
-async function* largeFile({ host, path }: Entry, size: number): AsyncGenerator<Buffer> {
+async function* largeFile({ host, path }: TarSource, size: number): AsyncGenerator<Buffer> {
   const descriptor = openFile(host);
   const readAt = async (position: number): Promise<Buffer> => {
     const length = Math.min(CHUNK, size - position);

@@ -62,6 +62,8 @@ const DEFAULTS: Omit<BuildOptions, 'context' | 'file'> = {
   buildContexts: new Map(),
   labels: {},
   annotations: {},
+  indexAnnotations: {},
+  outputs: [],
   target: undefined,
   network: 'host',
   noCache: false,

@@ -49,6 +49,8 @@ async function openYard(): Promise<Yard> {
         buildContexts: new Map(),
         labels: {},
         annotations: {},
+        indexAnnotations: {},
+        outputs: [],
         target: undefined,
         network: 'host',
         secrets: new Map(),

@@ -102,6 +102,8 @@ function contextOf(buildArgs: Readonly<Record<string, string>>): RunContext {
     unset: { environment: [], labels: [] },
     labels: {},
     annotations: {},
+    indexAnnotations: {},
+    outputs: [],
     target: undefined,
     network: 'host',
     noCache: false,

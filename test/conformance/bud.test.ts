@@ -24,6 +24,7 @@ const SAMPLE = `^(${[
   'bud-from-stdin',
   'bud with Dockerfile from stdin',
   'bud with .dockerignore - unmatched',
+  'build with custom build output.*',
 ].join('|')})$`;
 
 describeWith(['root', 'overlay', 'command:bats', 'command:umoci', 'command:skopeo'], 'bud.bats', () => {

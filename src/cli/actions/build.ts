@@ -23,6 +23,7 @@ import type { BuildFlags } from '../flags.ts';
 import { reporterFor, storeFor, type Globals } from '../globals.ts';
 import { parseEpoch } from '../options.ts';
 import { buildArgsOf } from '../build-args.ts';
+import { outputsOf, type Outputs } from '../outputs.ts';
 import { pairsOf, variablesOf } from '../pairs.ts';
 import { secretsOf, sshAgentsOf } from '../secrets.ts';
 import { formatPlan } from '../plan-text.ts';
@@ -34,7 +35,7 @@ export async function build(globals: Globals, contextArgument: string, flags: Bu
   refuseContradiction(globals.offline, flags.pull);
   // A check reads; only files that have to be unpacked for it need their owner.
   if (flags.check !== true || readContextWord(contextArgument).kind !== 'directory') requireRoot(globals);
-  const request = optionsOf(globals, flags);
+  const { takesStdout, ...request } = optionsOf(globals, flags);
   await using place = await openPlace(globals, contextArgument, flags);
   const options = { ...request, ...place.source };
   if (flags.check === true) return await checkFile(globals, options, flags);
@@ -48,7 +49,7 @@ export async function build(globals: Globals, contextArgument: string, flags: Bu
   );
   await writeResult(flags.iidfile, result.root.digest);
   await writeResult(flags.metadataFile, metadataOf(result, options));
-  process.stdout.write(`${result.root.digest}\n`);
+  if (!takesStdout) process.stdout.write(`${result.root.digest}\n`);
   return 0;
 }
 
@@ -86,11 +87,19 @@ function isReadableStore(root: string): boolean {
   }
 }
 
-function optionsOf({ offline }: Globals, flags: BuildFlags): Omit<BuildOptions, keyof BuildSource> {
+function optionsOf(
+  { offline }: Globals,
+  flags: BuildFlags,
+): Omit<BuildOptions, keyof BuildSource> & Pick<Outputs, 'takesStdout'> {
   const { emulate, platforms, platformImplied = false } = platformsOf(flags);
+  const tags = flags.tag.map((tag) => formatReference(withDefaultTag(parseReference(tag))));
+  const sourceDateEpoch = flags.sourceDateEpoch ?? epochOfEnvironment();
+  const surroundings = { tags, platformCount: platforms.length, offline, sourceDateEpoch };
+  const { annotations, ...outputs } = outputsOf(flags.output, surroundings);
   return {
+    ...outputs,
     offline,
-    tags: flags.tag.map((tag) => formatReference(withDefaultTag(parseReference(tag)))),
+    tags,
     platforms,
     platformImplied,
     emulate,
@@ -101,7 +110,7 @@ function optionsOf({ offline }: Globals, flags: BuildFlags): Omit<BuildOptions, 
     environment: variablesOf('--env', flags.env),
     unset: { environment: flags.unsetenv, labels: flags.unsetlabel },
     labels: pairsOf('--label', flags.label),
-    annotations: pairsOf('--annotation', flags.annotation),
+    annotations: { ...annotations, ...pairsOf('--annotation', flags.annotation) },
     target: flags.target,
     network: flags.network === 'none' || (flags.network === 'default' && offline) ? 'none' : 'host',
     secrets: secretsOf(flags.secret, process.env),
@@ -113,7 +122,7 @@ function optionsOf({ offline }: Globals, flags: BuildFlags): Omit<BuildOptions, 
     emulator: flags.emulator,
     emulatorCpu: flags.emulatorCpu,
     emulatorRetry: flags.emulatorRetry === true,
-    sourceDateEpoch: flags.sourceDateEpoch ?? epochOfEnvironment(),
+    sourceDateEpoch,
     insecure: flags.insecure,
   };
 }

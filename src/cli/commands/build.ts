@@ -32,6 +32,12 @@ export function buildCommand({ globals, exitWith }: CommandContext): Command {
       commaSeparated('--emulate <arch,…>', 'build for these machines or platforms; their emulator must work'),
     )
     .addOption(commaSeparated('--platform <os/arch[/variant],…>', 'build for these platforms'))
+    .addOption(
+      repeatable(
+        '-o, --output <dest>',
+        'DIRECTORY, - or type=local|tar|oci|docker|image|registry|cacheonly,…',
+      ),
+    )
     .addOption(dialectOption())
     .addOption(buildArgOption())
     .addOption(buildArgFileOption())

@@ -1,0 +1,88 @@
+/** Takes what was built to its outputs: the table of what each kind does. */
+import { hostPlatform } from '../../emulation/host.ts';
+import { ArchBuildError } from '../../errors.ts';
+import { storeContent } from '../../layer/image-content.ts';
+import { rootfsTar } from '../../layer/rootfs-tar.ts';
+import type { Descriptor } from '../../oci/descriptor.ts';
+import { formatReference, parseReference } from '../../oci/reference.ts';
+import type { Job } from '../options.ts';
+import { writeLayout } from './image-layout.ts';
+import type { Output } from './output.ts';
+import { openTrees, writeRootfs } from './rootfs-output.ts';
+
+export interface Built {
+  readonly job: Job;
+  readonly root: Descriptor;
+  /** Of each platform, in the order asked for. */
+  readonly manifests: readonly Descriptor[];
+  /** The build's own. */
+  readonly tags: readonly string[];
+  /** Registries that are spoken to without TLS. */
+  readonly insecure: readonly string[];
+}
+
+type Writers = {
+  readonly [Type in Output['type']]: (built: Built, output: OutputOf<Type>) => Promise<void>;
+};
+type OutputOf<Type extends Output['type']> = Extract<Output, { readonly type: Type }>;
+
+const WRITERS: Writers = {
+  local: writeRootfs,
+  tar: async (built, output) => output.deliver(rootfsTar(await openTrees(built, output))),
+  oci: writeOciArchive,
+  docker: writeDockerArchive,
+  layout: writeLayout,
+  image: ({ job, root }, { names }) => job.store.images.put(root, names),
+  registry: push,
+  cacheonly: () => Promise.resolve(),
+};
+
+/** One after the other, in the order given. Throws what each throws: those before it are written then. */
+export async function writeOutputs(built: Built, outputs: readonly Output[]): Promise<void> {
+  for (const output of outputs) {
+    built.job.signal.throwIfAborted();
+    await writerOf(output.type)(built, output);
+  }
+}
+
+/** The table's row fits its own kind of output: what TypeScript cannot say of a union. */
+const writerOf = (type: Output['type']): ((built: Built, output: Output) => Promise<void>) =>
+  WRITERS[type] as (built: Built, output: Output) => Promise<void>;
+
+async function writeOciArchive(built: Built, { names, deliver }: OutputOf<'oci'>): Promise<void> {
+  const { ociArchive } = await import('../../transfer/oci-archive.ts'); // most builds have no such output
+  const images = [{ root: built.root, references: names.length === 0 ? built.tags : names }];
+  await deliver(ociArchive(storeContent(built.job.store), images, { preferredPlatform: hostPlatform() }));
+}
+
+async function writeDockerArchive(built: Built, output: OutputOf<'docker'>): Promise<void> {
+  const { dockerArchive } = await import('../../transfer/docker-archive.ts');
+  const references = output.names.length === 0 ? built.tags : output.names;
+  await output.deliver(
+    dockerArchive(storeContent(built.job.store), [{ root: onlyManifest(built), references }]),
+  );
+}
+
+function onlyManifest({ manifests }: Built): Descriptor {
+  const [only] = manifests;
+  if (only !== undefined && manifests.length === 1) return only;
+  throw new ArchBuildError(
+    'USAGE',
+    `a docker archive holds one platform, and ${manifests.length} were built`,
+    {
+      hint: 'write type=oci, or build for one platform',
+    },
+  );
+}
+
+async function push(built: Built, { names, byDigest }: OutputOf<'registry'>): Promise<void> {
+  const { pushImage } = await import('../../transfer/push.ts');
+  const { job, root, insecure } = built;
+  const { report, signal } = job;
+  for (const name of names.length === 0 ? built.tags : names) {
+    const { domain, path } = parseReference(name);
+    const target = byDigest ? formatReference({ domain, path, digest: root.digest }) : name;
+    report({ type: 'info', text: `pushing ${target}` });
+    await pushImage(storeContent(job.store), { root, name: target }, { insecure, report, signal });
+  }
+}

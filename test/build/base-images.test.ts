@@ -1,0 +1,103 @@
+/** What a name means: one image for all platforms of a build, whatever becomes of the tag meanwhile. */
+import { expect, it } from 'vitest';
+import { BaseImages, type ExpectedImage } from '../../src/build/base-image.ts';
+import { parsePlatform } from '../../src/oci/platform.ts';
+import type { Descriptor } from '../../src/oci/descriptor.ts';
+import { openStore, type Store } from '../../src/store/store.ts';
+import { openScratch } from '../support/scratch.ts';
+import { FakeRegistry } from '../transfer/fake-registry.ts';
+import { addImage, addIndex } from '../transfer/memory-content.ts';
+
+const [AMD64, ARM64] = [parsePlatform('linux/amd64'), parsePlatform('linux/arm64')];
+const BOTH = ['linux/amd64', 'linux/arm64'];
+
+interface Bench extends AsyncDisposable {
+  readonly registry: FakeRegistry;
+  readonly store: Store;
+  readonly name: string;
+  bases(expected?: readonly ExpectedImage[], pull?: 'always' | 'missing'): BaseImages;
+  /** Every answer for the tag moves it to the next of these. */
+  moveTag(...roots: Descriptor[]): void;
+}
+
+async function openBench(): Promise<Bench> {
+  const scratch = await openScratch('bases');
+  const registry = await FakeRegistry.start();
+  const store = await openStore(scratch.path('store'));
+  const job = { store, report: () => undefined, signal: new AbortController().signal };
+  return {
+    registry,
+    store,
+    name: `${registry.host}/app:1`,
+    bases: (expected = [], pull = 'missing') =>
+      new BaseImages(job, { pull, insecure: [], offline: false }, { expected, kit: undefined }),
+    moveTag: (...roots) => {
+      registry.behaviours.push(({ url = '' }) => {
+        const next = url.endsWith('/manifests/1') ? roots.shift() : undefined;
+        if (next !== undefined) registry.tags.set('1', next);
+        return false;
+      });
+    },
+    [Symbol.asyncDispose]: async () => {
+      await store[Symbol.asyncDispose]();
+      await registry[Symbol.asyncDispose]();
+      await scratch[Symbol.asyncDispose]();
+    },
+  };
+}
+
+const indexWith = ({ registry }: Bench, text: string): Descriptor =>
+  addIndex(registry.content, BOTH, { files: { which: text } });
+
+const topLayers = async (bases: BaseImages, name: string): Promise<(string | undefined)[]> =>
+  (await Promise.all([AMD64, ARM64].map((platform) => bases.get(name, platform)))).map(
+    ({ layers }) => layers.at(-1)?.digest,
+  );
+
+it.each(['missing', 'always'] as const)(
+  'asks once, and gives every platform the same image: --pull %s',
+  async (pull) => {
+    await using bench = await openBench();
+    const [one, two] = [indexWith(bench, 'one'), indexWith(bench, 'two')];
+    bench.moveTag(one, two);
+    const { name } = bench;
+    const bases = bench.bases(
+      [AMD64, ARM64].map((platform) => ({ name, platform })),
+      pull,
+    );
+    const [amd64, arm64] = await topLayers(bases, name);
+    expect(amd64).toBe(arm64);
+    expect(bench.registry.asked('/manifests/1')).toHaveLength(1);
+    expect(bench.store.images.find(name)?.root.digest).toBe(one.digest);
+  },
+);
+
+it('fetches a platform that nobody expected from what the name meant before', async () => {
+  await using bench = await openBench();
+  bench.moveTag(indexWith(bench, 'one'), indexWith(bench, 'two'));
+  const bases = bench.bases();
+  const first = await bases.get(bench.name, AMD64);
+  const second = await bases.get(bench.name, ARM64);
+  expect(first.layers.at(-1)?.digest).toBe(second.layers.at(-1)?.digest);
+  expect(bench.registry.asked('/manifests/1')).toHaveLength(1);
+});
+
+it('does not put a platform of the store beside one of the registry', async () => {
+  await using bench = await openBench();
+  const { name } = bench;
+  bench.registry.tags.set('1', indexWith(bench, 'old'));
+  await bench.bases().get(name, AMD64); // the store has one of two platforms now
+  bench.registry.tags.set('1', indexWith(bench, 'new'));
+  const bases = bench.bases([AMD64, ARM64].map((platform) => ({ name, platform })));
+  const [amd64, arm64] = await topLayers(bases, name);
+  expect(amd64).toBe(arm64);
+});
+
+it('says which platform is missing, of an image that exists for one', async () => {
+  await using bench = await openBench();
+  const { name } = bench;
+  bench.registry.tags.set('1', addImage(bench.registry.content, 'linux/amd64'));
+  const bases = bench.bases([AMD64, ARM64].map((platform) => ({ name, platform })));
+  const error = { code: 'PLATFORM_NOT_FOUND', message: expect.stringContaining('linux/arm64') as string };
+  await expect(bases.get(name, AMD64)).rejects.toMatchObject(error);
+});
