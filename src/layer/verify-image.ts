@@ -6,8 +6,9 @@ import { ArchBuildError } from '../errors.ts';
 import type { ContentSource } from '../oci/content.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
-import { CONFIG_LIMIT_BYTES, parseImageConfig, type ImageConfig } from '../oci/image-config.ts';
-import { MANIFEST_LIMIT_BYTES, parseDocument, type Index, type Manifest } from '../oci/manifest.ts';
+import { parseImageConfig, type ImageConfig } from '../oci/image-config.ts';
+import { beyondLimit, limitOf, type LimitName } from '../oci/limits.ts';
+import { parseDocument, type Index, type Manifest } from '../oci/manifest.ts';
 import { isConfigType, isIndexType, isManifestType } from '../oci/media-types.ts';
 import { formatPlatform, matchesPlatform, type Platform } from '../oci/platform.ts';
 import {
@@ -20,9 +21,6 @@ import {
 } from '../oci/verify.ts';
 import type { ProgramAudit } from './audit-programs.ts';
 import { LayerVerifier } from './verify-layers.ts';
-
-/** Beyond these an image is an attack on whoever reads it. */
-const LIMITS = { depth: 8, descriptors: 50_000 } as const;
 
 export interface VerifyOptions {
   /** Only this one of an index. */
@@ -100,13 +98,10 @@ class Verification {
     const kind = isIndexType(mediaType) ? 'index' : isDocument ? 'manifest' : 'content';
     const subject = subjectOf(kind, descriptor, place);
     if (!isDocument) return this.#blob(descriptor, subject);
-    if (place.depth >= LIMITS.depth) {
-      this.#report('index-depth', subject, `nested more than ${LIMITS.depth} deep`);
-      return;
-    }
+    if (this.#isBeyond('index-depth', place.depth + 1, subject)) return;
     if (this.#visited.has(`${mediaType} ${digest}`)) return;
     this.#visited.add(`${mediaType} ${digest}`);
-    const bytes = await this.#document(descriptor, subject, MANIFEST_LIMIT_BYTES);
+    const bytes = await this.#document(descriptor, subject, 'manifest-bytes');
     const document = bytes && this.#parsed(subject, () => parseDocument(bytes, mediaType));
     if (document?.kind === 'index') await this.#index(descriptor, document.index, { place, subject });
     if (document?.kind === 'manifest')
@@ -120,10 +115,8 @@ class Verification {
   ): Promise<void> {
     this.findings.push(...verifyIndex({ descriptor, index }, subject));
     this.#descriptors += index.manifests.length;
-    if (this.#descriptors > LIMITS.descriptors) {
-      this.#report('index-size', subject, `more than ${LIMITS.descriptors} manifests`);
-      return;
-    }
+    if (this.#isBeyond('index-children', index.manifests.length, subject)) return;
+    if (this.#isBeyond('descriptors', this.#descriptors, subject)) return;
     const wanted = this.#wantedOf(index);
     if (wanted.length === 0 && this.#options.platform !== undefined) {
       const name = formatPlatform(this.#options.platform);
@@ -173,7 +166,7 @@ class Verification {
     manifest: Manifest,
     subject: Subject,
   ): Promise<ImageConfig | undefined> {
-    const bytes = await this.#document(manifest.config, subject, CONFIG_LIMIT_BYTES);
+    const bytes = await this.#document(manifest.config, subject, 'config-bytes');
     const config = bytes && this.#parsed(subject, () => parseImageConfig(bytes));
     if (config !== undefined) this.findings.push(...verifyConfig({ manifest, config, platform }, subject));
     return config;
@@ -188,15 +181,8 @@ class Verification {
   }
 
   /** The whole bytes of a document, when they are what the descriptor says. */
-  async #document(descriptor: Descriptor, subject: Subject, limit: number): Promise<Buffer | undefined> {
-    if (descriptor.size > limit) {
-      this.#report(
-        'content-size',
-        subject,
-        `${descriptor.size} bytes, more than the ${limit} a reader takes`,
-      );
-      return undefined;
-    }
+  async #document(descriptor: Descriptor, subject: Subject, limit: LimitName): Promise<Buffer | undefined> {
+    if (this.#isBeyond(limit, descriptor.size, subject)) return undefined;
     const bytes = await this.#unlessMissing(descriptor, subject);
     if (bytes === undefined) return undefined;
     const findings = verifyContent({ descriptor, bytes }, subject);
@@ -225,6 +211,18 @@ class Verification {
       this.#report('document', subject, error.message);
       return undefined;
     }
+  }
+
+  #isBeyond(name: LimitName, found: number, subject: Subject): boolean {
+    const limit = limitOf(name);
+    if (found <= limit) return false;
+    const { message, hint = '' } = beyondLimit(
+      'DOCUMENT_INVALID',
+      name,
+      `${found}, more than the ${limit} allowed`,
+    );
+    this.#report(`limit-${name}`, subject, `${message} (${hint})`);
+    return true;
   }
 
   #report(code: string, subject: Subject, message: string): void {
