@@ -141,7 +141,8 @@ export interface DoctorFlags {
   readonly json?: boolean;
 }
 
-export interface VerifyFlags {
+export interface VerifyFlags extends PlatformFlags {
+  readonly deep?: boolean;
   readonly json?: boolean;
 }
 

@@ -3,6 +3,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { offlineError } from '../build/offline-error.ts';
 import type { Reporter } from '../events.ts';
+import { NO_LIMITS, parseLimit, type LimitName } from '../oci/limits.ts';
 import { openStore, type Store } from '../store/store.ts';
 import { createReporter, type ProgressMode } from './reporter.ts';
 
@@ -33,6 +34,17 @@ export function defaultRoot(environment: NodeJS.ProcessEnv = process.env): strin
 /** --offline, or $ARCH_BUILD_OFFLINE with anything but nothing or 0. */
 export function isOffline(flag: boolean | undefined, environment: NodeJS.ProcessEnv = process.env): boolean {
   return flag ?? !['', '0'].includes(environment['ARCH_BUILD_OFFLINE'] ?? '');
+}
+
+/** $ARCH_BUILD_LIMITS, then the options, where the later word counts. Throws USAGE. */
+export function limitsFrom(
+  { limit = [], limits = true }: { readonly limit?: readonly string[]; readonly limits?: boolean },
+  environment: NodeJS.ProcessEnv = process.env,
+): ReadonlyMap<LimitName, number> {
+  const words = (environment['ARCH_BUILD_LIMITS'] ?? '').split(',').filter((word) => word !== '');
+  const isLifted = !limits || words.includes('none');
+  const named = [...words.filter((word) => word !== 'none'), ...limit].map(parseLimit);
+  return new Map([...(isLifted ? NO_LIMITS : []), ...named]);
 }
 
 /** Throws OFFLINE; `wanted` names what the command is about to ask. */

@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 import { Command, CommanderError, Help, Option } from 'commander';
 import { ArchBuildError } from '../errors.ts';
+import { setLimits } from '../oci/limits.ts';
 import { buildCommand } from './commands/build.ts';
 import { completionCommand } from './commands/completion.ts';
 import { hostCommands } from './commands/host.ts';
@@ -9,7 +10,8 @@ import { imageCommands } from './commands/images.ts';
 import { kitCommands } from './commands/kit.ts';
 import { runCommand } from './commands/run.ts';
 import { transferCommands } from './commands/transfer.ts';
-import { defaultRoot, isOffline, type CommandContext, type Globals } from './globals.ts';
+import { defaultRoot, isOffline, limitsFrom, type CommandContext, type Globals } from './globals.ts';
+import { repeatable } from './options.ts';
 
 /** Set by the bundler. */
 declare const ARCH_BUILD_VERSION: string | undefined;
@@ -37,9 +39,12 @@ export function createProgram(signal: AbortSignal, exitWith: (status: number) =>
     .usage('[build] [options] [CONTEXT] | COMMAND')
     .version(VERSION)
     .enablePositionalOptions();
-  for (const [flags, text] of GLOBAL_OPTIONS) program.option(flags, text);
+  for (const option of globalOptions()) program.addOption(option);
   let running = program;
-  program.hook('preAction', (_program, command) => void (running = command));
+  program.hook('preAction', (_program, command) => {
+    running = command;
+    setLimits(limitsFrom(limitFlags(program, running)));
+  });
   const context: CommandContext = { globals: () => globalsOf(program, running, signal), exitWith };
   program.addCommand(buildCommand(context), { isDefault: true });
   for (const command of [
@@ -57,17 +62,35 @@ export function createProgram(signal: AbortSignal, exitWith: (status: number) =>
   return program;
 }
 
-const GLOBAL_OPTIONS = [
-  ['--root <dir>', 'the store (default: $ARCH_BUILD_ROOT, else a directory of the system or of yours)'],
-  ['--debug', 'show every process and mount'],
-  ['--offline', 'asking the network is an error (so does $ARCH_BUILD_OFFLINE)'],
-  ['--no-color', 'no colours (NO_COLOR does the same)'],
-] as const;
+const globalOptions = (): readonly Option[] => [
+  new Option(
+    '--root <dir>',
+    'the store (default: $ARCH_BUILD_ROOT, else a directory of the system or of yours)',
+  ),
+  new Option('--debug', 'show every process and mount'),
+  new Option('--offline', 'asking the network is an error (so does $ARCH_BUILD_OFFLINE)'),
+  new Option('--no-color', 'no colours (NO_COLOR does the same)'),
+  repeatable('--limit <name=n>', 'how much an image may ask for (also $ARCH_BUILD_LIMITS), repeatable'),
+  new Option('--no-limits', 'images may ask for anything'),
+];
 
 interface GlobalOptions {
   readonly root?: string;
   readonly debug?: boolean;
   readonly offline?: boolean;
+  readonly limit?: readonly string[];
+  readonly limits?: boolean;
+}
+
+/** Said in front of the command's name or behind it. */
+function limitFlags(program: Command, running: Command): Pick<GlobalOptions, 'limit' | 'limits'> {
+  const levels = [...new Set([program, running.parent ?? program, running])].map((each) =>
+    each.opts<GlobalOptions>(),
+  );
+  return {
+    limit: levels.flatMap(({ limit = [] }) => limit),
+    limits: levels.every(({ limits = true }) => limits),
+  };
 }
 
 function globalsOf(program: Command, running: Command, signal: AbortSignal): Globals {
@@ -86,7 +109,7 @@ function globalsOf(program: Command, running: Command, signal: AbortSignal): Glo
 
 /** Global options count behind the command's name too: with the default command nobody sees where it begins. */
 function acceptGlobals(command: Command): void {
-  for (const [flags, text] of GLOBAL_OPTIONS) command.addOption(new Option(flags, text).hideHelp());
+  for (const option of globalOptions()) command.addOption(option.hideHelp());
   for (const child of command.commands) acceptGlobals(child);
 }
 

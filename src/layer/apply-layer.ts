@@ -11,7 +11,7 @@ import { cleanBytePath, formatBytePath } from './byte-path.ts';
 import { eventLoopTurns } from './event-loop.ts';
 import { isArchiveFault, LayerTarget } from './layer-target.ts';
 import { invalidLayer } from './tar-format.ts';
-import { readTar, type TarEntry, type TarLimits } from './tar-reader.ts';
+import { readTar, type TarEntry } from './tar-reader.ts';
 import { unpackEntry, type UnpackContext } from './unpack-entry.ts';
 import type { OverlayNamespace } from '../sys/identity.ts';
 
@@ -21,7 +21,6 @@ export interface ApplyOptions {
   readonly overlay: OverlayNamespace;
   /** Everything belongs to root, whatever the archive says: for hosts where only one id is mapped. */
   readonly singleOwner?: boolean;
-  readonly limits?: TarLimits;
 }
 
 export interface AppliedLayer {
@@ -35,7 +34,7 @@ export interface AppliedLayer {
 export async function applyLayer(
   tar: AsyncIterable<Uint8Array>,
   target: string,
-  { lowers, overlay, singleOwner = false, limits }: ApplyOptions,
+  { lowers, overlay, singleOwner = false }: ApplyOptions,
 ): Promise<AppliedLayer> {
   const passed: Passed = { hash: createHash('sha256'), size: 0 };
   const context: UnpackContext = {
@@ -45,7 +44,7 @@ export async function applyLayer(
   };
   const turn = eventLoopTurns();
   let entries = 0;
-  for await (const entry of readTar(hashed(tar, passed), limits === undefined ? {} : { limits })) {
+  for await (const entry of readTar(hashed(tar, passed))) {
     entries++;
     try {
       const unfinished = unpackEntry(context, entry) ?? turn();

@@ -3,8 +3,9 @@ import { pipeline, Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { systemErrorCode } from '../errors.ts';
 import { filterThrough, type FilterProgram } from '../sys/filter.ts';
+import { limitOf } from '../oci/limits.ts';
 import { ByteQueue } from './byte-queue.ts';
-import { invalidLayer } from './tar-format.ts';
+import { beyondLayerLimit, invalidLayer } from './tar-format.ts';
 
 export type CompressionKind = 'none' | 'gzip' | 'zstd' | 'xz' | 'bzip2';
 
@@ -35,23 +36,45 @@ export async function decompress(input: AsyncIterable<Uint8Array>): Promise<Deco
   const queue = new ByteQueue(input);
   const head = await queue.take(LONGEST_MAGIC);
   const kind = compressionOf(head);
-  const whole = replay(head, queue);
+  const passed = { bytes: 0 };
+  const whole = replay(head, queue, passed);
   if (kind === 'none') return { kind, data: whole };
-  if (kind === 'gzip') return { kind, data: gunzip(whole) };
+  if (kind === 'gzip') return { kind, data: bounded(gunzip(whole), passed) };
   const complain = (reason: string): Error => invalidLayer(`not a whole ${kind} stream: ${reason}`);
-  return { kind, data: filterThrough(PROGRAMS[kind], whole, complain) };
+  return { kind, data: bounded(filterThrough(PROGRAMS[kind], whole, complain), passed) };
 }
 
 function compressionOf(head: Uint8Array): CompressionKind {
   return MAGIC.find(({ bytes }) => bytes.every((byte, index) => head[index] === byte))?.kind ?? 'none';
 }
 
-async function* replay(head: Buffer, queue: ByteQueue): AsyncGenerator<Buffer> {
+/** How much of the packed stream has been handed to the decompressor. */
+interface Passed {
+  bytes: number;
+}
+
+/** A bomb is known while it goes off, not when it has. */
+async function* bounded(unpacked: AsyncIterable<Buffer>, passed: Passed): AsyncGenerator<Buffer> {
+  const [free, ratio] = [limitOf('expansion-free'), limitOf('expansion-ratio')];
+  let size = 0;
+  for await (const chunk of unpacked) {
+    size += chunk.length;
+    if (size > free && size > passed.bytes * ratio) {
+      const message = `it unpacks to more than ${ratio} times its size, and to more than ${free} bytes`;
+      throw beyondLayerLimit('expansion-ratio', message);
+    }
+    yield chunk;
+  }
+}
+
+async function* replay(head: Buffer, queue: ByteQueue, passed: Passed): AsyncGenerator<Buffer> {
   try {
+    passed.bytes += head.length;
     if (head.length > 0) yield head;
     for (;;) {
       const chunk = await queue.takeSome(1 << 20);
       if (chunk === undefined) return;
+      passed.bytes += chunk.length;
       yield chunk;
     }
   } finally {

@@ -5,6 +5,7 @@
  * Sources: POSIX.1-2017 pax(1) "ustar Interchange Format"; GNU tar manual "Basic Tar Format".
  */
 import { ArchBuildError } from '../errors.ts';
+import { beyondLimit, type LimitName } from '../oci/limits.ts';
 import type { Device } from '../sys/special-file.ts';
 
 export const BLOCK = 512;
@@ -46,6 +47,10 @@ export interface RawHeader {
 export function invalidLayer(message: string, cause?: unknown): ArchBuildError {
   return new ArchBuildError('LAYER_INVALID', message, cause === undefined ? {} : { cause });
 }
+
+/** A layer that asks for too much. */
+export const beyondLayerLimit = (name: LimitName, message: string): ArchBuildError =>
+  beyondLimit('LAYER_INVALID', name, message);
 
 const ZEROS = Buffer.alloc(BLOCK);
 

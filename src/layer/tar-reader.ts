@@ -5,11 +5,13 @@
  * The archive is hostile: everything wrong is LAYER_INVALID, and memory does not grow with what it claims.
  */
 import type { Device } from '../sys/special-file.ts';
+import { limitOf } from '../oci/limits.ts';
 import { ByteQueue } from './byte-queue.ts';
 import { EntryBody } from './entry-body.ts';
 import { decodePax, parsePaxNumber, parsePaxTime, xattrNameOf, type PaxRecord } from './pax.ts';
 import { checkSparse, paxSparseOf, readBodyMap, readGnuSparse, type SparseMap } from './sparse.ts';
 import {
+  beyondLayerLimit,
   BLOCK,
   decodeHeader,
   ENTRY_TYPES,
@@ -41,23 +43,11 @@ export interface TarEntry {
   body(): AsyncIterable<Buffer>;
 }
 
-export interface TarLimits {
-  /** Headers of all kinds. */
-  readonly entries: number;
-  /** All contents together, holes of sparse files included, bytes. */
-  readonly bytes: number;
-}
-
-/** Far above any image, far below what would take the machine down. */
-const DEFAULT_LIMITS: TarLimits = { entries: 5_000_000, bytes: 2 ** 40 };
-
-/** Consumes the input to its end. Throws LAYER_INVALID. */
-export async function* readTar(
-  input: AsyncIterable<Uint8Array>,
-  { limits = DEFAULT_LIMITS }: { readonly limits?: TarLimits } = {},
-): AsyncGenerator<TarEntry, undefined> {
+/** Consumes the input to its end. Throws LAYER_INVALID, also for what is beyond a limit (oci/limits.ts). */
+export async function* readTar(input: AsyncIterable<Uint8Array>): AsyncGenerator<TarEntry, undefined> {
   const queue = new ByteQueue(input);
   const globals = new Map<string, string>();
+  const [maxEntries, maxBytes] = [limitOf('layer-entries'), limitOf('layer-bytes')];
   let total = 0;
   let extensions: Extensions = {};
   try {
@@ -65,7 +55,7 @@ export async function* readTar(
       const block = queue.tryTake(BLOCK) ?? (await queue.take(BLOCK));
       if (block.length === 0 || isZeroBlock(block)) break;
       if (block.length < BLOCK) throw truncated();
-      if (count > limits.entries) throw invalidLayer(`more than ${limits.entries} entries`);
+      if (count > maxEntries) throw beyondLayerLimit('layer-entries', `more than ${maxEntries} entries`);
       const header = decodeHeader(block);
       const extension = await readExtension(queue, header, globals);
       if (extension !== undefined) {
@@ -75,7 +65,7 @@ export async function* readTar(
       const entry = await readEntry(queue, { block, header, extensions, globals });
       extensions = {};
       total += entry.size;
-      if (total > limits.bytes) throw invalidLayer(`more than ${limits.bytes} bytes of content`);
+      if (total > maxBytes) throw beyondLayerLimit('layer-bytes', `more than ${maxBytes} bytes of content`);
       yield entry;
       if (!entry.stored.isRead) await entry.stored.skip();
     }
@@ -95,9 +85,6 @@ interface Extensions {
   readonly pax?: readonly PaxRecord[];
 }
 
-/** One extension header's data; GNU tar and Go stop there too. */
-const MAX_EXTENSION = 1 << 20;
-
 /** Undefined when the header is an entry's. */
 async function readExtension(
   queue: ByteQueue,
@@ -105,7 +92,8 @@ async function readExtension(
   globals: Map<string, string>,
 ): Promise<Extensions | undefined> {
   if (!EXTENSION_FLAGS.has(typeFlag)) return undefined;
-  if (size > MAX_EXTENSION) throw invalidLayer('an extension header is too large');
+  if (size > limitOf('header-bytes'))
+    throw beyondLayerLimit('header-bytes', 'an extension header is too large');
   const padded = await takeAll(queue, size + paddingOf(size));
   const data = padded.subarray(0, size);
   if (typeFlag === 'x' || typeFlag === 'X') return { pax: decodePax(data) };
@@ -152,6 +140,7 @@ async function readEntry(queue: ByteQueue, parts: HeaderParts): Promise<ReadEntr
   const values = globals.size === 0 ? NO_VALUES : new Map(globals);
   const pax = extensions.pax === undefined ? values : new Map([...values, ...extensions.pax]);
   const path = value(pax, 'GNU.sparse.name') ?? value(pax, 'path') ?? extensions.longName ?? header.name;
+  checkPath(path);
   const type = typeOf(header, path);
   const storedSize = type === 'file' ? storedSizeOf(header, pax) : 0;
   const { sparse, taken } =
@@ -179,6 +168,14 @@ async function readEntry(queue: ByteQueue, parts: HeaderParts): Promise<ReadEntr
 const NO_VALUES: ReadonlyMap<string, string> = new Map();
 const NO_XATTRS: ReadonlyMap<string, Buffer> = new Map();
 const NOT_SPARSE = { sparse: undefined, taken: 0 };
+
+function checkPath(path: string): void {
+  const [maxBytes, maxDepth] = [limitOf('path-bytes'), limitOf('path-depth')];
+  if (path.length > maxBytes)
+    throw beyondLayerLimit('path-bytes', `a path has ${path.length} bytes: no program could open it`);
+  if (path.length > maxDepth && path.split('/').length > maxDepth)
+    throw beyondLayerLimit('path-depth', `a path is more than ${maxDepth} directories deep`);
+}
 
 /** An empty value takes a global record back. */
 function value(pax: ReadonlyMap<string, string>, key: string): string | undefined {
@@ -229,9 +226,14 @@ async function readSparse(
 
 function xattrsOf(pax: ReadonlyMap<string, string>): ReadonlyMap<string, Buffer> {
   const xattrs = new Map<string, Buffer>();
+  let size = 0;
   for (const [key, text] of pax) {
     const name = xattrNameOf(key);
-    if (name !== undefined) xattrs.set(name, Buffer.from(text, 'latin1'));
+    if (name === undefined) continue;
+    size += key.length + text.length;
+    if (size > limitOf('xattr-bytes'))
+      throw beyondLayerLimit('xattr-bytes', `a file has more than ${size - 1} bytes of extended attributes`);
+    xattrs.set(name, Buffer.from(text, 'latin1'));
   }
   return xattrs;
 }

@@ -1,214 +1,241 @@
 /**
  * Everything that can be checked about an image without running it: every blob is read, every document parsed, every
- * layer unpacked in thought. Problems are collected, so that one look shows them all.
+ * layer unpacked in thought. Findings are collected, so that one look shows them all.
  */
 import { ArchBuildError } from '../errors.ts';
 import type { ContentSource } from '../oci/content.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import { algorithmOf, type DiffId } from '../oci/digest.ts';
-import { CONFIG_LIMIT_BYTES, parseImageConfig, type ImageConfig } from '../oci/image-config.ts';
-import { MANIFEST_LIMIT_BYTES, parseDocument, type Index, type Manifest } from '../oci/manifest.ts';
+import type { Digest } from '../oci/digest.ts';
+import { parseImageConfig, type ImageConfig } from '../oci/image-config.ts';
+import { beyondLimit, limitOf, type LimitName } from '../oci/limits.ts';
+import { parseDocument, type Index, type Manifest } from '../oci/manifest.ts';
+import { isConfigType, isIndexType, isManifestType } from '../oci/media-types.ts';
+import { formatPlatform, matchesPlatform, type Platform } from '../oci/platform.ts';
 import {
-  isConfigType,
-  isForeignLayerType,
-  isIndexType,
-  isLayerType,
-  isManifestType,
-} from '../oci/media-types.ts';
-import { formatPlatform } from '../oci/platform.ts';
-import { verifyConfig, verifyContent, verifyIndex, verifyManifest, type Problem } from '../oci/verify.ts';
-import { verifyBlob, verifyLayer, type VerifiedLayer } from './verify-layer.ts';
+  verifyConfig,
+  verifyContent,
+  verifyIndex,
+  verifyManifest,
+  type Finding,
+  type Subject,
+} from '../oci/verify.ts';
+import type { ProgramAudit } from './audit-programs.ts';
+import { LayerVerifier } from './verify-layers.ts';
 
-/** Beyond these an image is an attack on whoever reads it. */
-const LIMITS = { depth: 8, descriptors: 50_000 } as const;
+export interface VerifyOptions {
+  /** Only this one of an index. */
+  readonly platform?: Platform | undefined;
+  /** A store may lack some of an index's manifests: that is a warning then, and an error otherwise. */
+  readonly mayBePartial?: boolean;
+  /** Look at every file's first bytes and at the layers together. */
+  readonly audit?: ProgramAudit | undefined;
+}
 
-/** No problem is thrown; what says nothing about the image is: IO, NETWORK, TOOL_MISSING and the like. */
-export async function verifyImage(source: ContentSource, root: Descriptor): Promise<Problem[]> {
-  const verification = new Verification(source);
-  await verification.visit(root, { name: '', depth: 0 });
-  return verification.problems;
+/** No finding is thrown; what says nothing about the image is: IO, NETWORK, TOOL_MISSING and the like. */
+export async function verifyImage(
+  source: ContentSource,
+  root: Descriptor,
+  options: VerifyOptions = {},
+): Promise<Finding[]> {
+  return new ImageVerifier(source, options).verify(root);
+}
+
+/** Several images of one source: what they share is read once. */
+export class ImageVerifier {
+  /** Everything that was looked at, there or not. */
+  readonly reached = new Set<Digest>();
+  readonly #source: ContentSource;
+  readonly #options: VerifyOptions;
+  readonly #layers: LayerVerifier;
+
+  constructor(source: ContentSource, options: VerifyOptions = {}) {
+    this.#source = source;
+    this.#options = options;
+    this.#layers = new LayerVerifier(source, options.audit);
+  }
+
+  async verify(root: Descriptor): Promise<Finding[]> {
+    const verification = new Verification(this.#source, this.#layers, {
+      ...this.#options,
+      reached: this.reached,
+    });
+    await verification.visit(root, { depth: 0 });
+    return verification.findings;
+  }
 }
 
 interface Place {
-  /** The platform so far, for people. */
-  readonly name: string;
+  readonly platform?: string;
   /** How many indexes are above. */
   readonly depth: number;
 }
 
 class Verification {
-  readonly problems: Problem[] = [];
+  readonly findings: Finding[] = [];
   readonly #source: ContentSource;
+  readonly #layers: LayerVerifier;
+  readonly #options: VerifyOptions & { readonly reached: Set<Digest> };
   /** Documents by media type and digest. Loops cannot be: a document would have to hold its own digest. */
   readonly #visited = new Set<string>();
-  /** Layers and other blobs: many manifests may share one. */
-  readonly #blobs = new Map<string, VerifiedLayer>();
+  /** Blobs this image has had its findings about. */
+  readonly #reported = new Set<string>();
   #descriptors = 0;
 
-  constructor(source: ContentSource) {
+  constructor(
+    source: ContentSource,
+    layers: LayerVerifier,
+    options: VerifyOptions & { readonly reached: Set<Digest> },
+  ) {
     this.#source = source;
+    this.#layers = layers;
+    this.#options = options;
   }
 
   async visit(descriptor: Descriptor, place: Place): Promise<void> {
     const { mediaType, digest } = descriptor;
+    this.#options.reached.add(digest);
     const isDocument = isIndexType(mediaType) || isManifestType(mediaType);
-    const where = label(
-      isIndexType(mediaType) ? 'index' : isDocument ? 'manifest' : 'content',
-      descriptor,
-      place,
-    );
-    if (!isDocument) {
-      await this.#blob(descriptor, where);
-      return;
-    }
-    if (place.depth >= LIMITS.depth) {
-      this.#report('index-depth', where, `nested more than ${LIMITS.depth} deep`);
-      return;
-    }
+    const kind = isIndexType(mediaType) ? 'index' : isDocument ? 'manifest' : 'content';
+    const subject = subjectOf(kind, descriptor, place);
+    if (!isDocument) return this.#blob(descriptor, subject);
+    if (this.#isBeyond('index-depth', place.depth + 1, subject)) return;
     if (this.#visited.has(`${mediaType} ${digest}`)) return;
     this.#visited.add(`${mediaType} ${digest}`);
-    const bytes = await this.#document(descriptor, where, MANIFEST_LIMIT_BYTES);
-    const document = bytes && this.#parsed(where, () => parseDocument(bytes, mediaType));
-    if (document?.kind === 'index') await this.#index(descriptor, document.index, { ...place, where });
+    const bytes = await this.#document(descriptor, subject, 'manifest-bytes');
+    const document = bytes && this.#parsed(subject, () => parseDocument(bytes, mediaType));
+    if (document?.kind === 'index') await this.#index(descriptor, document.index, { place, subject });
     if (document?.kind === 'manifest')
-      await this.#manifest(descriptor, document.manifest, { ...place, where });
+      await this.#manifest(descriptor, document.manifest, { place, subject });
   }
 
-  async #index(descriptor: Descriptor, index: Index, place: Place & { where: string }): Promise<void> {
-    this.problems.push(...verifyIndex({ descriptor, index }, place.where));
+  async #index(
+    descriptor: Descriptor,
+    index: Index,
+    { place, subject }: { readonly place: Place; readonly subject: Subject },
+  ): Promise<void> {
+    this.findings.push(...verifyIndex({ descriptor, index }, subject));
     this.#descriptors += index.manifests.length;
-    if (this.#descriptors > LIMITS.descriptors) {
-      this.#report('index-size', place.where, `more than ${LIMITS.descriptors} manifests`);
-      return;
+    if (this.#isBeyond('index-children', index.manifests.length, subject)) return;
+    if (this.#isBeyond('descriptors', this.#descriptors, subject)) return;
+    const wanted = this.#wantedOf(index);
+    if (wanted.length === 0 && this.#options.platform !== undefined) {
+      const name = formatPlatform(this.#options.platform);
+      this.#report('platform-absent', subject, `the index has no manifest for ${name}`);
     }
-    for (const entry of index.manifests) {
-      const name = entry.platform === undefined ? place.name : formatPlatform(entry.platform);
-      await this.visit(entry, { name, depth: place.depth + 1 });
+    for (const entry of wanted) {
+      const platform = entry.platform === undefined ? place.platform : formatPlatform(entry.platform);
+      await this.visit(entry, {
+        ...(platform === undefined ? {} : { platform }),
+        depth: place.depth + 1,
+      });
     }
+  }
+
+  /** With a platform: its manifests, and nested indexes that do not say what they are for. */
+  #wantedOf({ manifests }: Index): readonly Descriptor[] {
+    const { platform: wanted } = this.#options;
+    if (wanted === undefined) return manifests;
+    return manifests.filter(({ mediaType, platform }) =>
+      platform === undefined ? isIndexType(mediaType) : matchesPlatform(wanted, platform),
+    );
   }
 
   async #manifest(
     descriptor: Descriptor,
     manifest: Manifest,
-    place: Place & { where: string },
+    { place, subject }: { readonly place: Place; readonly subject: Subject },
   ): Promise<void> {
-    this.problems.push(...verifyManifest({ descriptor, manifest }, place.where));
-    const config = await this.#config(descriptor, manifest, place);
-    for (const [index, layer] of manifest.layers.entries()) {
-      const where = label(`layer ${index + 1}`, layer, place);
-      if (!isConfigType(manifest.config.mediaType) || !isLayerType(layer.mediaType)) {
-        await this.#blob(layer, where);
-        continue;
-      }
-      await this.#layer(layer, { where, expected: config?.rootfs.diff_ids[index] });
-    }
+    this.findings.push(...verifyManifest({ descriptor, manifest }, subject));
+    for (const { digest } of [manifest.config, ...manifest.layers]) this.#options.reached.add(digest);
+    const configSubject = subjectOf('config', manifest.config, place);
+    const isImage = isConfigType(manifest.config.mediaType);
+    if (!isImage) await this.#blob(manifest.config, configSubject);
+    const config = isImage ? await this.#config(descriptor, manifest, configSubject) : undefined;
+    const layers = manifest.layers.map((layer, index) => ({
+      layer,
+      subject: subjectOf(`layer ${index + 1}`, layer, place),
+      diffId: config?.rootfs.diff_ids[index],
+    }));
+    const platform = config ?? descriptor.platform;
+    if (isImage) await this.#layers.stack(layers, { platform, ...this.#reporting() });
+    else for (const each of layers) await this.#blob(each.layer, each.subject);
   }
 
-  /** The config of a runnable image; other artifacts' are content to carry. */
   async #config(
-    descriptor: Descriptor,
+    { platform }: Descriptor,
     manifest: Manifest,
-    place: Place & { where: string },
+    subject: Subject,
   ): Promise<ImageConfig | undefined> {
-    const where = label('config', manifest.config, place);
-    if (!isConfigType(manifest.config.mediaType)) {
-      await this.#blob(manifest.config, where);
-      return undefined;
-    }
-    const bytes = await this.#document(manifest.config, where, CONFIG_LIMIT_BYTES);
-    const config = bytes && this.#parsed(where, () => parseImageConfig(bytes));
-    if (config === undefined) return undefined;
-    const platform = place.depth === 0 ? undefined : descriptor.platform;
-    this.problems.push(...verifyConfig({ manifest, config, platform }, where));
+    const bytes = await this.#document(manifest.config, subject, 'config-bytes');
+    const config = bytes && this.#parsed(subject, () => parseImageConfig(bytes));
+    if (config !== undefined) this.findings.push(...verifyConfig({ manifest, config, platform }, subject));
     return config;
   }
 
-  async #layer(
-    layer: Descriptor,
-    { where, expected }: { readonly where: string; readonly expected: DiffId | undefined },
-  ): Promise<void> {
-    const algorithm = expected === undefined ? 'sha256' : algorithmOf(expected);
-    const { diffId } = await this.#once(
-      `${algorithm} ${layer.mediaType} ${layer.digest} ${layer.size}`,
-      layer,
-      {
-        where,
-        verify: () => verifyLayer(this.#source, layer, { where, algorithm }),
-      },
-    );
-    if (expected === undefined || diffId === undefined || diffId === expected) return;
-    this.#report('layer-diff-id', where, `the tar inside is ${diffId}, the config says ${expected}`);
+  async #blob(descriptor: Descriptor, subject: Subject): Promise<void> {
+    await this.#layers.blob(descriptor, { subject, ...this.#reporting() });
   }
 
-  async #blob(descriptor: Descriptor, where: string): Promise<void> {
-    await this.#once(`${descriptor.digest} ${descriptor.size}`, descriptor, {
-      where,
-      verify: async () => ({
-        problems: await verifyBlob(this.#source, descriptor, where),
-        diffId: undefined,
-      }),
-    });
-  }
-
-  async #once(
-    key: string,
-    descriptor: Descriptor,
-    { where, verify }: { readonly where: string; readonly verify: () => Promise<VerifiedLayer> },
-  ): Promise<VerifiedLayer> {
-    const known = this.#blobs.get(key);
-    if (known !== undefined) return known;
-    const found = await this.#unlessMissing(descriptor, where, verify);
-    const verified = found ?? { problems: [], diffId: undefined };
-    this.#blobs.set(key, verified);
-    this.problems.push(...verified.problems);
-    return verified;
+  #reporting(): { findings: Finding[]; reported: Set<string> } {
+    return { findings: this.findings, reported: this.#reported };
   }
 
   /** The whole bytes of a document, when they are what the descriptor says. */
-  async #document(descriptor: Descriptor, where: string, limit: number): Promise<Buffer | undefined> {
-    if (descriptor.size > limit) {
-      this.#report('content-size', where, `${descriptor.size} bytes, more than the ${limit} a reader takes`);
-      return undefined;
-    }
-    const bytes = await this.#unlessMissing(descriptor, where, () => readUpTo(this.#source, descriptor));
+  async #document(descriptor: Descriptor, subject: Subject, limit: LimitName): Promise<Buffer | undefined> {
+    if (this.#isBeyond(limit, descriptor.size, subject)) return undefined;
+    const bytes = await this.#unlessMissing(descriptor, subject);
     if (bytes === undefined) return undefined;
-    const problems = verifyContent({ descriptor, bytes }, where);
-    this.problems.push(...problems);
-    return problems.length === 0 ? bytes : undefined;
+    const findings = verifyContent({ descriptor, bytes }, subject);
+    this.findings.push(...findings);
+    return findings.length === 0 ? bytes : undefined;
   }
 
-  /** Layers that are not distributed may be missing: their bytes are at the URLs of the descriptor. */
-  async #unlessMissing<T>(
-    descriptor: Descriptor,
-    where: string,
-    read: () => Promise<T>,
-  ): Promise<T | undefined> {
+  async #unlessMissing(descriptor: Descriptor, subject: Subject): Promise<Buffer | undefined> {
     try {
-      return await read();
+      return await readUpTo(this.#source, descriptor);
     } catch (error) {
       if (!(error instanceof ArchBuildError) || error.code !== 'BLOB_MISSING') throw error;
-      if (!isForeignLayerType(descriptor.mediaType)) this.#report('content-missing', where, error.message);
+      const mayLack = this.#options.mayBePartial === true && subject.platform !== undefined;
+      if (mayLack && isManifestType(descriptor.mediaType))
+        this.findings.push({ code: 'platform-absent', severity: 'warning', ...subject, message: NOT_HERE });
+      else this.#report('content-missing', subject, error.message);
       return undefined;
     }
   }
 
-  #parsed<T>(where: string, parse: () => T): T | undefined {
+  #parsed<T>(subject: Subject, parse: () => T): T | undefined {
     try {
       return parse();
     } catch (error) {
       if (!(error instanceof ArchBuildError)) throw error;
-      this.#report('document', where, error.message);
+      this.#report('document', subject, error.message);
       return undefined;
     }
   }
 
-  #report(rule: string, where: string, message: string): void {
-    this.problems.push({ rule, where, message });
+  #isBeyond(name: LimitName, found: number, subject: Subject): boolean {
+    const limit = limitOf(name);
+    if (found <= limit) return false;
+    const { message, hint = '' } = beyondLimit(
+      'DOCUMENT_INVALID',
+      name,
+      `${found}, more than the ${limit} allowed`,
+    );
+    this.#report(`limit-${name}`, subject, `${message} (${hint})`);
+    return true;
+  }
+
+  #report(code: string, subject: Subject, message: string): void {
+    this.findings.push({ code, severity: 'error', ...subject, message });
   }
 }
 
-function label(kind: string, { digest }: Descriptor, { name }: Pick<Place, 'name'>): string {
-  return `${name === '' ? '' : `${name} `}${kind} ${digest}`;
+const NOT_HERE = 'the image has this platform, the store does not';
+
+function subjectOf(kind: string, { digest }: Descriptor, { platform }: Place): Subject {
+  return platform === undefined
+    ? { where: `${kind} ${digest}`, digest }
+    : { where: `${platform} ${kind} ${digest}`, digest, platform };
 }
 
 /** One chunk more than promised is enough to see that it is too long. */

@@ -16,6 +16,7 @@ import {
 } from './descriptor.ts';
 import { formatJson, ordered, parseJson, type JsonObject } from './json.ts';
 import { invalidAt, listOf, readObject, shape, type Reader } from './json-shape.ts';
+import { beyondLimit, limitOf } from './limits.ts';
 import { isIndexType, isManifestType, isSchema1Type, MEDIA_TYPES } from './media-types.ts';
 import { formatPlatform, matchesPlatform, type Platform } from './platform.ts';
 
@@ -44,11 +45,9 @@ export type ImageDocument =
 export interface ParseOptions {
   /** What the descriptor says the document is: it must agree. */
   readonly mediaType?: string;
-  /** Default 4 MiB, as registries have it. */
+  /** Default: the limit `manifest-bytes`. */
   readonly limitBytes?: number;
 }
-
-export const MANIFEST_LIMIT_BYTES = 4 << 20;
 
 /** Unknown fields survive. Throws DOCUMENT_INVALID. */
 export function parseManifest(bytes: Uint8Array, options: ParseOptions = {}): Manifest {
@@ -192,9 +191,14 @@ const INDEX_KIND: Kind<Index> = {
 };
 
 function readDocument<T extends DocumentBase>(bytes: Uint8Array, kind: Kind<T>, options: ParseOptions): T {
-  const { mediaType: expected, limitBytes = MANIFEST_LIMIT_BYTES } = options;
+  const { mediaType: expected, limitBytes } = options;
   const { name, isType, foreign, read } = kind;
-  const value = readObject(parseJson(bytes, `the ${name}`, limitBytes), `the ${name}`);
+  const limit = limitBytes ?? limitOf('manifest-bytes');
+  if (bytes.length > limit) {
+    const message = `the ${name} has ${bytes.length} bytes, more than the ${limit} allowed`;
+    throw beyondLimit('DOCUMENT_INVALID', 'manifest-bytes', message);
+  }
+  const value = readObject(parseJson(bytes, `the ${name}`, limit), `the ${name}`);
   refuseFoldedKeys(value, `the ${name}`);
   const { schemaVersion, mediaType } = value;
   if (schemaVersion === 1 || (typeof mediaType === 'string' && isSchema1Type(mediaType))) throw schema1();

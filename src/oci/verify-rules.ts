@@ -1,7 +1,6 @@
 /** The rules of `verify.ts`, one row each: an id, why it matters, and a pure check of facts already read. */
 import { algorithmOf, digestOf } from './digest.ts';
 import type { Descriptor } from './descriptor.ts';
-import type { ImageConfig } from './image-config.ts';
 import type { Index, Manifest } from './manifest.ts';
 import {
   familyOf,
@@ -11,13 +10,18 @@ import {
   layerCompression,
   MEDIA_TYPES,
 } from './media-types.ts';
-import { formatPlatform, type Platform } from './platform.ts';
+import { formatPlatform } from './platform.ts';
+
+/** An image with an error is not to be used. */
+export type Severity = 'error' | 'warning';
 
 /** A rule over facts of one kind; `check` yields a message for each breach. */
 export interface Rule<Facts> {
   readonly id: string;
   /** Why it matters: one sentence. */
   readonly explain: string;
+  /** Default: error. A warning is legal, and surprises whoever relies on it. */
+  readonly severity?: Severity;
   readonly check: (facts: Facts) => readonly string[];
 }
 
@@ -29,13 +33,6 @@ export interface ManifestFacts {
 export interface IndexFacts {
   readonly descriptor: Descriptor;
   readonly index: Index;
-}
-
-export interface ConfigFacts {
-  readonly manifest: Manifest;
-  readonly config: ImageConfig;
-  /** The platform the index gives for the manifest; undefined when the manifest is not in an index. */
-  readonly platform?: Platform | undefined;
 }
 
 export interface ContentFacts {
@@ -112,43 +109,6 @@ export const MANIFEST_RULES: readonly Rule<ManifestFacts>[] = [
     id: 'manifest-data',
     explain: 'Clients may use the data of a descriptor in place of the content.',
     check: ({ manifest }) => [manifest.config, ...manifest.layers].flatMap(dataBreaches),
-  },
-];
-
-export const CONFIG_RULES: readonly Rule<ConfigFacts>[] = [
-  {
-    id: 'config-platform',
-    explain:
-      'The index chooses by its own platform fields, the runtime looks at the config: they must agree.',
-    check: ({ config, platform }) => configPlatformBreaches(config, platform),
-  },
-  {
-    id: 'config-layer-count',
-    explain: 'Every layer of the manifest has its diffID in the config, in the same order.',
-    check: ({ manifest, config }) => {
-      const [layers, diffIds] = [manifest.layers.length, config.rootfs.diff_ids.length];
-      return layers === diffIds ? [] : [`${layers} layers but ${diffIds} diff_ids`];
-    },
-  },
-  {
-    id: 'config-history-count',
-    explain: 'Tools attribute layers to history entries by counting those that are not empty_layer.',
-    check: ({ config }) => {
-      const history = config.history ?? [];
-      const filled = history.filter((entry) => entry.empty_layer !== true).length;
-      const diffIds = config.rootfs.diff_ids.length;
-      return history.length === 0 || filled === diffIds
-        ? []
-        : [`${filled} history entries with a layer but ${diffIds} diff_ids`];
-    },
-  },
-  {
-    id: 'config-env',
-    explain: 'Runtimes ignore or refuse environment entries that are not NAME=value.',
-    check: ({ config }) =>
-      (config.config?.Env ?? [])
-        .filter((entry) => entry.indexOf('=') < 1 || entry.includes('\0'))
-        .map((entry) => `not NAME=value: ${JSON.stringify(entry.slice(0, 80))}`),
   },
 ];
 
@@ -236,19 +196,6 @@ function dockerBreaches({ mediaType }: Descriptor, { annotations, layers }: Mani
       .filter((layer) => layerCompression(layer.mediaType) === 'zstd')
       .map(({ digest }) => `zstd layer ${digest} in a Docker manifest`),
   ];
-}
-
-function configPlatformBreaches(config: ImageConfig, platform: Platform | undefined): string[] {
-  if (config.os === '' || config.architecture === '') return ['an empty os or architecture'];
-  if (platform === undefined) return [];
-  const found = platformName(config);
-  const wanted = platformName(platform);
-  return found === wanted ? [] : [`the config is for ${found} but the index says ${wanted}`];
-}
-
-/** Os version and features are left to the index, which often has more of them. */
-function platformName({ os, architecture, variant }: Platform): string {
-  return formatPlatform({ os, architecture, ...(variant === undefined ? {} : { variant }) });
 }
 
 const PACKING_NAMES = { none: 'a tar', gzip: 'gzip', zstd: 'zstd', other: 'something else' } as const;

@@ -15,11 +15,9 @@ import { dirname, join } from 'node:path';
 import { ArchBuildError, systemErrorCode } from '../errors.ts';
 import { algorithmOf, digestOf, parseDigest, type Digest } from '../oci/digest.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
+import { beyondLimit, limitOf } from '../oci/limits.ts';
 import { writeFileAtomic } from '../sys/atomic-file.ts';
 import type { StoreLayout } from './layout.ts';
-
-/** Manifests, indexes and configs: nothing of the kind is larger. */
-const DOCUMENT_LIMIT = 8 << 20;
 
 export class Blobs {
   readonly #layout: StoreLayout;
@@ -39,8 +37,8 @@ export class Blobs {
   readDocument(digest: Digest): Buffer {
     const path = this.#layout.blob(digest);
     try {
-      if (statSync(path).size > DOCUMENT_LIMIT)
-        throw new ArchBuildError('DOCUMENT_INVALID', `${digest} is too large`);
+      if (statSync(path).size > Math.max(limitOf('manifest-bytes'), limitOf('config-bytes')))
+        throw beyondLimit('DOCUMENT_INVALID', 'config-bytes', `${digest} is too large for a document`);
       const bytes = readFileSync(path);
       if (digestOf(bytes, algorithmOf(digest)) !== digest) throw damaged(digest);
       return bytes;

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { PassThrough, type Transform } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { ArchBuildError, systemErrorCode } from '../errors.ts';
+import { beyondLimit, limitOf } from '../oci/limits.ts';
 import { indexTar, type TarMember } from './tar-index.ts';
 
 export interface ArchiveFile extends AsyncDisposable {
@@ -23,8 +24,6 @@ export interface Extent {
   readonly size: number;
 }
 
-/** More than any compressor makes of programs; zeros alone give 1000. */
-const BOMB = { ratio: 200, always: 1 << 30 } as const;
 const READ_SIZE = 1 << 20;
 
 /**
@@ -117,7 +116,9 @@ async function openCopy(path: string, opening: Opening, transform: Transform): P
 
 async function copyThrough(from: string, to: string, transform: Transform): Promise<void> {
   const limit =
-    transform instanceof PassThrough ? Infinity : Math.max(BOMB.always, (await stat(from)).size * BOMB.ratio);
+    transform instanceof PassThrough
+      ? Infinity
+      : Math.max(limitOf('expansion-free'), (await stat(from)).size * limitOf('expansion-ratio'));
   const output = await open(to, 'wx', 0o600);
   const input = createReadStream(from, { highWaterMark: READ_SIZE });
   input.on('error', (error) => transform.destroy(error)).pipe(transform);
@@ -126,7 +127,11 @@ async function copyThrough(from: string, to: string, transform: Transform): Prom
     for await (const chunk of transform) {
       size += (chunk as Buffer).length;
       if (size > limit)
-        throw new ArchBuildError('ARCHIVE_INVALID', `${from} unpacks to more than ${limit} bytes`);
+        throw beyondLimit(
+          'ARCHIVE_INVALID',
+          'expansion-ratio',
+          `${from} unpacks to more than ${limit} bytes`,
+        );
       await output.writeFile(chunk as Buffer);
     }
   } catch (cause) {

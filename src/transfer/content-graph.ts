@@ -5,13 +5,12 @@
 import { ArchBuildError } from '../errors.ts';
 import type { ContentSource } from '../oci/content.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import { CONFIG_LIMIT_BYTES } from '../oci/image-config.ts';
+import { beyondLimit, limitOf, type LimitName } from '../oci/limits.ts';
 import { childrenOf } from '../oci/manifest.ts';
 import { isIndexType, isManifestType } from '../oci/media-types.ts';
 import { mapConcurrently } from './concurrency.ts';
 import { readDocument } from './verified-stream.ts';
 
-const LIMITS = { depth: 8, children: 4096, descriptors: 50_000, documentBytes: 64 << 20 } as const;
 const PARALLEL_READS = 4;
 
 export interface GraphDocument {
@@ -49,13 +48,10 @@ export async function loadGraph(
   let level = distinct(roots, known);
   for (let depth = 0; level.length > 0; depth++) {
     const unread = level.filter(isDocument);
-    if (depth > LIMITS.depth && unread.length > 0) {
-      throw invalid(`indexes are nested more than ${LIMITS.depth} deep`);
-    }
+    if (unread.length > 0) check('index-depth', depth, 'indexes within indexes');
     const loaded = await mapConcurrently(unread, PARALLEL_READS, async (descriptor) => {
       total += descriptor.size;
-      if (total > LIMITS.documentBytes)
-        throw invalid(`the manifests have more than ${LIMITS.documentBytes} bytes`);
+      check('documents-bytes', total, 'bytes of manifests and indexes');
       return loadDocument(source, descriptor, select);
     });
     for (const document of loaded) documents.set(document.descriptor.digest, document);
@@ -77,18 +73,10 @@ async function loadDocument(
 ): Promise<GraphDocument> {
   const bytes = await readDocument(source, descriptor);
   const children = childrenOf(descriptor, bytes);
-  if (children.length > LIMITS.children) {
-    throw invalid(
-      `${descriptor.digest} has ${children.length} children, more than the ${LIMITS.children} allowed`,
-    );
-  }
+  check('index-children', children.length, `children of ${descriptor.digest}`);
   if (isIndexType(descriptor.mediaType)) return { descriptor, bytes, children: await select(children) };
   const config = children[0];
-  if (config !== undefined && config.size > CONFIG_LIMIT_BYTES) {
-    throw invalid(
-      `the config ${config.digest} has ${config.size} bytes, more than the ${CONFIG_LIMIT_BYTES} allowed`,
-    );
-  }
+  if (config !== undefined) check('config-bytes', config.size, `bytes of the config ${config.digest}`);
   return { descriptor, bytes, children };
 }
 
@@ -98,8 +86,7 @@ function distinct(descriptors: readonly Descriptor[], known: Map<string, Descrip
     const first = known.get(descriptor.digest);
     if (first === undefined) {
       known.set(descriptor.digest, descriptor);
-      if (known.size > LIMITS.descriptors)
-        throw invalid(`more than ${LIMITS.descriptors} blobs in one image`);
+      check('descriptors', known.size, 'blobs in one image');
       return true;
     }
     if (first.size !== descriptor.size) {
@@ -136,6 +123,12 @@ function inOrder(roots: readonly Descriptor[], loaded: ReadonlyMap<string, Graph
   };
   roots.forEach(visit);
   return { roots, documents: [...documents], blobs: [...blobs.values()] };
+}
+
+function check(name: LimitName, found: number, what: string): void {
+  const limit = limitOf(name);
+  if (found > limit)
+    throw beyondLimit('DOCUMENT_INVALID', name, `${found} ${what}, more than the ${limit} allowed`);
 }
 
 const invalid = (message: string): ArchBuildError => new ArchBuildError('DOCUMENT_INVALID', message);

@@ -7,7 +7,8 @@ import { createHash } from 'node:crypto';
 import { ArchBuildError } from '../errors.ts';
 import { describe, type Descriptor } from '../oci/descriptor.ts';
 import { digestOf, digestOfDiffId, parseDigest, type DiffId } from '../oci/digest.ts';
-import { CONFIG_LIMIT_BYTES, parseImageConfig } from '../oci/image-config.ts';
+import { parseImageConfig } from '../oci/image-config.ts';
+import { beyondLimit, limitOf } from '../oci/limits.ts';
 import { buildManifest } from '../oci/manifest.ts';
 import { MEDIA_TYPES } from '../oci/media-types.ts';
 import type { ArchiveFile, Extent } from './archive-file.ts';
@@ -64,7 +65,10 @@ async function readImage(
 /** A config is named after its digest by every tool that writes such archives; one that lies is refused. */
 async function readConfig(file: ArchiveFile, path: string): Promise<Buffer> {
   const extent = find(file, path);
-  if (extent.size > CONFIG_LIMIT_BYTES) throw invalid(`${quote(path)} is too large for an image config`);
+  if (extent.size > limitOf('config-bytes')) {
+    const message = `${quote(path)} is too large for an image config`;
+    throw beyondLimit('ARCHIVE_INVALID', 'config-bytes', message);
+  }
   const chunks: Uint8Array[] = [];
   for await (const chunk of file.read(extent)) chunks.push(chunk);
   const bytes = Buffer.concat(chunks);

@@ -7,7 +7,8 @@ import { ArchBuildError } from '../errors.ts';
 import type { ContentSource } from '../oci/content.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { algorithmOf, encodedOf } from '../oci/digest.ts';
-import { MANIFEST_LIMIT_BYTES, parseIndex } from '../oci/manifest.ts';
+import { beyondLimit, limitOf } from '../oci/limits.ts';
+import { parseIndex } from '../oci/manifest.ts';
 import { openArchiveFile, type ArchiveFile, type Extent } from './archive-file.ts';
 import { loadGraph, type ChildSelection } from './content-graph.ts';
 import { readDockerImages } from './docker-images.ts';
@@ -57,7 +58,8 @@ function asArchiveError(error: unknown, path: string): unknown {
     'PLATFORM_INVALID',
   ];
   if (!(error instanceof ArchBuildError) || !codes.includes(error.code)) return error;
-  return new ArchBuildError('ARCHIVE_INVALID', `${path}: ${error.message}`, { cause: error });
+  const details = error.hint === undefined ? {} : { hint: error.hint };
+  return new ArchBuildError('ARCHIVE_INVALID', `${path}: ${error.message}`, { ...details, cause: error });
 }
 
 async function ociImages(file: ArchiveFile, path: string): Promise<ImageArchive> {
@@ -121,8 +123,8 @@ async function checkContent(archive: ImageArchive): Promise<void> {
 async function readText(file: ArchiveFile, path: string): Promise<string> {
   const extent = file.find(path);
   if (extent === undefined) throw new ArchBuildError('ARCHIVE_INVALID', `the archive has no ${path}`);
-  if (extent.size > MANIFEST_LIMIT_BYTES)
-    throw new ArchBuildError('ARCHIVE_INVALID', `${path} in the archive is too large`);
+  if (extent.size > limitOf('manifest-bytes'))
+    throw beyondLimit('ARCHIVE_INVALID', 'manifest-bytes', `${path} in the archive is too large`);
   const chunks: Uint8Array[] = [];
   for await (const chunk of file.read(extent)) chunks.push(chunk);
   return Buffer.concat(chunks).toString('utf8');

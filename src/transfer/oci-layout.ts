@@ -7,7 +7,8 @@ import { ArchBuildError, systemErrorCode } from '../errors.ts';
 import type { ContentSink, ContentSource } from '../oci/content.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { algorithmOf, encodedOf, parseDigest } from '../oci/digest.ts';
-import { buildIndex, MANIFEST_LIMIT_BYTES, parseIndex } from '../oci/manifest.ts';
+import { beyondLimit, limitOf } from '../oci/limits.ts';
+import { buildIndex, parseIndex } from '../oci/manifest.ts';
 import { writeFileAtomic } from '../sys/atomic-file.ts';
 import { indexEntries, namedImages, tagsOf, type NamedImage } from './image-list.ts';
 import { verified } from './verified-stream.ts';
@@ -145,7 +146,8 @@ async function readText(path: string): Promise<string> {
       hint: 'name the directory of an OCI image layout',
     });
   }
-  if (found.size > MANIFEST_LIMIT_BYTES) throw new ArchBuildError('ARCHIVE_INVALID', `${path} is too large`);
+  if (found.size > limitOf('manifest-bytes'))
+    throw beyondLimit('ARCHIVE_INVALID', 'manifest-bytes', `${path} is too large`);
   await access(path, constants.R_OK);
   return readFile(path, 'utf8');
 }

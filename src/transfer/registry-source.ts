@@ -4,7 +4,8 @@ import { ArchBuildError } from '../errors.ts';
 import type { ContentSource } from '../oci/content.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { algorithmOf, parseDigest, type Digest } from '../oci/digest.ts';
-import { MANIFEST_LIMIT_BYTES, parseDocument } from '../oci/manifest.ts';
+import { limitOf } from '../oci/limits.ts';
+import { parseDocument } from '../oci/manifest.ts';
 import { isIndexType, isManifestType, isSchema1Type, MEDIA_TYPES } from '../oci/media-types.ts';
 import type { Reference } from '../oci/reference.ts';
 import { header, type HttpResponse } from './connections.ts';
@@ -78,7 +79,7 @@ export class RegistrySource implements ContentSource {
       what: `the manifest ${target} of ${path}`,
       expect: [404],
     });
-    const limits = { host: this.#host, limit: MANIFEST_LIMIT_BYTES, stallMs: this.#client.stallMs };
+    const limits = { host: this.#host, limit: limitOf('manifest-bytes'), stallMs: this.#client.stallMs };
     const bytes = await readBody(response.body, limits);
     if (response.status !== 404) return { bytes, response };
     throw new ArchBuildError(

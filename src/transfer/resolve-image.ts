@@ -2,7 +2,7 @@
 import { ArchBuildError } from '../errors.ts';
 import type { ContentSource } from '../oci/content.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import { CONFIG_LIMIT_BYTES, parseImageConfig } from '../oci/image-config.ts';
+import { parseImageConfig } from '../oci/image-config.ts';
 import { parseDocument, platformsOf, selectPlatform } from '../oci/manifest.ts';
 import { isConfigType, isIndexType } from '../oci/media-types.ts';
 import { formatPlatform, matchesPlatform, platformOfConfig, type Platform } from '../oci/platform.ts';
@@ -61,7 +61,7 @@ async function platformOfManifest(source: ContentSource, descriptor: Descriptor)
       `${descriptor.digest} is not an image: its config is ${config.mediaType}`,
     );
   }
-  return platformOfConfig(parseImageConfig(await readDocument(source, config, CONFIG_LIMIT_BYTES)));
+  return platformOfConfig(parseImageConfig(await readDocument(source, config, 'config-bytes')));
 }
 
 function notFound(root: Descriptor, platform: Platform, exists: readonly string[]): ArchBuildError {

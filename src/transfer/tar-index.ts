@@ -7,6 +7,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { Header } from 'tar/header';
 import { Pax } from 'tar/pax';
 import { ArchBuildError } from '../errors.ts';
+import { beyondLimit, limitOf } from '../oci/limits.ts';
 
 export type TarMember =
   | { readonly type: 'file'; readonly offset: number; readonly size: number }
@@ -16,7 +17,6 @@ export type TarMember =
   | { readonly type: 'other' };
 
 const BLOCK = 512;
-const LIMITS = { members: 200_000, extendedHeader: 1 << 20 } as const;
 
 /**
  * The members by normalised path (no `./`, no trailing `/`). Throws ARCHIVE_INVALID for what is not a tar, is cut
@@ -38,7 +38,8 @@ export async function indexTar(file: FileHandle): Promise<ReadonlyMap<string, Ta
       addMember(members, memberOf(header, { offset, size }));
       extension = {};
     } else {
-      if (size > LIMITS.extendedHeader) throw invalid(`an extended header has ${size} bytes`);
+      if (size > limitOf('header-bytes'))
+        throw beyondLimit('ARCHIVE_INVALID', 'header-bytes', `an extended header has ${size} bytes`);
       extension = { ...extension, ...extend((await readAt(file, offset, size)).toString('utf8')) };
     }
     position = offset + Math.ceil(size / BLOCK) * BLOCK;
@@ -100,7 +101,9 @@ function addMember(
     throw invalid(`${quote(path)} is there twice`);
   }
   members.set(path, member);
-  if (members.size > LIMITS.members) throw invalid(`more than ${LIMITS.members} files`);
+  const limit = limitOf('archive-files');
+  if (members.size > limit)
+    throw beyondLimit('ARCHIVE_INVALID', 'archive-files', `the archive has more than ${limit} files`);
 }
 
 function memberOf(

@@ -4,7 +4,7 @@ import { ArchBuildError } from '../errors.ts';
 import type { ContentSource } from '../oci/content.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { algorithmOf } from '../oci/digest.ts';
-import { MANIFEST_LIMIT_BYTES } from '../oci/manifest.ts';
+import { beyondLimit, limitOf, type LimitName } from '../oci/limits.ts';
 
 /**
  * Passes the data through and throws SIZE_MISMATCH or DIGEST_MISMATCH at the latest after the last chunk:
@@ -34,15 +34,15 @@ export async function* verified(
   if (actual !== digest) throw new ArchBuildError('DIGEST_MISMATCH', `${digest} arrived as ${actual}`);
 }
 
-/** A whole small blob, verified. Throws DOCUMENT_INVALID, before reading, when it is larger than `limit` bytes. */
+/** A whole small blob, verified. Throws DOCUMENT_INVALID, before reading, when it is larger than the limit. */
 export async function readDocument(
   source: ContentSource,
   descriptor: Descriptor,
-  limit: number = MANIFEST_LIMIT_BYTES,
+  limit: LimitName = 'manifest-bytes',
 ): Promise<Buffer> {
-  if (descriptor.size > limit) {
-    const message = `${descriptor.digest} (${descriptor.mediaType}) has ${descriptor.size} bytes, more than the ${limit} allowed`;
-    throw new ArchBuildError('DOCUMENT_INVALID', message);
+  if (descriptor.size > limitOf(limit)) {
+    const message = `${descriptor.digest} (${descriptor.mediaType}) has ${descriptor.size} bytes, more than the ${limitOf(limit)} allowed`;
+    throw beyondLimit('DOCUMENT_INVALID', limit, message);
   }
   const chunks: Uint8Array[] = [];
   for await (const chunk of verified(descriptor, source.read(descriptor))) chunks.push(chunk);

@@ -90,8 +90,8 @@ describeWith(['root', 'private-binfmt', 'command:debootstrap'], 'Debian 12 for a
   });
 
   it('passes its own verification', async () => {
-    const answer = JSON.parse(await cli.run(['verify', '--json', 'app'])) as { problems: unknown[] }[];
-    expect(answer.map(({ problems }) => problems)).toEqual([[]]);
+    const answer = JSON.parse(await cli.run(['verify', '--json', 'app'])) as { findings: unknown[] }[];
+    expect(answer.map(({ findings }) => findings)).toEqual([[]]);
   });
 });
 

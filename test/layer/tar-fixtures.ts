@@ -1,7 +1,7 @@
 /** Archives from tables, and header blocks made by hand for what no honest writer makes. */
 import { createHash } from 'node:crypto';
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { readTar, type TarEntry, type TarLimits } from '../../src/layer/tar-reader.ts';
+import { readTar, type TarEntry } from '../../src/layer/tar-reader.ts';
 import { encodeEntry, type EntryHeader } from '../../src/layer/tar-writer.ts';
 import { listXattrs, readXattr } from '../../src/sys/xattr.ts';
 
@@ -100,12 +100,9 @@ export async function collect(input: AsyncIterable<Uint8Array>): Promise<Buffer>
 
 export type ReadBack = Omit<TarEntry, 'body' | 'content'> & { readonly content: Buffer };
 
-export async function readAll(
-  tar: Buffer,
-  { chunk, limits }: { chunk?: number; limits?: TarLimits } = {},
-): Promise<ReadBack[]> {
+export async function readAll(tar: Buffer, { chunk }: { chunk?: number } = {}): Promise<ReadBack[]> {
   const entries: ReadBack[] = [];
-  for await (const entry of readTar(inChunks(tar, chunk), limits === undefined ? {} : { limits })) {
+  for await (const entry of readTar(inChunks(tar, chunk))) {
     const { path, type, mode, uid, gid, size, mtimeNs, linkPath, device, xattrs } = entry;
     const content = await collect(entry.body());
     entries.push({ path, type, mode, uid, gid, size, mtimeNs, linkPath, device, xattrs, content });

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { readTar } from '../../src/layer/tar-reader.ts';
 import type { EntryHeader } from '../../src/layer/tar-writer.ts';
 import { encodeEntry } from '../../src/layer/tar-writer.ts';
+import { limited } from '../support/limits.ts';
 import { openScratch } from '../support/scratch.ts';
 import {
   collect,
@@ -242,11 +243,11 @@ describe('hostile archives', () => {
   });
 
   it('stops at the limit of entries, extension headers included', async () => {
-    const limits = { entries: 3, bytes: 1e9 };
+    using _limits = limited({ 'layer-entries': 3 });
     const tar = (count: number): Buffer =>
       Buffer.concat([...Array<Buffer>(count).fill(extension('L', 'a\0')), rawHeader('f', '0'), END]);
-    expect(await readAll(tar(2), { limits })).toHaveLength(1);
-    await expect(readAll(tar(3), { limits })).rejects.toThrow(invalid);
+    expect(await readAll(tar(2))).toHaveLength(1);
+    await expect(readAll(tar(3))).rejects.toThrow(invalid);
   });
 
   it('stops at the limit of bytes before a sparse file is expanded', async () => {
@@ -264,9 +265,10 @@ describe('hostile archives', () => {
       for (;;) yield await Promise.resolve(Buffer.concat(Array<Buffer>(2048).fill(block)));
     };
     const before = process.memoryUsage().heapUsed;
+    using _limits = limited({ 'layer-entries': 300_000 });
     let count = 0;
     await expect(async () => {
-      for await (const _entry of readTar(endless(), { limits: { entries: 300_000, bytes: 1 } })) count++;
+      for await (const _entry of readTar(endless())) count++;
     }).rejects.toThrow(invalid);
     expect(count).toBe(300_000);
     expect(process.memoryUsage().heapUsed - before).toBeLessThan(100 << 20);

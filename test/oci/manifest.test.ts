@@ -6,13 +6,13 @@ import {
   buildIndex,
   buildManifest,
   childrenOf,
-  MANIFEST_LIMIT_BYTES,
   parseDocument,
   parseIndex,
   parseManifest,
   platformsOf,
   selectPlatform,
 } from '../../src/oci/manifest.ts';
+import { limitOf } from '../../src/oci/limits.ts';
 import { MEDIA_TYPES } from '../../src/oci/media-types.ts';
 import { parsePlatform } from '../../src/oci/platform.ts';
 import { arbitraryAnnotations, arbitraryDescriptor } from './arbitrary.ts';
@@ -137,10 +137,9 @@ describe('parseManifest', () => {
   it('refuses more than 4 MiB, or than it is told', () => {
     const padded = (size: number): Buffer => Buffer.concat([bytesOf(manifest), Buffer.alloc(size, ' ')]);
     const length = bytesOf(manifest).length;
-    expect(parseManifest(padded(MANIFEST_LIMIT_BYTES - length))).toEqual(manifest);
-    expect(() => parseManifest(padded(MANIFEST_LIMIT_BYTES - length + 1))).toThrow(
-      invalid(/more than the 4194304/),
-    );
+    const most = limitOf('manifest-bytes');
+    expect(parseManifest(padded(most - length))).toEqual(manifest);
+    expect(() => parseManifest(padded(most - length + 1))).toThrow(invalid(/more than the 4194304/));
     expect(() => parseManifest(padded(0), { limitBytes: length - 1 })).toThrow(invalid(/more than/));
   });
 

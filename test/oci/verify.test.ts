@@ -6,20 +6,15 @@ import { emptyImageConfig, type ImageConfig } from '../../src/oci/image-config.t
 import type { Index, Manifest } from '../../src/oci/manifest.ts';
 import { MEDIA_TYPES } from '../../src/oci/media-types.ts';
 import { parsePlatform } from '../../src/oci/platform.ts';
-import {
-  CONFIG_RULES,
-  CONTENT_RULES,
-  INDEX_RULES,
-  LAYER_RULES,
-  MANIFEST_RULES,
-} from '../../src/oci/verify-rules.ts';
+import { CONFIG_RULES } from '../../src/oci/verify-config-rules.ts';
+import { CONTENT_RULES, INDEX_RULES, LAYER_RULES, MANIFEST_RULES } from '../../src/oci/verify-rules.ts';
 import {
   verifyConfig,
   verifyContent,
   verifyIndex,
   verifyLayerHead,
   verifyManifest,
-  type Problem,
+  type Finding,
 } from '../../src/oci/verify.ts';
 
 const bytes = Buffer.from('content');
@@ -27,7 +22,8 @@ const of = (mediaType: string, change: Partial<Descriptor> = {}): Descriptor => 
   ...describeContent(bytes, mediaType),
   ...change,
 });
-const rulesOf = (problems: readonly Problem[]): string[] => problems.map(({ rule }) => rule);
+const HERE = { where: 'here' };
+const rulesOf = (problems: readonly Finding[]): string[] => problems.map(({ code }) => code);
 
 const ociManifest = of(MEDIA_TYPES.ociManifest);
 const dockerManifest = of(MEDIA_TYPES.dockerManifest);
@@ -114,7 +110,7 @@ describe('manifest rules', () => {
       ['manifest-data'],
     ],
   ])('find in %s: %j', (...[_name, descriptor, document, rules]) => {
-    expect(rulesOf(verifyManifest({ descriptor, manifest: document }, 'here'))).toEqual(rules);
+    expect(rulesOf(verifyManifest({ descriptor, manifest: document }, HERE))).toEqual(rules);
   });
 });
 
@@ -147,7 +143,7 @@ describe('index rules', () => {
     ['another mediaType', { ...index(), mediaType: MEDIA_TYPES.dockerIndex }, ['index-media-type']],
     ['wrong data', index(at('linux/amd64', { data: '' })), ['index-data']],
   ])('find in an index with %s: %j', (_name, document, rules) => {
-    expect(rulesOf(verifyIndex({ descriptor: of(MEDIA_TYPES.ociIndex), index: document }, 'here'))).toEqual(
+    expect(rulesOf(verifyIndex({ descriptor: of(MEDIA_TYPES.ociIndex), index: document }, HERE))).toEqual(
       rules,
     );
   });
@@ -186,11 +182,11 @@ describe('config rules', () => {
     ['an Env without a name', { ...config, config: { Env: ['=1'] } }, ['config-env']],
     ['an Env with NUL', { ...config, config: { Env: ['A=\0'] } }, ['config-env']],
   ])('find in %s: %j', (_name, document, rules) => {
-    expect(rulesOf(verifyConfig({ manifest, config: document, platform }, 'here'))).toEqual(rules);
+    expect(rulesOf(verifyConfig({ manifest, config: document, platform }, HERE))).toEqual(rules);
   });
 
   it('compare with no platform when the manifest is in no index', () => {
-    expect(verifyConfig({ manifest, config }, 'here')).toEqual([]);
+    expect(verifyConfig({ manifest, config }, HERE)).toEqual([]);
   });
 });
 
@@ -202,7 +198,7 @@ describe('content and layer rules', () => {
     ['another digest', { digest: digestOf('x') }, ['content-digest']],
   ])('find with %s: %j', (_name, change, rules) => {
     const descriptor = of('x/y', change);
-    expect(rulesOf(verifyContent({ descriptor, bytes }, 'here'))).toEqual(rules);
+    expect(rulesOf(verifyContent({ descriptor, bytes }, HERE))).toEqual(rules);
   });
 
   const tar = Buffer.alloc(512);
@@ -229,7 +225,7 @@ describe('content and layer rules', () => {
     ['nothing said to be gzip', 'ociLayerGzip', Buffer.alloc(0), false],
     ['text that is no layer', 'ociConfig', Buffer.from('{}'), true],
   ])('take %s (%s): %s', (...[_name, type, head, good]) => {
-    const problems = verifyLayerHead({ descriptor: of(MEDIA_TYPES[type]), head }, 'here');
+    const problems = verifyLayerHead({ descriptor: of(MEDIA_TYPES[type]), head }, HERE);
     expect(rulesOf(problems)).toEqual(good ? [] : ['layer-compression']);
   });
 });
@@ -239,9 +235,10 @@ describe('the rules', () => {
     const rules = [...INDEX_RULES, ...MANIFEST_RULES, ...CONFIG_RULES, ...CONTENT_RULES, ...LAYER_RULES];
     expect(new Set(rules.map(({ id }) => id)).size).toBe(rules.length);
     for (const { explain } of rules) expect(explain).toMatch(/^[A-Z][^.]*\.$/);
-    const [problem] = verifyContent({ descriptor: of('x/y', { size: 1 }), bytes }, 'the place');
+    const [problem] = verifyContent({ descriptor: of('x/y', { size: 1 }), bytes }, { where: 'the place' });
     expect(problem).toEqual({
-      rule: 'content-size',
+      code: 'content-size',
+      severity: 'error',
       where: 'the place',
       message: '7 bytes where the descriptor says 1',
     });

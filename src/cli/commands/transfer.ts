@@ -86,10 +86,12 @@ function registryCommands({ globals }: CommandContext): Command[] {
 
 function verifyCommand({ globals, exitWith }: CommandContext): Command {
   return new Command('verify')
-    .description('check every document and every byte of an image; exits 1 when something is wrong')
-    .argument('<image>', 'name or digest in the store, or the file of an archive or layout')
+    .description('check every document and every byte of images; exits 1 when something is wrong')
+    .argument('<image...>', 'names or digests in the store, files of archives, directories of layouts')
+    .option('--deep', 'also what every program is for, and what layers delete of those below')
+    .addOption(platformOption())
     .addOption(jsonOption())
-    .action(async (image: string, flags: VerifyFlags) => {
-      exitWith(await (await import('../actions/verify.ts')).verify(globals(), image, flags));
+    .action(async (images: readonly string[], flags: VerifyFlags) => {
+      exitWith(await (await import('../actions/verify.ts')).verify(globals(), images, flags));
     });
 }
