@@ -1,5 +1,7 @@
 /** What the command line gives to the commands, as commander names it. */
 import type { IsolationChoice } from '../emulation/emulation-request.ts';
+import type { Compression, Family } from '../oci/media-types.ts';
+import type { ArchiveFormat } from '../transfer/archive-formats.ts';
 
 export interface BuildFlags {
   readonly file?: string;
@@ -87,13 +89,30 @@ export interface PruneFlags {
   readonly dryRun?: boolean;
 }
 
-export interface SaveFlags extends PlatformFlags {
-  readonly output?: string;
-  readonly format: 'oci' | 'docker';
+export interface PlatformsFlags {
+  readonly platform: readonly string[];
 }
 
-export interface LoadFlags {
+export interface EncodingFlags {
+  readonly compression?: Compression;
+  readonly compressionLevel?: number;
+}
+
+export interface SaveFlags extends PlatformsFlags, EncodingFlags {
+  readonly output?: string;
+  readonly format: ArchiveFormat;
+  readonly insecure: readonly string[];
+}
+
+export interface LoadFlags extends PlatformsFlags {
   readonly input: string;
+  readonly insecure: readonly string[];
+}
+
+export interface CopyFlags extends PlatformsFlags, EncodingFlags {
+  readonly format?: Family;
+  readonly all?: boolean;
+  readonly insecure: readonly string[];
 }
 
 export interface ImportFlags {
@@ -101,11 +120,7 @@ export interface ImportFlags {
   readonly message?: string;
 }
 
-export interface PullFlags extends PlatformFlags {
-  readonly insecure: readonly string[];
-}
-
-export interface PushFlags extends PlatformFlags {
+export interface PullFlags extends PlatformsFlags {
   readonly insecure: readonly string[];
 }
 

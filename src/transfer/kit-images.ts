@@ -9,8 +9,8 @@ import { readDescriptor, type Descriptor } from '../oci/descriptor.ts';
 import { matchesPlatform, parsePlatform, type Platform } from '../oci/platform.ts';
 import { storeSink } from '../store/content-sink.ts';
 import { packageRoot } from '../sys/package-root.ts';
-import type { TransferJob } from './pull.ts';
 import { selectPlatforms } from './resolve-image.ts';
+import type { TransferJob } from './transfer-job.ts';
 
 export const KIT_FOLDER = 'kit';
 export const LOCK_FILE = 'lock.json';
