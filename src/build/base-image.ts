@@ -6,6 +6,7 @@ import type { Descriptor } from '../oci/descriptor.ts';
 import { emptyImageConfig, parseImageConfig, type ImageConfig } from '../oci/image-config.ts';
 import { parseDocument, parseManifest, platformsOf, selectPlatform } from '../oci/manifest.ts';
 import { layerCompression, MEDIA_TYPES } from '../oci/media-types.ts';
+import { describeFallback, servingPlatforms, type Reach } from '../oci/platform-choice.ts';
 import { formatPlatform, matchesPlatform, platformOfConfig, type Platform } from '../oci/platform.ts';
 import type { Store } from '../store/store.ts';
 import { KitImages } from '../transfer/kit-images.ts';
@@ -35,6 +36,8 @@ export interface PullOptions {
   readonly insecure: readonly string[];
   /** Registries are never asked. */
   readonly offline: boolean;
+  /** What may serve a platform an image is not there for: by default older variants of its architecture. */
+  readonly reach?: Reach;
   /** None by default. */
   readonly buildContexts?: NamedContexts;
 }
@@ -45,18 +48,22 @@ export class BaseImages {
   readonly #options: PullOptions;
   readonly #roots = new Map<string, Promise<Descriptor>>();
   readonly #kit: KitImages | undefined;
+  readonly #reach: Reach;
+  /** Each once, however many stages begin with the image. */
+  readonly #warnings = new Set<string>();
 
   constructor(job: Job, options: PullOptions, kit = KitImages.open()) {
     this.#job = job;
     this.#options = options;
     this.#kit = kit;
+    this.#reach = options.reach ?? 'architecture';
   }
 
   /** True when the image, by its full name, can be had without a network. */
   has(name: string, platform: Platform): boolean {
     const { store } = this.#job;
     const local = store.images.find(name)?.root;
-    if (local !== undefined && hasPlatform(store, local, platform)) return true;
+    if (local !== undefined && hasPlatform(store, local, { platform, reach: this.#reach })) return true;
     return this.#kit?.find(name, platform) !== undefined;
   }
 
@@ -68,7 +75,10 @@ export class BaseImages {
       context?.kind === 'layout'
         ? await bringFromLayout(this.#job, context, platform)
         : await this.resolve(context?.kind === 'image' ? context.reference : full, platform);
-    return readImage(this.#job.store, { name: text, root, platform });
+    const image = readImage(this.#job.store, { name: text, root, platform, reach: this.#reach });
+    const fallback = describeFallback(full, platform, platformOfConfig(image.config));
+    if (fallback !== undefined) this.#warn(fallback);
+    return image;
   }
 
   /** What a full name means, with the platform's content in the store. Throws as `get` does. */
@@ -76,7 +86,8 @@ export class BaseImages {
     const { store } = this.#job;
     const { pull } = this.#options;
     const local = pull === 'always' ? undefined : store.images.find(name)?.root;
-    if (local !== undefined && hasPlatform(store, local, platform)) return local;
+    const wanted = { platform, reach: this.#reach };
+    if (local !== undefined && hasPlatform(store, local, wanted)) return local;
     const packed = pull === 'always' ? undefined : await this.#kit?.bring(this.#job, name, platform);
     if (packed !== undefined) return packed;
     if (pull === 'never') {
@@ -92,11 +103,17 @@ export class BaseImages {
     return pending;
   }
 
+  #warn(text: string): void {
+    if (this.#warnings.has(text)) return;
+    this.#warnings.add(text);
+    this.#job.report({ type: 'warning', text });
+  }
+
   #unreachable({
     name,
     root,
     platform,
-  }: Omit<Wanted, 'root'> & { root: Descriptor | undefined }): ArchBuildError {
+  }: Omit<Wanted, 'root' | 'reach'> & { root: Descriptor | undefined }): ArchBuildError {
     if (root !== undefined) return wrongPlatform(this.#job.store, { name, root, platform });
     return offlineError(
       `${name} for ${formatPlatform(platform)}`,
@@ -107,7 +124,13 @@ export class BaseImages {
   async #pull(name: string, platform: Platform, local: Descriptor | undefined): Promise<Descriptor> {
     try {
       const { pullImage } = await import('../transfer/pull.ts'); // an HTTP client that most builds never need
-      return await pullImage(this.#job, name, { platforms: [platform], insecure: this.#options.insecure });
+      const { report } = this.#job;
+      const job: Job = {
+        ...this.#job,
+        report: (event) => (event.type === 'warning' ? this.#warn(event.text) : report(event)),
+      };
+      const { insecure } = this.#options;
+      return await pullImage(job, name, { platforms: [platform], reach: this.#reach, insecure });
     } catch (error) {
       if (local === undefined || !(error instanceof ArchBuildError)) throw error;
       throw wrongPlatform(this.#job.store, { name, root: local, platform, cause: error });
@@ -119,6 +142,7 @@ interface Wanted {
   readonly name: string;
   readonly root: Descriptor;
   readonly platform: Platform;
+  readonly reach: Reach;
 }
 
 /** Manifest and config of the wanted platform. Throws PLATFORM_NOT_FOUND, DOCUMENT_INVALID, BLOB_MISSING. */
@@ -132,7 +156,9 @@ function readImage(store: Store, wanted: Wanted): BaseImage & { readonly manifes
   } = parseManifest(store.blobs.readDocument(manifest.digest));
   const extension = annotations[EXTENSION_ANNOTATION];
   const config = parseImageConfig(store.blobs.readDocument(configDescriptor.digest));
-  if (!matchesPlatform(wanted.platform, platformOfConfig(config))) throw wrongPlatform(store, wanted);
+  const serving = servingPlatforms(wanted.platform, wanted.reach);
+  if (!serving.some((platform) => matchesPlatform(platform, platformOfConfig(config))))
+    throw wrongPlatform(store, wanted);
   const chain = chainIdsOf(config.rootfs.diff_ids);
   if (chain.length !== layers.length) {
     throw new ArchBuildError(
@@ -144,13 +170,21 @@ function readImage(store: Store, wanted: Wanted): BaseImage & { readonly manifes
   return { config, layers: layers.map(asOciLayer), chain, cluster, manifest };
 }
 
-function manifestFor(store: Store, { root, platform }: Wanted): Descriptor | undefined {
+function manifestFor(store: Store, { root, platform, reach }: Omit<Wanted, 'name'>): Descriptor | undefined {
   const document = parseDocument(store.blobs.readDocument(root.digest), root.mediaType);
-  return document.kind === 'manifest' ? root : selectPlatform(document.index, platform);
+  return document.kind === 'manifest' ? root : selectPlatform(document.index, platform, reach);
 }
 
-function hasPlatform(store: Store, root: Descriptor, platform: Platform): boolean {
-  return platformsInStore(store, root).some((have) => matchesPlatform(platform, have));
+/** Whether the manifest that serves the platform best, of all the image has, is in the store. */
+export function hasPlatform(
+  store: Store,
+  root: Descriptor,
+  { platform, reach = 'architecture' }: { readonly platform: Platform; readonly reach?: Reach },
+): boolean {
+  const manifest = manifestFor(store, { root, platform, reach });
+  if (manifest === undefined || !store.blobs.has(manifest.digest)) return false;
+  const have = manifest.platform ?? platformsInStore(store, manifest)[0];
+  return have !== undefined && servingPlatforms(platform, reach).some((each) => matchesPlatform(each, have));
 }
 
 /** The platforms whose manifest the store really has. */
@@ -166,7 +200,7 @@ export function platformsInStore(store: Store, root: Descriptor): Platform[] {
 
 function wrongPlatform(
   store: Store,
-  { name, root, platform, cause }: Wanted & { cause?: unknown },
+  { name, root, platform, cause }: Omit<Wanted, 'reach'> & { cause?: unknown },
 ): ArchBuildError {
   const document = parseDocument(store.blobs.readDocument(root.digest), root.mediaType);
   const exists =

@@ -7,8 +7,8 @@ import { hostPlatform } from '../emulation/host.ts';
 import { parseKubefile } from '../kubefile/parse.ts';
 import type { Kubefile, Stage } from '../kubefile/instruction.ts';
 import { findCopyStage, selectStages, stagesUsedBy } from '../kubefile/select-stages.ts';
-import { formatPlatform, matchesPlatform, type Platform } from '../oci/platform.ts';
-import { BaseImages, platformsInStore, scratchImage } from './base-image.ts';
+import { formatPlatform, type Platform } from '../oci/platform.ts';
+import { BaseImages, hasPlatform, scratchImage } from './base-image.ts';
 import { resolveFrom, stageContext, type PlatformBuild, type StageBuild } from './build-platform.ts';
 import { openContext } from './context.ts';
 import { fromScope } from './from-words.ts';
@@ -159,7 +159,7 @@ function isHere({ job, options }: PlatformBuild, name: string, platform: Platfor
 function isStored({ store }: Job, name: string, platform: Platform): boolean {
   const root = store.images.find(name)?.root;
   if (root === undefined) return false;
-  return platformsInStore(store, root).some((have) => matchesPlatform(platform, have));
+  return hasPlatform(store, root, { platform });
 }
 
 /** Its config is not known: as if it were empty. */

@@ -55,15 +55,6 @@ export async function resolveForPlatform(
   return descriptor === root ? resolved : { ...resolved, index: root };
 }
 
-/** Keeps of every index the entries for these platforms: what copyGraph takes to bring some platforms only. */
-export function selectPlatforms(platforms: readonly Platform[]): ChildSelection {
-  return (children) =>
-    children.filter((child) => {
-      const index = { schemaVersion: 2, manifests: [child] } as const;
-      return platforms.some((platform) => selectPlatform(index, platform) !== undefined);
-    });
-}
-
 async function platformOfManifest(source: ContentSource, descriptor: Descriptor): Promise<Platform> {
   const document = parseDocument(await readDocument(source, descriptor), descriptor.mediaType);
   if (document.kind !== 'manifest')
