@@ -109,6 +109,33 @@ export interface LoadFlags extends PlatformsFlags {
   readonly insecure: readonly string[];
 }
 
+export interface RegistryFlags {
+  readonly insecure: readonly string[];
+}
+
+export interface MergeFlags extends PlatformsFlags, RegistryFlags {
+  readonly tag: readonly string[];
+}
+
+/** What an entry of an index says in place of what its image says. */
+export interface EntryFlags {
+  readonly os?: string;
+  readonly arch?: string;
+  readonly variant?: string;
+  readonly osVersion?: string;
+  readonly annotation: readonly string[];
+}
+
+export interface ManifestCreateFlags extends PlatformsFlags, RegistryFlags {
+  readonly amend?: boolean;
+  readonly all?: boolean;
+  readonly annotation: readonly string[];
+}
+
+export interface ManifestAddFlags extends PlatformsFlags, RegistryFlags, EntryFlags {
+  readonly all?: boolean;
+}
+
 export interface CopyFlags extends PlatformsFlags, EncodingFlags {
   readonly format?: Family;
   readonly all?: boolean;

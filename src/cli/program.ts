@@ -6,6 +6,7 @@ import { buildCommand } from './commands/build.ts';
 import { hostCommands } from './commands/host.ts';
 import { imageCommands } from './commands/images.ts';
 import { kitCommands } from './commands/kit.ts';
+import { manifestCommand, mergeCommand } from './commands/manifest.ts';
 import { runCommand } from './commands/run.ts';
 import { transferCommands } from './commands/transfer.ts';
 import { defaultRoot, isOffline, type CommandContext, type Globals } from './globals.ts';
@@ -45,6 +46,8 @@ export function createProgram(signal: AbortSignal, exitWith: (status: number) =>
     runCommand(context),
     ...imageCommands(context),
     ...transferCommands(context),
+    mergeCommand(context),
+    manifestCommand(context),
     ...kitCommands(context),
     ...hostCommands(context),
   ]) {
