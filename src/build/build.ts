@@ -9,7 +9,7 @@ import { hostPlatform } from '../emulation/host.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { hasSingleId } from '../sys/identity.ts';
 import { writeRoot } from './assemble.ts';
-import { BaseImages } from './base-image.ts';
+import { BaseImages } from './base-images.ts';
 import { buildPlatform, newWork } from './build-platform.ts';
 import { writeBuildRecord } from './build-record.ts';
 import { warnOf } from './check.ts';

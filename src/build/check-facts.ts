@@ -8,7 +8,8 @@ import { withSourceFile } from '../layer/source-file.ts';
 import type { TreeNode } from '../layer/tree-node.ts';
 import { environmentOf, parseImageConfig } from '../oci/image-config.ts';
 import { parseDocument, parseManifest } from '../oci/manifest.ts';
-import { formatPlatform, matchesPlatform, platformOfConfig, type Platform } from '../oci/platform.ts';
+import { chooseByPlatform } from '../oci/platform-choice.ts';
+import { formatPlatform, platformOfConfig, type Platform } from '../oci/platform.ts';
 import { formatReference, parseReference, withDefaultTag } from '../oci/reference.ts';
 import type { Store } from '../store/store.ts';
 import { platformsInStore } from './base-image.ts';
@@ -27,7 +28,8 @@ export function imageFacts(store: Store, text: string, platform: Platform): Imag
       .map(({ digest }) => parseManifest(store.blobs.readDocument(digest)).config.digest)
       .map((digest) => parseImageConfig(store.blobs.readDocument(digest)));
     const fitting =
-      configs.find((config) => matchesPlatform(platform, platformOfConfig(config))) ?? configs[0];
+      chooseByPlatform(platform, configs, { platformOf: platformOfConfig, reach: 'architecture' }) ??
+      configs[0];
     if (fitting === undefined) return undefined;
     const platforms = platformsInStore(store, image.root).map(formatPlatform);
     return { environment: environmentOf(fitting), platforms };

@@ -53,7 +53,7 @@ export async function bringFromLayout(
 ): Promise<Descriptor> {
   const { copyGraph } = await import('../transfer/copy.ts'); // few builds have a layout
   const { OciLayout } = await import('../transfer/oci-layout.ts');
-  const { selectPlatforms } = await import('../transfer/resolve-image.ts');
+  const { narrow } = await import('../transfer/narrow.ts');
   const layout = await OciLayout.open(context.directory);
   const root = await layout.find(context);
   if (root === undefined) {
@@ -62,7 +62,10 @@ export async function bringFromLayout(
       hint: 'name the image as oci-layout://DIRECTORY:TAG or oci-layout://DIRECTORY@DIGEST',
     });
   }
-  const options = { report, signal, select: selectPlatforms([platform]) };
+  const set = { content: layout, images: [{ references: [], root }] };
+  const wanted = { platforms: [platform], keepsIndex: true, reach: 'architecture', report } as const;
+  const { select } = await narrow(set, wanted);
+  const options = { report, signal, ...(select === undefined ? {} : { select }) };
   await copyGraph(root, { from: layout, to: storeSink(store) }, options);
   await store.images.put(root, []);
   return root;

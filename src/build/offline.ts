@@ -1,7 +1,7 @@
 /** `--offline`: nothing asks the network; what a build would want of it is said at once, before anything runs. */
 import { ArchBuildError, type SourceLocation } from '../errors.ts';
 import { formatPlatform } from '../oci/platform.ts';
-import type { BaseImages } from './base-image.ts';
+import type { BaseImages } from './base-images.ts';
 import type { BuildOptions } from './options.ts';
 import { findOutsideNeeds, type NeedsSource } from './outside-needs.ts';
 

@@ -6,8 +6,9 @@ import type { Emulation } from '../emulation/ladder.ts';
 import { hostPlatform } from '../emulation/host.ts';
 import type { Kubefile, Stage } from '../kubefile/instruction.ts';
 import { findCopyStage, selectStages, stagesUsedBy } from '../kubefile/select-stages.ts';
-import { formatPlatform, matchesPlatform, type Platform } from '../oci/platform.ts';
-import { BaseImages, platformsInStore, scratchImage } from './base-image.ts';
+import { formatPlatform, type Platform } from '../oci/platform.ts';
+import { hasPlatform, scratchImage } from './base-image.ts';
+import { BaseImages } from './base-images.ts';
 import { newWork, resolveFrom, stageContext, type PlatformBuild, type StageBuild } from './build-platform.ts';
 import { openBuildContext } from './context.ts';
 import { fromScope } from './from-words.ts';
@@ -166,7 +167,7 @@ function isHere({ job, options }: PlatformBuild, name: string, platform: Platfor
 function isStored({ store }: Job, name: string, platform: Platform): boolean {
   const root = store.images.find(name)?.root;
   if (root === undefined) return false;
-  return platformsInStore(store, root).some((have) => matchesPlatform(platform, have));
+  return hasPlatform(store, root, { platform });
 }
 
 /** Its config is not known: as if it were empty. */

@@ -7,7 +7,7 @@ import {
   type Architecture,
 } from '../emulation/architecture.ts';
 import { ArchBuildError } from '../errors.ts';
-import { parsePlatform, type Platform } from '../oci/platform.ts';
+import { formatPlatform, parsePlatform, type Platform } from '../oci/platform.ts';
 import type { PlatformFlags } from './flags.ts';
 
 /** `all` (and nothing) are all of them. Throws USAGE for a name nobody uses. */
@@ -35,6 +35,11 @@ export function platformNamed(text: string): Platform {
     });
   }
 }
+
+/** What `--platform` of commands that move images names; each once. */
+export const platformsFlag = (texts: readonly string[]): Platform[] => [
+  ...new Map(texts.map(platformNamed).map((platform) => [formatPlatform(platform), platform])).values(),
+];
 
 /** What `--platform` of commands about one image names. */
 export const platformFlag = ({ platform }: PlatformFlags): Platform | undefined =>

@@ -28,6 +28,24 @@ export const jsonOption = (): Option => new Option('--json', 'print one JSON doc
 export const platformOption = (): Option =>
   new Option('--platform <os/arch[/variant]>', 'this platform only');
 
+/** Several may be named; all there are by default. */
+export const platformsOption = (): Option =>
+  commaSeparated(
+    '--platform <os/arch[/variant],…>',
+    'these platforms only, repeatable (default: all there are)',
+  );
+
+/** How the layers of what is written are packed: the same for all commands that write images. */
+export const compressionOption = (usual: string): Option =>
+  choice('--compression <kind>', `pack every layer so (default: ${usual})`, ['gzip', 'zstd', 'none']);
+export const compressionLevelOption = (): Option =>
+  new Option('--compression-level <n>', 'gzip 1 to 9, zstd 1 to 19').argParser((text) => {
+    if (!/^\d{1,2}$/.test(text)) throw new InvalidArgumentError('write a number.');
+    return Number(text);
+  });
+export const mediaTypesOption = (): Option =>
+  choice('--format <family>', 'media types of the documents (default: as they are)', ['oci', 'docker']);
+
 /** Where images come from and how their foreign programs run: the same for `build` and `run`. */
 export function withRunOptions(command: Command): Command {
   return command

@@ -8,6 +8,7 @@ import { completionCommand } from './commands/completion.ts';
 import { hostCommands } from './commands/host.ts';
 import { imageCommands } from './commands/images.ts';
 import { kitCommands } from './commands/kit.ts';
+import { manifestCommand, mergeCommand } from './commands/manifest.ts';
 import { runCommand } from './commands/run.ts';
 import { transferCommands } from './commands/transfer.ts';
 import { defaultRoot, isOffline, limitsFrom, type CommandContext, type Globals } from './globals.ts';
@@ -51,6 +52,8 @@ export function createProgram(signal: AbortSignal, exitWith: (status: number) =>
     runCommand(context),
     ...imageCommands(context),
     ...transferCommands(context),
+    mergeCommand(context),
+    manifestCommand(context),
     ...kitCommands(context),
     ...hostCommands(context),
     completionCommand(program),

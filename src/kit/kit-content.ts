@@ -29,7 +29,7 @@ export async function kitFiles(store: Store, wantedImages: readonly KitImage[]):
   const lock: Record<string, Record<string, LockedImage>> = {};
   const wanted = new Set<string>();
   for (const { name, platform, root } of images) {
-    const { manifest } = await resolveForPlatform(source, root, platform);
+    const { manifest } = await resolveForPlatform(source, root, { platform, reach: 'architecture' });
     wanted.add(manifest.digest);
     (lock[name] ??= {})[formatPlatform(platform)] = { root, manifest: manifest.digest };
   }

@@ -1,7 +1,7 @@
 /** Which images a kit has to have: what the Kubefile names, what the user names, what the context lists. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { BaseImages } from '../build/base-image.ts';
+import type { BaseImages } from '../build/base-images.ts';
 import { findOutsideNeeds, type NeedsSource } from '../build/outside-needs.ts';
 import { atLocation } from '../errors.ts';
 import { parseTrigger } from '../kubefile/parse.ts';

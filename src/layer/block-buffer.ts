@@ -1,9 +1,9 @@
 /** Collects bytes into blocks of one size, so that hashing and writing happen by the megabyte. */
 export class BlockBuffer {
   readonly #size: number;
-  #block: Buffer;
+  #block: Buffer<ArrayBuffer>;
   #used = 0;
-  #full: Buffer[] = [];
+  #full: Buffer<ArrayBuffer>[] = [];
 
   /** A block handed out is not touched again. */
   constructor(size: number) {
@@ -32,7 +32,7 @@ export class BlockBuffer {
   }
 
   /** The blocks that are complete. */
-  full(): Buffer[] {
+  full(): Buffer<ArrayBuffer>[] {
     if (this.#full.length === 0) return NONE;
     const full = this.#full;
     this.#full = [];
@@ -40,7 +40,7 @@ export class BlockBuffer {
   }
 
   /** All there is, the last block as far as it is filled. */
-  drain(): Buffer[] {
+  drain(): Buffer<ArrayBuffer>[] {
     if (this.#used > 0) this.#next();
     return this.full();
   }
@@ -52,4 +52,4 @@ export class BlockBuffer {
   }
 }
 
-const NONE: Buffer[] = [];
+const NONE: Buffer<ArrayBuffer>[] = [];

@@ -29,7 +29,8 @@ const PROGRAMS: Readonly<Record<'zstd' | 'xz' | 'bzip2', FilterProgram>> = {
   bzip2: { program: 'bzip2', args: ['-dc'], debianPackage: 'bzip2' },
 };
 
-const LONGEST_MAGIC = 6;
+/** As many first bytes tell. */
+export const LONGEST_MAGIC = 6;
 
 /** Looks at the first bytes only. */
 export async function decompress(input: AsyncIterable<Uint8Array>): Promise<Decompressed> {
@@ -44,7 +45,7 @@ export async function decompress(input: AsyncIterable<Uint8Array>): Promise<Deco
   return { kind, data: bounded(filterThrough(PROGRAMS[kind], whole, complain), passed) };
 }
 
-function compressionOf(head: Uint8Array): CompressionKind {
+export function compressionOf(head: Uint8Array): CompressionKind {
   return MAGIC.find(({ bytes }) => bytes.every((byte, index) => head[index] === byte))?.kind ?? 'none';
 }
 

@@ -18,7 +18,8 @@ import { formatJson, ordered, parseJson, type JsonObject } from './json.ts';
 import { invalidAt, listOf, readObject, shape, type Reader } from './json-shape.ts';
 import { beyondLimit, limitOf } from './limits.ts';
 import { isIndexType, isManifestType, isSchema1Type, MEDIA_TYPES } from './media-types.ts';
-import { formatPlatform, matchesPlatform, type Platform } from './platform.ts';
+import { chooseByPlatform, type Reach } from './platform-choice.ts';
+import { formatPlatform, type Platform } from './platform.ts';
 
 interface DocumentBase {
   readonly schemaVersion: 2;
@@ -81,11 +82,16 @@ export function childrenOf(descriptor: Descriptor, bytes: Uint8Array): readonly 
 }
 
 /**
- * The first entry that matches exactly, as the spec has it: entries without a platform, attestations (`unknown/unknown`)
- * and unknown media types never match. Undefined when there is none.
+ * The first entry that matches, as the spec has it; exactly, unless a further reach is given. Entries without a
+ * platform, attestations (`unknown/unknown`) and unknown media types never match. Undefined when there is none.
  */
-export function selectPlatform(index: Index, platform: Platform): Descriptor | undefined {
-  return imagesOf(index).find((entry) => matchesPlatform(platform, entry.platform));
+export function selectPlatform(
+  index: Index,
+  platform: Platform,
+  reach: Reach = 'exact',
+): Descriptor | undefined {
+  const platformOf = (entry: PlatformEntry): Platform => entry.platform;
+  return chooseByPlatform(platform, imagesOf(index), { platformOf, reach });
 }
 
 /** The platforms of an index, formatted, each once, in its order: for messages. */

@@ -90,3 +90,23 @@ export const layerCompression = (mediaType: string): Compression | undefined =>
 
 /** Undefined for types of neither family. */
 export const familyOf = (mediaType: string): Family | undefined => BY_TYPE.get(mediaType)?.family;
+
+/**
+ * The type with the same meaning in a family, for a layer with another packing perhaps. Undefined where the family has
+ * none, and for types of no family. Docker's zstd layer is nobody's to make: few read it.
+ */
+export function typeInFamily(
+  mediaType: string,
+  family: Family,
+  compression: Compression | undefined = layerCompression(mediaType),
+): string | undefined {
+  const row = BY_TYPE.get(mediaType);
+  if (row === undefined || (family === 'docker' && compression === 'zstd')) return undefined;
+  return [...BY_TYPE].find(
+    ([, other]) =>
+      other.family === family &&
+      other.role === row.role &&
+      other.compression === compression &&
+      other.foreign === row.foreign,
+  )?.[0];
+}

@@ -21,17 +21,22 @@ export interface ImageDetails {
   readonly index: Index | undefined;
   /** Those whose manifest the store has, in the index's order. */
   readonly platforms: readonly PlatformImage[];
+  /** Those the index names and the store does not have. */
+  readonly missing: readonly Platform[];
 }
 
 export function describeImage(store: Store, image: StoredImage): ImageDetails {
   const document = parseDocument(store.blobs.readDocument(image.root.digest), image.root.mediaType);
   if (document.kind === 'manifest') {
-    return { image, index: undefined, platforms: [platformImage(store, image.root)] };
+    return { image, index: undefined, platforms: [platformImage(store, image.root)], missing: [] };
   }
-  const platforms = document.index.manifests
-    .filter(({ digest, platform }) => store.blobs.has(digest) && platform?.os !== 'unknown')
-    .map((descriptor) => platformImage(store, descriptor));
-  return { image, index: document.index, platforms };
+  const images = document.index.manifests.filter(({ platform }) => platform?.os !== 'unknown');
+  const isHere = ({ digest }: Descriptor): boolean => store.blobs.has(digest);
+  const platforms = images.filter(isHere).map((descriptor) => platformImage(store, descriptor));
+  const missing = images.flatMap((entry) =>
+    isHere(entry) || entry.platform === undefined ? [] : [entry.platform],
+  );
+  return { image, index: document.index, platforms, missing };
 }
 
 /** One platform of an image; without `wanted` the only one. Throws PLATFORM_NOT_FOUND naming what there is. */

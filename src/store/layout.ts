@@ -5,6 +5,7 @@
  *   snapshots/<chainID>/fs             a layer as a directory, in overlay form
  *   snapshots/<chainID>/snapshot.json  what it is
  *   layers/<diffID>.json               a layer whose tar is not kept: the snapshot it is made from again
+ *   packed/<digest>.json             what a layer became when it was packed for the way
  *   cache/<key>.json                   a step's result
  *   builds/<time>-<id>.json            a record of each build
  *   emulators/<version>/qemu-<arch>
@@ -34,6 +35,7 @@ export interface StoreLayout {
   readonly blobs: string;
   readonly snapshots: string;
   readonly layers: string;
+  readonly packed: string;
   readonly cache: string;
   readonly builds: string;
   readonly emulators: string;
@@ -44,6 +46,7 @@ export interface StoreLayout {
   /** The directory that is a lowerdir of overlays. */
   snapshotTree(chainId: ChainId): string;
   layer(diffId: DiffId): string;
+  packedLayer(digest: Digest): string;
   cacheRecord(key: CacheKey): string;
 }
 
@@ -59,6 +62,7 @@ export function storeLayout(root: string): StoreLayout {
     blobs: at('blobs'),
     snapshots: at('snapshots'),
     layers: at('layers'),
+    packed: at('packed'),
     cache: at('cache'),
     builds: at('builds'),
     emulators: at('emulators'),
@@ -68,6 +72,7 @@ export function storeLayout(root: string): StoreLayout {
     snapshot: (chainId) => at('snapshots', encodedOf(chainId)),
     snapshotTree: (chainId) => at('snapshots', encodedOf(chainId), 'fs'),
     layer: (diffId) => at('layers', `${encodedOf(diffId)}.json`),
+    packedLayer: (digest) => at('packed', `${encodedOf(digest)}.json`),
     cacheRecord: (key) => at('cache', `${encodedOf(key)}.json`),
   };
 }

@@ -48,6 +48,9 @@ export async function prune(store: Store, options: PruneOptions): Promise<PruneR
   for (const digest of blobs) store.blobs.remove(digest);
   for (const snapshot of leavesFirst(snapshots)) store.snapshots.remove(snapshot);
   store.snapshots.sweep();
+  store.packed.sweep(
+    (digest) => store.blobs.has(digest) || store.snapshots.layerRecord(diffIdOfDigest(digest)) !== undefined,
+  );
   if (options.cache) store.mountCaches.clear();
   return { ...counts, cacheRecords: store.cache.sweep() };
 }

@@ -9,6 +9,7 @@ import { CacheRecords } from './cache-records.ts';
 import { Images } from './images.ts';
 import { storeLayout, type StoreLayout } from './layout.ts';
 import { MountCaches } from './mount-caches.ts';
+import { PackedLayers } from './packed-layers.ts';
 import { Snapshots } from './snapshots.ts';
 import { claimStore } from './store-owner.ts';
 
@@ -17,6 +18,7 @@ export interface Store extends AsyncDisposable {
   readonly blobs: Blobs;
   readonly images: Images;
   readonly snapshots: Snapshots;
+  readonly packed: PackedLayers;
   readonly cache: CacheRecords;
   readonly mountCaches: MountCaches;
   /** A new empty directory on the store's file system, gone at the end of the command at the latest. */
@@ -54,6 +56,7 @@ function openWith(layout: StoreLayout, lock: Lock): Store {
     blobs: new Blobs(layout, () => (staging ??= makeDirectory('blobs'))),
     images: new Images(layout),
     snapshots: new Snapshots(layout, () => makeDirectory('removed')),
+    packed: new PackedLayers(layout),
     cache: new CacheRecords(layout),
     mountCaches: new MountCaches(layout.mountCaches, makeDirectory),
     makeDirectory,

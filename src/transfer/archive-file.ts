@@ -1,14 +1,13 @@
 /**
- * A tar file opened for reading any member at any time. What is compressed with gzip or comes through a pipe is first
- * copied to a temporary file.
+ * A tar file opened for reading any member at any time. What is compressed (gzip, zstd, xz, bzip2) or comes through
+ * a pipe is first copied to a temporary file.
  */
 import { createReadStream } from 'node:fs';
 import { mkdtemp, open, rm, stat, type FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PassThrough, type Transform } from 'node:stream';
-import { createGunzip } from 'node:zlib';
 import { ArchBuildError, systemErrorCode } from '../errors.ts';
+import { compressionOf, decompress, LONGEST_MAGIC, type CompressionKind } from '../layer/decompress.ts';
 import { beyondLimit, limitOf } from '../oci/limits.ts';
 import { indexTar, type TarMember } from './tar-index.ts';
 
@@ -28,45 +27,26 @@ const READ_SIZE = 1 << 20;
 
 /**
  * The caller disposes it; `temporaryDirectory` is where a compressed archive is unpacked and what comes through a pipe
- * is kept. Throws ARCHIVE_INVALID, and IO when the file cannot be read.
+ * is kept. Throws ARCHIVE_INVALID, TOOL_MISSING, and IO when the file cannot be read.
  */
 export async function openArchiveFile(
   path: string,
   temporaryDirectory: string = tmpdir(),
 ): Promise<ArchiveFile> {
   const found = await orIoError(path, stat(path));
-  if (found.isFile()) return openRegular(path, { temporaryDirectory, mayBeCompressed: true });
-  if (!found.isFIFO() && !found.isSocket())
-    throw new ArchBuildError('ARCHIVE_INVALID', `${path} is not a file`);
-  return openCopy(path, { temporaryDirectory, mayBeCompressed: true }, new PassThrough());
-}
-
-interface Opening {
-  readonly temporaryDirectory: string;
-  /** Once only: there are files that unpack to themselves. */
-  readonly mayBeCompressed: boolean;
-}
-
-async function openRegular(
-  path: string,
-  { temporaryDirectory, mayBeCompressed }: Opening,
-): Promise<ArchiveFile> {
-  const file = await orIoError(path, open(path, 'r'));
-  try {
-    const compression = await compressionOf(file);
-    if (compression === undefined) return archiveOf(file, await indexTar(file), async () => file.close());
-    if (compression !== 'gzip' || !mayBeCompressed) {
-      throw new ArchBuildError('ARCHIVE_INVALID', `${path} is compressed with ${compression}`, {
-        hint: `unpack it first (${compression} -d)`,
-      });
+  if (found.isFile()) {
+    const file = await orIoError(path, open(path, 'r'));
+    try {
+      if ((await compressionOfFile(file)) === 'none') return await archiveIn(file, async () => file.close());
+    } catch (error) {
+      await file.close();
+      throw error;
     }
-  } catch (error) {
     await file.close();
-    throw error;
+  } else if (!found.isFIFO() && !found.isSocket()) {
+    throw new ArchBuildError('ARCHIVE_INVALID', `${path} is not a file`);
   }
-  await file.close();
-  const gunzip = createGunzip({ chunkSize: 256 << 10 });
-  return openCopy(path, { temporaryDirectory, mayBeCompressed: false }, gunzip);
+  return openCopy(path, temporaryDirectory);
 }
 
 async function orIoError<Value>(path: string, work: Promise<Value>): Promise<Value> {
@@ -79,71 +59,71 @@ async function orIoError<Value>(path: string, work: Promise<Value>): Promise<Val
   }
 }
 
-const MAGIC: readonly (readonly [name: string, bytes: readonly number[]])[] = [
-  ['gzip', [0x1f, 0x8b]],
-  ['zstd', [0x28, 0xb5, 0x2f, 0xfd]],
-  ['xz', [0xfd, 0x37, 0x7a, 0x58, 0x5a]],
-  ['bzip2', [0x42, 0x5a, 0x68]],
-];
-
-async function compressionOf(file: FileHandle): Promise<string | undefined> {
-  const { buffer, bytesRead } = await file.read(Buffer.alloc(8), 0, 8, 0);
-  const start = buffer.subarray(0, bytesRead);
-  return MAGIC.find(([, bytes]) => bytes.every((byte, index) => start[index] === byte))?.[0];
+async function compressionOfFile(file: FileHandle): Promise<CompressionKind> {
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(LONGEST_MAGIC), 0, LONGEST_MAGIC, 0);
+  return compressionOf(buffer.subarray(0, bytesRead));
 }
 
-/** Copies the archive, through a decompressor perhaps, into a file that goes with the disposable. */
-async function openCopy(path: string, opening: Opening, transform: Transform): Promise<ArchiveFile> {
-  const parent = opening.temporaryDirectory;
-  const directory = await orIoError(parent, mkdtemp(join(parent, 'archive-')));
+/** Copies the archive, unpacked, into a file that goes with the disposable. */
+async function openCopy(path: string, temporaryDirectory: string): Promise<ArchiveFile> {
+  const directory = await orIoError(temporaryDirectory, mkdtemp(join(temporaryDirectory, 'archive-')));
   const remove = async (): Promise<void> => rm(directory, { recursive: true, force: true });
   try {
     const copy = join(directory, 'archive.tar');
-    await copyThrough(path, copy, transform);
-    const opened = await openRegular(copy, { ...opening, temporaryDirectory: directory });
-    return {
-      ...opened,
-      [Symbol.asyncDispose]: async () => {
-        await opened[Symbol.asyncDispose]();
-        await remove();
-      },
+    await unpackTo(copy, path);
+    const file = await open(copy, 'r');
+    const close = async (): Promise<void> => {
+      await file.close();
+      await remove();
     };
+    const kind = await compressionOfFile(file);
+    // Once only: there are files that unpack to themselves.
+    if (kind === 'none') return await archiveIn(file, close);
+    await file.close();
+    throw new ArchBuildError('ARCHIVE_INVALID', `${path} is compressed twice, the second time with ${kind}`);
   } catch (error) {
     await remove();
     throw error;
   }
 }
 
-async function copyThrough(from: string, to: string, transform: Transform): Promise<void> {
-  const limit =
-    transform instanceof PassThrough
-      ? Infinity
-      : Math.max(limitOf('expansion-free'), (await stat(from)).size * limitOf('expansion-ratio'));
-  const output = await open(to, 'wx', 0o600);
-  const input = createReadStream(from, { highWaterMark: READ_SIZE });
-  input.on('error', (error) => transform.destroy(error)).pipe(transform);
+const mayUnpackTo = (fed: number): number =>
+  Math.max(limitOf('expansion-free'), fed * limitOf('expansion-ratio'));
+
+async function unpackTo(copy: string, path: string): Promise<void> {
+  let fed = 0;
+  const counted = async function* (): AsyncGenerator<Buffer> {
+    // a socket in the place of standard input cannot be opened by its name
+    const where = path === '/dev/stdin' ? { fd: 0, autoClose: false } : {};
+    for await (const chunk of createReadStream(path, { ...where, highWaterMark: READ_SIZE })) {
+      fed += (chunk as Buffer).length;
+      yield chunk as Buffer;
+    }
+  };
+  const output = await open(copy, 'wx', 0o600);
   try {
+    const { kind, data } = await decompress(counted());
     let size = 0;
-    for await (const chunk of transform) {
-      size += (chunk as Buffer).length;
-      if (size > limit)
-        throw beyondLimit(
-          'ARCHIVE_INVALID',
-          'expansion-ratio',
-          `${from} unpacks to more than ${limit} bytes`,
-        );
-      await output.writeFile(chunk as Buffer);
+    for await (const chunk of data) {
+      size += chunk.length;
+      if (kind !== 'none' && size > mayUnpackTo(fed))
+        throw beyondLimit('ARCHIVE_INVALID', 'expansion-ratio', `${path} unpacks to more than ${size} bytes`);
+      await output.writeFile(chunk);
     }
   } catch (cause) {
+    if (cause instanceof ArchBuildError && cause.code === 'LAYER_INVALID')
+      throw new ArchBuildError('ARCHIVE_INVALID', `${path} is damaged: ${cause.message}`, { cause });
     if (cause instanceof ArchBuildError) throw cause;
-    const code = systemErrorCode(cause) ?? 'unknown reason';
-    if (code.startsWith('Z_'))
-      throw new ArchBuildError('ARCHIVE_INVALID', `${from} is damaged: ${code}`, { cause });
-    throw new ArchBuildError('IO', `cannot unpack ${from}: ${code}`, { cause });
+    throw new ArchBuildError('IO', `cannot unpack ${path}: ${systemErrorCode(cause) ?? 'unknown reason'}`, {
+      cause,
+    });
   } finally {
-    input.destroy();
     await output.close();
   }
+}
+
+async function archiveIn(file: FileHandle, close: () => Promise<void>): Promise<ArchiveFile> {
+  return archiveOf(file, await indexTar(file), close);
 }
 
 function archiveOf(

@@ -8,6 +8,8 @@ import { formatReference, parseReference, withDefaultTag } from '../oci/referenc
 export interface NamedImage {
   /** Full names (`docker.io/library/hello:v1`); empty for an image without one. */
   readonly references: readonly string[];
+  /** Words that are no full names (`v1`), as other tools leave them in layouts. */
+  readonly tags?: readonly string[];
   readonly root: Descriptor;
 }
 
@@ -24,42 +26,43 @@ export function indexEntries(images: readonly NamedImage[]): Descriptor[] {
   for (const { references, root } of images) {
     for (const tag of references.map(tagOf)) users.set(tag, (users.get(tag) ?? new Set()).add(root.digest));
   }
-  return images.flatMap(({ references, root }) => {
-    if (references.length === 0) return [root];
-    return references.map((reference) => {
+  const annotated = (root: Descriptor, names: Readonly<Record<string, string>>): Descriptor => ({
+    ...root,
+    annotations: { ...root.annotations, ...names },
+  });
+  return images.flatMap(({ references, tags = [], root }) => {
+    const named = references.map((reference) => {
       const tag = tagOf(reference);
       const refName = (users.get(tag)?.size ?? 0) > 1 ? reference : tag;
-      return { ...root, annotations: { ...root.annotations, [FULL_NAME]: reference, [REF_NAME]: refName } };
+      return annotated(root, { [FULL_NAME]: reference, [REF_NAME]: refName });
     });
+    const tagged = tags.map((tag) => annotated(root, { [REF_NAME]: tag }));
+    return named.length + tagged.length === 0 ? [root] : [...named, ...tagged];
   });
 }
 
-/** The entries of an index.json by image. A ref.name that is only a tag, or no reference at all, names nothing. */
+/** The entries of an index.json by image. A ref.name that is only a word is a tag, and no name in a store. */
 export function namedImages(entries: readonly Descriptor[]): NamedImage[] {
-  const images = new Map<string, { readonly references: string[]; readonly root: Descriptor }>();
+  const images = new Map<string, { references: Set<string>; tags: Set<string>; root: Descriptor }>();
   for (const { annotations, ...descriptor } of entries) {
     const { [FULL_NAME]: fullName, [REF_NAME]: refName, ...others } = annotations ?? {};
     const root = Object.keys(others).length === 0 ? descriptor : { ...descriptor, annotations: others };
-    const image = images.get(root.digest) ?? { references: new Array<string>(), root };
+    const image = images.get(root.digest) ?? { references: new Set(), tags: new Set(), root };
     images.set(root.digest, image);
     const reference =
-      fullReference(fullName) ?? (/[/:]/.test(refName ?? '') ? fullReference(refName) : undefined);
-    if (reference !== undefined && !image.references.includes(reference)) image.references.push(reference);
+      fullReference(fullName) ?? (isFullName(refName ?? '') ? fullReference(refName) : undefined);
+    if (reference !== undefined) image.references.add(reference);
+    else if (refName !== undefined) image.tags.add(refName);
   }
-  return [...images.values()];
+  return [...images.values()].map(({ references, tags, root }) => ({
+    references: [...references],
+    ...(tags.size === 0 ? {} : { tags: [...tags] }),
+    root,
+  }));
 }
 
-/** The tags an entry of an index.json is found by. */
-export function tagsOf({ annotations = {} }: Descriptor): string[] {
-  const { [FULL_NAME]: fullName, [REF_NAME]: refName } = annotations;
-  const names = [fullName, refName].filter((name) => name !== undefined);
-  return names.flatMap((name) => [name, parsedTag(name)]).filter((tag) => tag !== undefined);
-}
-
-const parsedTag = (name: string): string | undefined => {
-  const full = /[/:]/.test(name) ? fullReference(name) : undefined;
-  return full === undefined ? undefined : parseReference(full).tag;
-};
+/** Has a repository in it: everything else in the place of a name is a tag. */
+export const isFullName = (text: string): boolean => /[/:]/.test(text);
 
 /** In full form with a tag; undefined for what is not a reference. */
 export function fullReference(text: string | undefined): string | undefined {

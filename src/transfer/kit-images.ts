@@ -9,8 +9,7 @@ import { readDescriptor, type Descriptor } from '../oci/descriptor.ts';
 import { matchesPlatform, parsePlatform, type Platform } from '../oci/platform.ts';
 import { storeSink } from '../store/content-sink.ts';
 import { packageRoot } from '../sys/package-root.ts';
-import type { TransferJob } from './pull.ts';
-import { selectPlatforms } from './resolve-image.ts';
+import type { TransferJob } from './transfer-job.ts';
 
 export const KIT_FOLDER = 'kit';
 export const LOCK_FILE = 'lock.json';
@@ -62,7 +61,7 @@ export class KitImages {
     const options = {
       ...(report === undefined ? {} : { report }),
       ...(signal === undefined ? {} : { signal }),
-      select: selectPlatforms([platform]),
+      select: (children: readonly Descriptor[]) => children.filter(({ digest }) => digest === found.manifest),
     };
     const { copyGraph } = await import('./copy.ts'); // most commands have no kit, or need nothing of it
     const { OciLayout } = await import('./oci-layout.ts');

@@ -10,7 +10,8 @@ import { algorithmOf, encodedOf, parseDigest } from '../oci/digest.ts';
 import { beyondLimit, limitOf } from '../oci/limits.ts';
 import { buildIndex, parseIndex } from '../oci/manifest.ts';
 import { writeFileAtomic } from '../sys/atomic-file.ts';
-import { indexEntries, namedImages, tagsOf, type NamedImage } from './image-list.ts';
+import { findImage, type ImageChoice } from './image-choice.ts';
+import { indexEntries, namedImages, type NamedImage } from './image-list.ts';
 import { verified } from './verified-stream.ts';
 
 export const LAYOUT_FILE = '{"imageLayoutVersion":"1.0.0"}';
@@ -46,33 +47,27 @@ export class OciLayout implements ContentSource, ContentSink {
   }
 
   /** By digest or tag; without either the only image there is, else `latest`. */
-  async find({
-    tag,
-    digest,
-  }: {
-    readonly tag?: string;
-    readonly digest?: string;
-  }): Promise<Descriptor | undefined> {
-    const entries = parseIndex(Buffer.from(await readText(join(this.#directory, 'index.json')))).manifests;
-    const roots = namedImages(entries).map(({ root }) => root);
-    if (digest !== undefined) return roots.find((root) => root.digest === digest);
-    if (tag === undefined && roots.length === 1) return roots[0];
-    const tagged = entries.find((entry) => tagsOf(entry).includes(tag ?? 'latest'));
-    return roots.find((root) => root.digest === tagged?.digest);
+  async find({ tag, digest }: ImageChoice): Promise<Descriptor | undefined> {
+    return findImage(await this.images(), { tag, digest })?.root;
   }
 
   /** Makes the names mean this image; with none, the image is listed without. Its content must be there. */
-  async addImage({ references, root }: NamedImage): Promise<void> {
+  async addImage({ references, tags = [], root }: NamedImage): Promise<void> {
     const images = await this.images();
     const others = images
+      .filter((image) => image.root.digest !== root.digest)
       .map((image) => ({
-        ...image,
+        root: image.root,
         references: image.references.filter((name) => !references.includes(name)),
-      }))
-      .filter((image) => image.root.digest !== root.digest);
-    const same = images.find((image) => image.root.digest === root.digest)?.references ?? [];
-    const manifests = indexEntries([...others, { root, references: [...new Set([...same, ...references])] }]);
-    writeFileAtomic(join(this.#directory, 'index.json'), buildIndex(manifests).bytes);
+        tags: (image.tags ?? []).filter((tag) => !tags.includes(tag)),
+      }));
+    const same = images.find((image) => image.root.digest === root.digest);
+    const merged = {
+      root,
+      references: [...new Set([...(same?.references ?? []), ...references])],
+      tags: [...new Set([...(same?.tags ?? []), ...tags])],
+    };
+    writeFileAtomic(join(this.#directory, 'index.json'), buildIndex(indexEntries([...others, merged])).bytes);
   }
 
   async *read(descriptor: Descriptor): AsyncGenerator<Uint8Array, void, undefined> {

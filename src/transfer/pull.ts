@@ -1,27 +1,20 @@
 /** Brings an image of a registry into the store, under its name. */
-import { ArchBuildError } from '../errors.ts';
-import type { Reporter } from '../events.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import { formatPlatform, type Platform } from '../oci/platform.ts';
+import type { Reach } from '../oci/platform-choice.ts';
+import type { Platform } from '../oci/platform.ts';
 import { formatReference, parseReference, withDefaultTag } from '../oci/reference.ts';
-import { storeSink } from '../store/content-sink.ts';
-import type { Store } from '../store/store.ts';
-import { copyGraph } from './copy.ts';
-import { RegistryClient } from './registry-client.ts';
+import { onlyImage } from './image-choice.ts';
+import { narrow } from './narrow.ts';
 import type { RegistryOptions } from './registry-options.ts';
-import { RegistrySource } from './registry-source.ts';
-import { resolveForPlatform, selectPlatforms } from './resolve-image.ts';
-
-/** For whom the work is done. */
-export interface TransferJob {
-  readonly store: Store;
-  readonly report?: Reporter;
-  readonly signal?: AbortSignal;
-}
+import { controlOf, type TransferJob } from './transfer-job.ts';
+import { openRepository } from './transports/registry.ts';
+import { writeToStore } from './transports/store.ts';
 
 export interface PullOptions extends Omit<RegistryOptions, 'report' | 'signal'> {
-  /** Only these; every one must exist. All there are by default. */
+  /** Only these; for every one there must be a manifest that serves it. All there are by default. */
   readonly platforms?: readonly Platform[];
+  /** What may serve a platform that is not there; by default all that its machines run. */
+  readonly reach?: Reach;
 }
 
 /**
@@ -29,36 +22,15 @@ export interface PullOptions extends Omit<RegistryOptions, 'report' | 'signal'> 
  * Throws IMAGE_NOT_FOUND, PLATFORM_NOT_FOUND naming what exists, REFERENCE_INVALID, REGISTRY, REGISTRY_AUTH, NETWORK…
  */
 export async function pullImage(
-  { store, report, signal }: TransferJob,
+  job: TransferJob,
   name: string,
-  { platforms, ...registry }: PullOptions = {},
+  { platforms = [], reach = 'machine', ...registry }: PullOptions = {},
 ): Promise<Descriptor> {
   const reference = withDefaultTag(parseReference(name));
-  const control = {
-    ...(report === undefined ? {} : { report }),
-    ...(signal === undefined ? {} : { signal }),
-  };
-  await using client = new RegistryClient({ ...registry, ...control });
-  const source = new RegistrySource(client, reference);
-  const root = await source.resolve(reference);
-  report?.({ type: 'info', text: `pulling ${formatReference(reference)} (${root.digest})` });
-  for (const platform of platforms ?? []) await checkPlatform({ source, root, name }, platform);
-  const select = platforms === undefined ? {} : { select: selectPlatforms(platforms) };
-  await copyGraph(root, { from: source, to: storeSink(store) }, { ...control, ...select });
-  // A digest names itself; a tag beside it may by now mean something else.
-  await store.images.put(root, reference.digest === undefined ? [formatReference(reference)] : []);
+  await using source = await openRepository(name, { ...job, registry });
+  const { root } = onlyImage(source.images, name);
+  job.report?.({ type: 'info', text: `pulling ${formatReference(reference)} (${root.digest})` });
+  const set = await narrow(source, { platforms, reach, keepsIndex: true, ...controlOf(job) });
+  await writeToStore(set, undefined, job);
   return root;
-}
-
-async function checkPlatform(
-  { source, root, name }: { source: RegistrySource; root: Descriptor; name: string },
-  platform: Platform,
-): Promise<void> {
-  try {
-    await resolveForPlatform(source, root, platform);
-  } catch (error) {
-    if (!(error instanceof ArchBuildError) || error.code !== 'PLATFORM_NOT_FOUND') throw error;
-    const details = error.hint === undefined ? {} : { hint: error.hint };
-    throw new ArchBuildError(error.code, `${name} is not available for ${formatPlatform(platform)}`, details);
-  }
 }

@@ -5,26 +5,37 @@ import type { Descriptor } from '../oci/descriptor.ts';
 import { parseImageConfig } from '../oci/image-config.ts';
 import { parseDocument, platformsOf, selectPlatform } from '../oci/manifest.ts';
 import { isConfigType, isIndexType } from '../oci/media-types.ts';
+import { servingPlatforms, type Reach } from '../oci/platform-choice.ts';
 import { formatPlatform, matchesPlatform, platformOfConfig, type Platform } from '../oci/platform.ts';
 import type { ChildSelection } from './content-graph.ts';
 import { readDocument } from './verified-stream.ts';
 
 export interface ResolvedImage {
   readonly manifest: Descriptor;
+  /** Its own: another than the wanted one when the choice went further. */
+  readonly platform: Platform;
   /** The index the manifest was chosen from, when there is one. */
   readonly index?: Descriptor;
 }
 
 const INDEX_DEPTH = 4;
 
+export interface PlatformWanted {
+  readonly platform: Platform;
+  /** How far the choice may go; `exact` by default. */
+  readonly reach?: Reach;
+  /** Which children of an index can be chosen; all by default. */
+  readonly select?: ChildSelection;
+}
+
 /**
- * The manifest whose platform is exactly the wanted one, after normalisation; its config must say so too.
+ * The manifest that serves the platform best; its config must say so too, whatever the index says.
  * Throws PLATFORM_NOT_FOUND naming what exists, DOCUMENT_INVALID, and what the source throws.
  */
 export async function resolveForPlatform(
   source: ContentSource,
   root: Descriptor,
-  platform: Platform,
+  { platform, reach = 'exact', select = (children) => children }: PlatformWanted,
 ): Promise<ResolvedImage> {
   let descriptor = root;
   for (let depth = 0; isIndexType(descriptor.mediaType); depth++) {
@@ -32,22 +43,16 @@ export async function resolveForPlatform(
       throw new ArchBuildError('DOCUMENT_INVALID', `${root.digest} nests indexes too deep`);
     const document = parseDocument(await readDocument(source, descriptor), descriptor.mediaType);
     if (document.kind !== 'index') break;
-    const found = selectPlatform(document.index, platform);
-    if (found === undefined) throw notFound(root, platform, platformsOf(document.index));
+    const index = { ...document.index, manifests: await select(document.index.manifests) };
+    const found = selectPlatform(index, platform, reach);
+    if (found === undefined) throw notFound(root, platform, platformsOf(index));
     descriptor = found;
   }
   const actual = await platformOfManifest(source, descriptor);
-  if (!matchesPlatform(platform, actual)) throw notFound(root, platform, [formatPlatform(actual)]);
-  return descriptor === root ? { manifest: root } : { manifest: descriptor, index: root };
-}
-
-/** Keeps of every index the entries for these platforms: what copyGraph takes to bring some platforms only. */
-export function selectPlatforms(platforms: readonly Platform[]): ChildSelection {
-  return (children) =>
-    children.filter((child) => {
-      const index = { schemaVersion: 2, manifests: [child] } as const;
-      return platforms.some((platform) => selectPlatform(index, platform) !== undefined);
-    });
+  const serves = servingPlatforms(platform, reach).some((each) => matchesPlatform(each, actual));
+  if (!serves) throw notFound(root, platform, [formatPlatform(actual)]);
+  const resolved = { manifest: descriptor, platform: actual };
+  return descriptor === root ? resolved : { ...resolved, index: root };
 }
 
 async function platformOfManifest(source: ContentSource, descriptor: Descriptor): Promise<Platform> {

@@ -1,6 +1,6 @@
 /** What a name means: one image for all platforms of a build, whatever becomes of the tag meanwhile. */
 import { expect, it } from 'vitest';
-import { BaseImages, type ExpectedImage } from '../../src/build/base-image.ts';
+import { BaseImages, type ExpectedImage } from '../../src/build/base-images.ts';
 import { parsePlatform } from '../../src/oci/platform.ts';
 import type { Descriptor } from '../../src/oci/descriptor.ts';
 import { openStore, type Store } from '../../src/store/store.ts';

@@ -1,6 +1,6 @@
 /** What a build would ask the network for, found by reading, and what `--offline` says about it. */
 import { expect, it } from 'vitest';
-import { BaseImages } from '../../src/build/base-image.ts';
+import { BaseImages } from '../../src/build/base-images.ts';
 import { checkOffline } from '../../src/build/offline.ts';
 import type { NamedContexts } from '../../src/build/options.ts';
 import { findOutsideNeeds, type NeedsSource } from '../../src/build/outside-needs.ts';

@@ -1,7 +1,7 @@
 /** The images of a kit, from the store they were packed from to the store of the other side. */
 import { writeFile } from 'node:fs/promises';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { BaseImages } from '../../src/build/base-image.ts';
+import { BaseImages } from '../../src/build/base-images.ts';
 import { kitFiles, type KitImage } from '../../src/kit/kit-content.ts';
 import { encodedOf } from '../../src/oci/digest.ts';
 import { parsePlatform } from '../../src/oci/platform.ts';

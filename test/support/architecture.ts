@@ -44,8 +44,8 @@ const ROWS: readonly (readonly string[])[] = [
   ['errors.ts', 'events.ts'],
 ];
 
-/** The cluster room fetches images. The two files at the bottom are one room. */
-const SIDEWAYS = new Set(['cluster -> transfer', 'events.ts -> errors.ts']);
+/** The cluster room fetches images; what moves images packs and unpacks layers. The two files at the bottom are one room. */
+const SIDEWAYS = new Set(['cluster -> transfer', 'transfer -> layer', 'events.ts -> errors.ts']);
 
 const HOMES: Readonly<Record<string, string>> = {
   commander: 'cli',

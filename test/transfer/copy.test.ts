@@ -10,7 +10,7 @@ import { parsePlatform } from '../../src/oci/platform.ts';
 import { mapConcurrently } from '../../src/transfer/concurrency.ts';
 import { loadGraph } from '../../src/transfer/content-graph.ts';
 import { copyGraph } from '../../src/transfer/copy.ts';
-import { resolveForPlatform, selectPlatforms } from '../../src/transfer/resolve-image.ts';
+import { resolveForPlatform } from '../../src/transfer/resolve-image.ts';
 import { verified } from '../../src/transfer/verified-stream.ts';
 import { addImage, addIndex, collect, MemoryContent } from './memory-content.ts';
 
@@ -50,7 +50,7 @@ describe('copyGraph', () => {
     await copyGraph(
       root,
       { from, to },
-      { select: selectPlatforms([parsePlatform('arm64'), parsePlatform('armv7l')]) },
+      { select: (children) => children.filter(({ platform }) => platform?.architecture !== 'amd64') },
     );
     const there = parseIndex(to.blobs.get(root.digest)!).manifests.filter(({ digest }) =>
       to.blobs.has(digest),
@@ -280,7 +280,9 @@ describe('resolveForPlatform', () => {
     ['x86_64', 'amd64', undefined],
     ['linux/arm/v6', 'arm', 'v6'],
   ])('takes the manifest of %s from an index', async (text, architecture, variant) => {
-    const { manifest, index: from } = await resolveForPlatform(content, index, parsePlatform(text));
+    const { manifest, index: from } = await resolveForPlatform(content, index, {
+      platform: parsePlatform(text),
+    });
     expect([manifest.platform?.architecture, manifest.platform?.variant, from]).toEqual([
       architecture,
       variant,
@@ -290,7 +292,7 @@ describe('resolveForPlatform', () => {
 
   it('reads nothing of the other platforms', async () => {
     content.reads.length = 0;
-    const { manifest } = await resolveForPlatform(content, index, parsePlatform('linux/arm64'));
+    const { manifest } = await resolveForPlatform(content, index, { platform: parsePlatform('linux/arm64') });
     expect(content.reads).toEqual([
       index.digest,
       manifest.digest,
@@ -299,7 +301,10 @@ describe('resolveForPlatform', () => {
   });
 
   it('takes a single image of the platform as it is', async () => {
-    expect(await resolveForPlatform(content, single, parsePlatform('armhf'))).toEqual({ manifest: single });
+    expect(await resolveForPlatform(content, single, { platform: parsePlatform('armhf') })).toEqual({
+      manifest: single,
+      platform: parsePlatform('armhf'),
+    });
   });
 
   it.each([
@@ -317,7 +322,9 @@ describe('resolveForPlatform', () => {
     },
     { why: 'a single image of another', root: single, platform: 'linux/arm64', exists: 'linux/arm/v7' },
   ])('is PLATFORM_NOT_FOUND naming what exists: $why', async ({ root, platform, exists }) => {
-    await expect(resolveForPlatform(content, root, parsePlatform(platform))).rejects.toMatchObject({
+    await expect(
+      resolveForPlatform(content, root, { platform: parsePlatform(platform) }),
+    ).rejects.toMatchObject({
       code: 'PLATFORM_NOT_FOUND',
       hint: `it exists for ${exists}`,
     });
@@ -327,7 +334,9 @@ describe('resolveForPlatform', () => {
     const image = addImage(content, 'linux/s390x');
     const { bytes, descriptor } = buildIndex([{ ...image, platform: parsePlatform('linux/arm64') }]);
     const root = content.add(bytes, descriptor.mediaType);
-    await expect(resolveForPlatform(content, root, parsePlatform('linux/arm64'))).rejects.toMatchObject({
+    await expect(
+      resolveForPlatform(content, root, { platform: parsePlatform('linux/arm64') }),
+    ).rejects.toMatchObject({
       code: 'PLATFORM_NOT_FOUND',
       hint: 'it exists for linux/s390x',
     });
@@ -337,7 +346,9 @@ describe('resolveForPlatform', () => {
     const config = content.add(Buffer.from('{}'), MEDIA_TYPES.ociEmpty);
     const { bytes, descriptor } = buildManifest({ config, layers: [] });
     const root = content.add(bytes, descriptor.mediaType);
-    await expect(resolveForPlatform(content, root, parsePlatform('linux/arm64'))).rejects.toMatchObject({
+    await expect(
+      resolveForPlatform(content, root, { platform: parsePlatform('linux/arm64') }),
+    ).rejects.toMatchObject({
       code: 'DOCUMENT_INVALID',
     });
   });

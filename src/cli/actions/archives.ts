@@ -1,69 +1,41 @@
 /** `save`, `load`. */
 import { resolve } from 'node:path';
-import { hostPlatform } from '../../emulation/host.ts';
 import { ArchBuildError } from '../../errors.ts';
-import { storeContent } from '../../layer/image-content.ts';
-import { formatPlatform } from '../../oci/platform.ts';
-import { storeSink } from '../../store/content-sink.ts';
-import { describeImage, pickPlatform } from '../../store/image-details.ts';
-import type { Store } from '../../store/store.ts';
-import { copyGraph } from '../../transfer/copy.ts';
-import { dockerArchive } from '../../transfer/docker-archive.ts';
-import { openImageArchive } from '../../transfer/image-archive.ts';
+import { ARCHIVE_FORMATS } from '../../transfer/archive-formats.ts';
+import { prepareImages } from '../../transfer/copy-images.ts';
 import type { NamedImage } from '../../transfer/image-list.ts';
-import { ociArchive } from '../../transfer/oci-archive.ts';
+import { openImageArchive } from '../../transfer/image-archive.ts';
+import type { ImageSet, ImageSource } from '../../transfer/image-set.ts';
+import { mergeSets } from '../../transfer/merge-sets.ts';
 import { writeOutputFile } from '../../transfer/output-file.ts';
-import { platformFlag } from '../architectures.ts';
+import { namesTransport, parsePlace } from '../../transfer/transports/places.ts';
+import { storeTransport, writeToStore } from '../../transfer/transports/store.ts';
+import type { TransportContext } from '../../transfer/transports/transport.ts';
+import { platformsFlag } from '../architectures.ts';
 import type { LoadFlags, SaveFlags } from '../flags.ts';
-import { reporterFor, storeFor, type Globals } from '../globals.ts';
+import { requireNetwork, storeFor, type Globals } from '../globals.ts';
 import { requireRoot } from '../require-root.ts';
+import { contextFor, packingFlag } from './copy.ts';
 
 export async function save(globals: Globals, names: readonly string[], flags: SaveFlags): Promise<void> {
   requireRoot(globals);
+  const packing = packingFlag(flags);
+  const places = names.map((name) => parsePlace(name, storeTransport));
+  for (const { registry } of places)
+    if (registry !== undefined) requireNetwork(globals, `asking ${registry}`);
   await using store = await storeFor(globals);
-  const images = mergeNames(names.map((name) => chooseImage(store, name, flags)));
-  const content = storeContent(store);
-  const preferredPlatform = platformFlag(flags) ?? hostPlatform();
-  const select = presentChildren(store);
-  const archive =
-    flags.format === 'docker'
-      ? dockerArchive(content, images)
-      : ociArchive(content, images, { preferredPlatform, select });
-  await writeArchive(archive, flags.output);
-}
-
-/** An index may name platforms that were never pulled. */
-const presentChildren =
-  (store: Store) =>
-  <T extends { readonly digest: Parameters<Store['blobs']['has']>[0] }>(children: readonly T[]): T[] =>
-    children.filter(({ digest }) => store.blobs.has(digest));
-
-function chooseImage(store: Store, name: string, flags: SaveFlags): NamedImage {
-  const image = store.images.get(name);
-  const references = image.name === undefined ? [] : [image.name];
-  const wanted = platformFlag(flags);
-  if (wanted === undefined && flags.format === 'oci') return { references, root: image.root };
-  const details = describeImage(store, image);
-  if (flags.format === 'docker' && wanted === undefined && details.platforms.length > 1) {
-    const there = details.platforms.map(({ platform }) => formatPlatform(platform)).join(', ');
-    throw new ArchBuildError('USAGE', `a docker archive holds one platform, ${name} has ${there}`, {
-      hint: 'choose one with --platform, or save with --format oci',
-    });
+  const context = contextFor(globals, store, { ...flags, progress: 'quiet' });
+  const { traits, write } = ARCHIVE_FORMATS[flags.format];
+  const choices = { platforms: platformsFlag(flags.platform), ...packing, traits };
+  const sources: ImageSource[] = [];
+  try {
+    for (const place of places) sources.push(await place.open(context));
+    const sets: ImageSet[] = [];
+    for (const source of sources) sets.push(await prepareImages(source, choices, context));
+    await writeArchive(write(await mergeSets(sets), context), flags.output);
+  } finally {
+    for (const source of sources) await source[Symbol.asyncDispose]();
   }
-  return { references, root: pickPlatform(details, wanted).descriptor };
-}
-
-/** Two names of one image are one image with two names. */
-function mergeNames(images: readonly NamedImage[]): NamedImage[] {
-  const merged = new Map<string, NamedImage>();
-  for (const image of images) {
-    const before = merged.get(image.root.digest)?.references ?? [];
-    merged.set(image.root.digest, {
-      root: image.root,
-      references: [...new Set([...before, ...image.references])],
-    });
-  }
-  return [...merged.values()];
 }
 
 /** To a file, whole or not at all, or to standard output. Throws USAGE for a terminal. */
@@ -72,7 +44,7 @@ export async function writeArchive(
   output: string | undefined,
 ): Promise<void> {
   if (output !== undefined && output !== '-') return writeOutputFile(resolve(output), archive);
-  if (output === undefined && process.stdout.isTTY) {
+  if (process.stdout.isTTY) {
     throw new ArchBuildError('USAGE', 'an archive is not for a terminal', {
       hint: 'name a file with -o, or redirect the output',
     });
@@ -82,21 +54,34 @@ export async function writeArchive(
   }
 }
 
-export async function load(globals: Globals, { input }: LoadFlags): Promise<void> {
+export async function load(globals: Globals, flags: LoadFlags): Promise<void> {
   requireRoot(globals);
   await using store = await storeFor(globals);
-  await using archive = await openImageArchive(resolve(input), store.makeDirectory('load'));
-  const report = reporterFor(globals, 'quiet');
-  for (const { root } of archive.images) {
-    const options = { report, signal: globals.signal, select: archive.selectPresent };
-    await copyGraph(root, { from: archive, to: storeSink(store) }, options);
-  }
-  for (const { root, references } of archive.images) {
-    await store.images.put(root, references);
-    process.stdout.write(
-      references.length === 0
-        ? `${root.digest}\n`
-        : references.map((name) => `${name} ${root.digest}\n`).join(''),
-    );
-  }
+  const context = contextFor(globals, store, { ...flags, progress: 'quiet' });
+  await using source = await openInput(globals, flags.input, context);
+  const choices = { platforms: platformsFlag(flags.platform), traits: { keepsIndex: true } };
+  const set = await prepareImages(source, choices, context);
+  await writeToStore(set, undefined, context);
+  process.stdout.write(set.images.map(describeLoaded).join(''));
 }
+
+async function openInput(globals: Globals, input: string, context: TransportContext): Promise<ImageSource> {
+  if (namesTransport(input)) {
+    const place = parsePlace(input, storeTransport);
+    if (place.registry !== undefined) requireNetwork(globals, `asking ${place.registry}`);
+    return place.open(context);
+  }
+  const path = input === '-' ? '/dev/stdin' : resolve(input);
+  const archive = await openImageArchive(path, context.store.makeDirectory('load'));
+  return {
+    content: archive,
+    images: archive.images,
+    select: archive.selectPresent,
+    [Symbol.asyncDispose]: async () => archive[Symbol.asyncDispose](),
+  };
+}
+
+const describeLoaded = ({ root, references }: NamedImage): string =>
+  references.length === 0
+    ? `${root.digest}\n`
+    : references.map((name) => `${name} ${root.digest}\n`).join('');

@@ -32,23 +32,29 @@ function nameAndTag({ name }: StoredImage): [string, string] {
   return [familiarReference(reference), tag];
 }
 
-function tableRows({ image, platforms }: ImageDetails, digest: (text: string) => string): string[][] {
+/** Of an index that is here in part, each row says so. */
+function tableRows(
+  { image, platforms, missing }: ImageDetails,
+  digest: (text: string) => string,
+): string[][] {
   const [name, tag] = nameAndTag(image);
+  const part = missing.length === 0 ? '' : ` (${platforms.length} of ${platforms.length + missing.length})`;
   return platforms.map(({ platform, config, size }) => [
     name,
     tag,
-    formatPlatform(platform),
+    formatPlatform(platform) + part,
     digest(image.root.digest),
     formatAge(config.created, Date.now()),
     formatBytes(size),
   ]);
 }
 
-function jsonRow({ image, platforms }: ImageDetails): object {
+function jsonRow({ image, platforms, missing }: ImageDetails): object {
   return {
     name: image.name ?? null,
     digest: image.root.digest,
     mediaType: image.root.mediaType,
+    missing: missing.map(formatPlatform),
     platforms: platforms.map(({ platform, descriptor, manifest, config, size }) => ({
       platform: formatPlatform(platform),
       digest: descriptor.digest,

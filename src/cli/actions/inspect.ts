@@ -25,11 +25,12 @@ function documentOf(details: ImageDetails, flags: InspectFlags): unknown {
   switch (flags.format) {
     case 'json': {
       const picked = wanted === undefined ? details.platforms : [pickPlatform(details, wanted)];
-      const { image, index } = details;
+      const { image, index, missing } = details;
       return {
         name: image.name ?? null,
         digest: image.root.digest,
         index: index ?? null,
+        missing: missing.map(formatPlatform),
         platforms: picked.map(platformJson),
       };
     }

@@ -1,6 +1,6 @@
 /** `package`, `kit`. */
 import { resolve } from 'node:path';
-import { BaseImages } from '../../build/base-image.ts';
+import { BaseImages } from '../../build/base-images.ts';
 import { runsNatively, hostArchitecture, type Architecture } from '../../emulation/architecture.ts';
 import { findEmulators, type Emulator } from '../../emulation/emulators.ts';
 import { fetchEmulators } from '../../emulation/fetch.ts';

@@ -1,40 +1,61 @@
 /** `pull`. */
 import { offlineError } from '../../build/offline-error.ts';
-import type { Descriptor } from '../../oci/descriptor.ts';
+import type { Digest } from '../../oci/digest.ts';
 import { formatPlatform, type Platform } from '../../oci/platform.ts';
 import { formatReference, parseReference, withDefaultTag } from '../../oci/reference.ts';
+import { copyImages } from '../../transfer/copy-images.ts';
 import { KitImages } from '../../transfer/kit-images.ts';
-import { pullImage, type TransferJob } from '../../transfer/pull.ts';
-import { platformFlag } from '../architectures.ts';
+import { pullImage } from '../../transfer/pull.ts';
+import { namesTransport, parsePlace } from '../../transfer/transports/places.ts';
+import { registryTransport } from '../../transfer/transports/registry.ts';
+import { storePlace } from '../../transfer/transports/store.ts';
+import type { TransportContext } from '../../transfer/transports/transport.ts';
+import { platformsFlag } from '../architectures.ts';
 import type { PullFlags } from '../flags.ts';
-import { reporterFor, storeFor, type Globals } from '../globals.ts';
+import { storeFor, type Globals } from '../globals.ts';
+import { contextFor } from './copy.ts';
 
 export async function pull(globals: Globals, names: readonly string[], flags: PullFlags): Promise<void> {
   await using store = await storeFor(globals);
-  const job = { store, report: reporterFor(globals), signal: globals.signal };
-  const platform = platformFlag(flags);
+  const context = contextFor(globals, store, flags);
+  const platforms = platformsFlag(flags.platform);
   for (const name of names) {
-    const root = globals.offline
-      ? await bringFromKit(job, name, platform)
-      : await pullImage(job, name, {
-          insecure: flags.insecure,
-          ...(platform === undefined ? {} : { platforms: [platform] }),
-        });
-    process.stdout.write(`${root.digest}\n`);
+    for (const digest of await pullOne(globals, name, { context, platforms }))
+      process.stdout.write(`${digest}\n`);
   }
 }
 
-/** All platforms the kit has, unless one is wanted. Throws OFFLINE for what it lacks. */
+interface Wanted {
+  readonly context: TransportContext;
+  readonly platforms: readonly Platform[];
+}
+
+async function pullOne(globals: Globals, name: string, { context, platforms }: Wanted): Promise<Digest[]> {
+  const from = parsePlace(name, registryTransport);
+  if (from.registry === undefined) {
+    const images = await copyImages({ from, to: storePlace('', '') }, { platforms }, context);
+    return images.map(({ root }) => root.digest);
+  }
+  const reference = name.slice(namesTransport(name) ? registryTransport.prefix.length : 0);
+  if (globals.offline) return [await bringFromKit(context, reference, platforms)];
+  const { digest } = await pullImage(context, reference, { ...context.registry, platforms });
+  return [digest];
+}
+
+/** All platforms the kit has, unless some are wanted. Throws OFFLINE for what it lacks. */
 async function bringFromKit(
-  job: TransferJob,
+  context: TransportContext,
   text: string,
-  wanted: Platform | undefined,
-): Promise<Descriptor> {
+  wanted: readonly Platform[],
+): Promise<Digest> {
   const name = formatReference(withDefaultTag(parseReference(text)));
   const kit = KitImages.open();
-  let root: Descriptor | undefined;
-  for (const platform of wanted === undefined ? (kit?.platformsOf(name) ?? []) : [wanted])
-    root = await kit?.bring(job, name, platform);
-  if (root !== undefined) return root;
-  throw offlineError(`pulling ${name}${wanted === undefined ? '' : ` for ${formatPlatform(wanted)}`}`);
+  let digest: Digest | undefined;
+  for (const platform of wanted.length === 0 ? (kit?.platformsOf(name) ?? []) : wanted) {
+    digest = (await kit?.bring(context, name, platform))?.digest;
+    if (digest === undefined) break;
+  }
+  if (digest !== undefined) return digest;
+  const suffix = wanted.length === 0 ? '' : ` for ${wanted.map(formatPlatform).join(', ')}`;
+  throw offlineError(`pulling ${name}${suffix}`);
 }

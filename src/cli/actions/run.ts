@@ -1,11 +1,13 @@
 /** `arch-build run`: streams, terminal and signals for a program of an image. */
-import { BaseImages, platformsInStore } from '../../build/base-image.ts';
+import { platformsInStore } from '../../build/base-image.ts';
+import { BaseImages } from '../../build/base-images.ts';
 import { parseVolume, runImage, type RunOptions } from '../../build/run-image.ts';
 import { shellStatusOf } from '../../build/shell-status.ts';
 import { hostPlatform } from '../../emulation/host.ts';
 import { openEmulation } from '../../emulation/ladder.ts';
 import { ArchBuildError } from '../../errors.ts';
-import { formatPlatform, matchesPlatform, type Platform } from '../../oci/platform.ts';
+import { chooseByPlatform } from '../../oci/platform-choice.ts';
+import { formatPlatform, platformOfConfig, type Platform } from '../../oci/platform.ts';
 import type { Store } from '../../store/store.ts';
 import { SandboxRefusal, type Outcome } from '../../sys/sandbox.ts';
 import { platformNamed } from '../architectures.ts';
@@ -33,9 +35,13 @@ export async function run(globals: Globals, wanted: Wanted, flags: RunFlags): Pr
     signal: globals.signal,
   };
   const platform = choosePlatform(store, wanted.image, flags);
-  const image = await new BaseImages(job, { ...flags, offline: globals.offline }).get(wanted.image, platform);
+  const image = await new BaseImages(job, {
+    ...flags,
+    offline: globals.offline,
+    reach: 'machine',
+  }).get(wanted.image, platform);
   await using emulation = openEmulation({
-    platforms: [platform],
+    platforms: [platformOfConfig(image.config)],
     isolation: flags.isolation,
     emulator: flags.emulator,
     cpu: flags.emulatorCpu,
@@ -95,7 +101,8 @@ function choosePlatform(store: Store, name: string, { platform }: RunFlags): Pla
   const root = store.images.find(name)?.root;
   if (root === undefined) return host;
   const there = platformsInStore(store, root);
-  if (there.some((each) => matchesPlatform(host, each))) return host;
+  const best = chooseByPlatform(host, there, { platformOf: (each) => each });
+  if (best !== undefined) return best;
   const [only] = there;
   if (only !== undefined && there.length === 1) return only;
   throw new ArchBuildError(

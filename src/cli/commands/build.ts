@@ -42,12 +42,6 @@ export function buildCommand({ globals, exitWith }: CommandContext): Command {
     .addOption(buildArgOption())
     .addOption(buildArgFileOption())
     .addOption(buildContextOption())
-    .option('--from <ref>', 'in place of the image of the first FROM')
-    .addOption(repeatable('--env <k[=v]>', 'variable of the image, which ENV goes before, repeatable'))
-    .addOption(repeatable('--unsetenv <k>', 'variable that the image does not have, repeatable'))
-    .addOption(repeatable('--label <k=v>', 'label of the image, repeatable'))
-    .addOption(repeatable('--unsetlabel <k>', 'label not to take over from the base, repeatable'))
-    .addOption(repeatable('--annotation <k=v>', 'annotation of the manifest, repeatable'))
     .option('--target <stage>', 'build up to this stage')
     .option('--no-cache', 'run every step again')
     .option('--jobs <n>', 'platforms and stages worked on at the same time (default: processors)', parseJobs)
@@ -65,10 +59,23 @@ export function buildCommand({ globals, exitWith }: CommandContext): Command {
       new Option('--plan', 'print stages, steps, cache keys and sandboxes, build nothing').conflicts('check'),
     )
     .addOption(jsonOption());
-  return withRunOptions(withStepOptions(command)).action(async (context: string, flags: BuildFlags) => {
-    const { build } = await import('../actions/build.ts');
-    exitWith(await build(globals(), context, flags));
-  });
+  return withRunOptions(withStepOptions(withImageOptions(command))).action(
+    async (context: string, flags: BuildFlags) => {
+      const { build } = await import('../actions/build.ts');
+      exitWith(await build(globals(), context, flags));
+    },
+  );
+}
+
+/** What the image says of itself. */
+function withImageOptions(command: Command): Command {
+  return command
+    .option('--from <ref>', 'in place of the image of the first FROM')
+    .addOption(repeatable('--env <k[=v]>', 'variable of the image, which ENV goes before, repeatable'))
+    .addOption(repeatable('--unsetenv <k>', 'variable that the image does not have, repeatable'))
+    .addOption(repeatable('--label <k=v>', 'label of the image, repeatable'))
+    .addOption(repeatable('--unsetlabel <k>', 'label not to take over from the base, repeatable'))
+    .addOption(repeatable('--annotation <k=v>', 'annotation of the manifest, repeatable'));
 }
 
 /** What a RUN is given, and what happens when it fails. */

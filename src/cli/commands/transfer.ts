@@ -1,37 +1,82 @@
 /** The commands that move images: their tables of options. */
 import { Command } from 'commander';
 import type {
+  CopyFlags,
   ImportFlags,
   LoadFlags,
   LoginFlags,
   PullFlags,
-  PushFlags,
   SaveFlags,
   VerifyFlags,
 } from '../flags.ts';
 import type { CommandContext } from '../globals.ts';
-import { choice, insecureOption, jsonOption, platformOption } from '../options.ts';
+import type { ArchiveFormat } from '../../transfer/archive-formats.ts';
+import {
+  choice,
+  compressionLevelOption,
+  compressionOption,
+  insecureOption,
+  jsonOption,
+  mediaTypesOption,
+  platformOption,
+  platformsOption,
+} from '../options.ts';
 
 export function transferCommands(context: CommandContext): Command[] {
-  return [...archiveCommands(context), ...registryCommands(context), verifyCommand(context)];
+  return [
+    copyCommand(context),
+    ...archiveCommands(context),
+    ...registryCommands(context),
+    verifyCommand(context),
+  ];
 }
+
+function copyCommand({ globals }: CommandContext): Command {
+  return new Command('copy')
+    .description('copy an image from any place to any other; prints the digest it has there')
+    .argument('<source>', `a name of the store, or ${PLACES}`)
+    .argument('<destination>', 'the same')
+    .addOption(platformsOption())
+    .option('--all', 'all platforms, as it is without --platform')
+    .addOption(
+      compressionOption('gzip on the way to a registry for layers that are not packed yet, else as they are'),
+    )
+    .addOption(compressionLevelOption())
+    .addOption(mediaTypesOption())
+    .addOption(insecureOption())
+    .action(async (source: string, destination: string, flags: CopyFlags) => {
+      await (await import('../actions/copy.ts')).copy(globals(), { source, destination }, flags);
+    });
+}
+
+const PLACES =
+  'docker://NAME, oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:REF], dir:DIR, store:NAME';
+const ARCHIVE_NAMES = ['oci', 'docker'] satisfies ArchiveFormat[];
 
 function archiveCommands({ globals }: CommandContext): Command[] {
   return [
     new Command('save')
       .description('write images to an archive that docker, podman and skopeo read too')
-      .argument('<image...>')
+      .argument('<image...>', 'names of the store, or places (docker://NAME, oci:DIR:TAG, …)')
       .option('-o, --output <file>', 'the archive; - is stdout')
-      .addOption(platformOption())
+      .addOption(platformsOption())
       .addOption(
-        choice('--format <format>', 'oci holds all platforms, docker one', ['oci', 'docker']).default('oci'),
+        choice('--format <format>', 'oci holds all platforms, docker one', ARCHIVE_NAMES).default('oci'),
       )
+      .addOption(compressionOption('as they are, so that digests stay'))
+      .addOption(compressionLevelOption())
+      .addOption(insecureOption())
       .action(async (names: readonly string[], flags: SaveFlags) => {
         await (await import('../actions/archives.ts')).save(globals(), names, flags);
       }),
     new Command('load')
-      .description('take the images of an archive (oci or docker, found out by content)')
-      .requiredOption('-i, --input <file>', 'the archive')
+      .description('take the images of an archive (its format is found out by content)')
+      .requiredOption(
+        '-i, --input <file>',
+        'the archive, packed or not; - is stdin; or a place (oci:DIR:TAG, …)',
+      )
+      .addOption(platformsOption())
+      .addOption(insecureOption())
       .action(async (flags: LoadFlags) => {
         await (await import('../actions/archives.ts')).load(globals(), flags);
       }),
@@ -50,21 +95,26 @@ function archiveCommands({ globals }: CommandContext): Command[] {
 function registryCommands({ globals }: CommandContext): Command[] {
   return [
     new Command('pull')
-      .description('bring images of a registry into the store, all platforms unless one is named')
-      .argument('<image...>')
-      .addOption(platformOption())
+      .description('bring images of a registry, or of another place, into the store')
+      .argument('<image...>', 'names, or places (oci:DIR:TAG, docker-archive:FILE, …)')
+      .addOption(platformsOption())
       .addOption(insecureOption())
       .action(async (names: readonly string[], flags: PullFlags) => {
         await (await import('../actions/pull.ts')).pull(globals(), names, flags);
       }),
     new Command('push')
-      .description('send an image to a registry, all platforms the store has unless one is named')
+      .description(
+        'send an image of the store to a registry or another place; prints the digest it has there',
+      )
       .argument('<image>')
-      .argument('[name]', 'its name there; its own by default')
-      .addOption(platformOption())
+      .argument('[name]', 'its name there, or a place; its own name by default')
+      .addOption(platformsOption())
+      .addOption(compressionOption('gzip for layers that are not packed yet'))
+      .addOption(compressionLevelOption())
+      .addOption(mediaTypesOption())
       .addOption(insecureOption())
-      .action(async (image: string, name: string | undefined, flags: PushFlags) => {
-        await (await import('../actions/push.ts')).push(globals(), { image, name: name ?? image }, flags);
+      .action(async (image: string, name: string | undefined, flags: CopyFlags) => {
+        await (await import('../actions/copy.ts')).push(globals(), { image, name: name ?? image }, flags);
       }),
     new Command('login')
       .description('check a password with a registry and keep it where docker and podman look for it too')

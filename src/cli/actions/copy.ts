@@ -1,0 +1,85 @@
+/** `copy`, `push`. */
+import { hostPlatform } from '../../emulation/host.ts';
+import { ArchBuildError } from '../../errors.ts';
+import { packingOf } from '../../layer/compress.ts';
+import type { Store } from '../../store/store.ts';
+import { copyImages, type CopyChoices } from '../../transfer/copy-images.ts';
+import type { LayerPacking } from '../../transfer/pack-layer.ts';
+import { parsePlace } from '../../transfer/transports/places.ts';
+import { registryTransport } from '../../transfer/transports/registry.ts';
+import { storeTransport } from '../../transfer/transports/store.ts';
+import type { Place, TransportContext } from '../../transfer/transports/transport.ts';
+import { platformsFlag } from '../architectures.ts';
+import type { CopyFlags, EncodingFlags } from '../flags.ts';
+import { reporterFor, requireNetwork, storeFor, type Globals } from '../globals.ts';
+import type { ProgressMode } from '../reporter.ts';
+import { requireRoot } from '../require-root.ts';
+
+export async function copy(
+  globals: Globals,
+  { source, destination }: { readonly source: string; readonly destination: string },
+  flags: CopyFlags,
+): Promise<void> {
+  await copyPlaces(
+    globals,
+    { from: parsePlace(source, storeTransport), to: parsePlace(destination, storeTransport) },
+    flags,
+  );
+}
+
+export async function push(
+  globals: Globals,
+  { image, name }: { readonly image: string; readonly name: string },
+  flags: CopyFlags,
+): Promise<void> {
+  const from = parsePlace(image, storeTransport);
+  await copyPlaces(globals, { from, to: parsePlace(name, registryTransport) }, flags);
+}
+
+async function copyPlaces(
+  globals: Globals,
+  places: { readonly from: Place; readonly to: Place },
+  flags: CopyFlags,
+): Promise<void> {
+  if (flags.all === true && flags.platform.length > 0)
+    throw new ArchBuildError('USAGE', '--all and --platform contradict each other');
+  for (const { registry } of [places.from, places.to])
+    if (registry !== undefined) requireNetwork(globals, `asking ${registry}`);
+  requireRoot(globals);
+  const choices: CopyChoices = {
+    platforms: platformsFlag(flags.platform),
+    ...packingFlag(flags),
+    ...(flags.format === undefined ? {} : { family: flags.format }),
+  };
+  await using store = await storeFor(globals);
+  const images = await copyImages(places, choices, contextFor(globals, store, flags));
+  for (const { root } of images) process.stdout.write(`${root.digest}\n`);
+}
+
+/** What `--compression` says. Throws USAGE for a level without a kind, or one that the kind does not have. */
+export function packingFlag({ compression, compressionLevel }: EncodingFlags): { packing?: LayerPacking } {
+  if (compression === 'none') {
+    if (compressionLevel === undefined) return { packing: { kind: 'none' } };
+    throw new ArchBuildError('USAGE', '--compression none has no level');
+  }
+  if (compression !== undefined) return { packing: packingOf(compression, compressionLevel) };
+  if (compressionLevel === undefined) return {};
+  throw new ArchBuildError('USAGE', '--compression-level needs --compression', {
+    hint: 'write --compression gzip or --compression zstd',
+  });
+}
+
+export const contextFor = (
+  globals: Globals,
+  store: Store,
+  {
+    insecure,
+    progress = 'plain',
+  }: { readonly insecure: readonly string[]; readonly progress?: ProgressMode },
+): TransportContext => ({
+  store,
+  report: reporterFor(globals, progress),
+  signal: globals.signal,
+  registry: { insecure },
+  preferredPlatform: hostPlatform(),
+});

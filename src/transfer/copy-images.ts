@@ -1,0 +1,67 @@
+/** From any place to any other: open, choose platforms, encode as the destination wants it, write. */
+import type { Family } from '../oci/media-types.ts';
+import type { Platform } from '../oci/platform.ts';
+import { packingOf } from '../layer/compress.ts';
+import { encodeImages, type Encoding } from './encode.ts';
+import type { NamedImage } from './image-list.ts';
+import type { ImageSet } from './image-set.ts';
+import { narrow, singlePlatform } from './narrow.ts';
+import type { LayerPacking } from './pack-layer.ts';
+import { controlOf } from './transfer-job.ts';
+import type { Place, Traits, TransportContext } from './transports/transport.ts';
+
+/** What a user may say about a copy. */
+export interface CopyChoices {
+  /** All there are, without. */
+  readonly platforms?: readonly Platform[];
+  /** Every layer is packed so; without it the destination's habit applies to plain layers. */
+  readonly packing?: LayerPacking;
+  readonly family?: Family;
+}
+
+/**
+ * Returns the images as they are in the destination: their digests are others than the source's where something was
+ * encoded anew. Throws what reading, choosing and writing throw.
+ */
+export async function copyImages(
+  { from, to }: { readonly from: Place; readonly to: Place },
+  choices: CopyChoices,
+  context: TransportContext,
+): Promise<readonly NamedImage[]> {
+  await using source = await from.open(context);
+  const set = await prepareImages(source, { ...choices, traits: to.traits }, context);
+  await to.write(set, context);
+  return set.images;
+}
+
+/** The images with the platforms and in the encoding that somebody wants. */
+export async function prepareImages(
+  source: ImageSet,
+  { traits, ...choices }: CopyChoices & { readonly traits: Traits },
+  context: TransportContext,
+): Promise<ImageSet> {
+  const { platforms = [] } = choices;
+  const keepsIndex = traits.keepsIndex === true;
+  const some = await narrow(source, { platforms, keepsIndex, ...controlOf(context) });
+  const narrowed = traits.single === true ? await singlePlatform(some, 'the destination') : some;
+  const encoding = encodingFor(choices, traits);
+  if (Object.keys(encoding).length === 0) return narrowed;
+  return encodeImages(narrowed, encoding, {
+    known: context.store.packed,
+    scratch: () => context.store.makeDirectory('packed'),
+    ...controlOf(context),
+  });
+}
+
+function encodingFor({ platforms = [], packing, family }: CopyChoices, traits: Traits): Encoding {
+  const complete = traits.complete === true || (platforms.length > 0 && traits.keepsIndex !== true);
+  const wanted = family ?? traits.family;
+  return {
+    ...(packing === undefined ? {} : { packing }),
+    ...(packing !== undefined || traits.packs === undefined
+      ? {}
+      : { packing: packingOf(traits.packs), plainOnly: true }),
+    ...(wanted === undefined ? {} : { family: wanted }),
+    ...(complete ? { complete } : {}),
+  };
+}

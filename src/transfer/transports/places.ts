@@ -1,0 +1,36 @@
+/** The table of transports, and what a word of the command line means by it. */
+import { ArchBuildError } from '../../errors.ts';
+import { dockerArchiveTransport, ociArchiveTransport } from './archive.ts';
+import { directoryTransport } from './directory.ts';
+import { layoutTransport } from './layout.ts';
+import { registryTransport } from './registry.ts';
+import { storeTransport } from './store.ts';
+import type { Place, Transport } from './transport.ts';
+
+export const TRANSPORTS: readonly Transport[] = [
+  storeTransport,
+  registryTransport,
+  layoutTransport,
+  ociArchiveTransport,
+  dockerArchiveTransport,
+  directoryTransport,
+];
+
+/** Of skopeo, and nothing we have: said by name, because `docker-daemon:app` would be a good image name. */
+const FOREIGN = /^(?:docker-daemon|containers-storage|ostree|atomic|tarball|sif):/;
+
+/** A word without a transport is taken for `otherwise`. Throws USAGE, REFERENCE_INVALID. */
+export function parsePlace(text: string, otherwise: Transport): Place {
+  const transport = TRANSPORTS.find(({ prefix }) => text.startsWith(prefix));
+  if (transport !== undefined) return transport.place(text.slice(transport.prefix.length), text);
+  if (FOREIGN.test(text) || text.includes('://')) {
+    throw new ArchBuildError('USAGE', `${JSON.stringify(text)} is in no place that is known here`, {
+      hint: `known are ${TRANSPORTS.map(({ syntax }) => syntax).join(', ')}`,
+    });
+  }
+  return otherwise.place(text, text);
+}
+
+/** Whether a word has a transport in front. */
+export const namesTransport = (text: string): boolean =>
+  TRANSPORTS.some(({ prefix }) => text.startsWith(prefix)) || FOREIGN.test(text);

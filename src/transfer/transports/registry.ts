@@ -1,0 +1,54 @@
+/** `docker://NAME[:TAG|@DIGEST]`: a repository of a registry. */
+import { formatReference, parseReference, withDefaultTag } from '../../oci/reference.ts';
+import type { ImageSource } from '../image-set.ts';
+import { onlyImage } from '../image-choice.ts';
+import { pushImage } from '../push.ts';
+import { RegistryClient } from '../registry-client.ts';
+import { RegistrySource } from '../registry-source.ts';
+import { controlOf, type Control } from '../transfer-job.ts';
+import type { Place, Transport, TransportContext } from './transport.ts';
+
+export const registryTransport: Transport = {
+  prefix: 'docker://',
+  syntax: 'docker://NAME[:TAG|@DIGEST]',
+  place: (rest, text) => registryPlace(rest, text),
+};
+
+/** Layers travel packed, but under a digest that is given nothing may change. */
+function registryPlace(name: string, text: string): Place {
+  const { digest, domain } = parseReference(name);
+  return {
+    text,
+    registry: domain,
+    traits: { complete: true, ...(digest === undefined ? { packs: 'gzip' } : {}) },
+    open: (context) => openRepository(name, context),
+    write: async (set, { registry = {}, ...job }) => {
+      const { root } = onlyImage(set.images, text);
+      const select = set.select === undefined ? {} : { select: set.select };
+      await pushImage(set.content, { root, name }, { ...registry, ...controlOf(job), ...select });
+    },
+  };
+}
+
+/** The caller disposes it. Throws IMAGE_NOT_FOUND, REFERENCE_INVALID, REGISTRY, REGISTRY_AUTH, NETWORK… */
+export async function openRepository(
+  name: string,
+  { registry = {}, ...control }: Control & Pick<TransportContext, 'registry'>,
+): Promise<ImageSource> {
+  const reference = withDefaultTag(parseReference(name));
+  const client = new RegistryClient({ ...registry, ...controlOf(control) });
+  try {
+    const source = new RegistrySource(client, reference);
+    const root = await source.resolve(reference);
+    // A digest names itself; a tag beside it may by now mean something else.
+    const references = reference.digest === undefined ? [formatReference(reference)] : [];
+    return {
+      content: source,
+      images: [{ references, root }],
+      [Symbol.asyncDispose]: async () => client[Symbol.asyncDispose](),
+    };
+  } catch (error) {
+    await client[Symbol.asyncDispose]();
+    throw error;
+  }
+}
