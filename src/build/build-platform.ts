@@ -1,11 +1,9 @@
-/** One platform of a build: the stages the target needs, in order, to a manifest. */
+/** One platform of a build: the stages the target needs, in order. */
 import { ArchBuildError, atLocation } from '../errors.ts';
 import type { Emulation } from '../emulation/ladder.ts';
 import type { Kubefile, Stage } from '../kubefile/instruction.ts';
 import { findBaseStage, findCopyStage, selectStages } from '../kubefile/select-stages.ts';
-import type { Descriptor } from '../oci/descriptor.ts';
 import type { Platform } from '../oci/platform.ts';
-import { writeManifest } from './assemble.ts';
 import { ensureRootfs, scratchImage, type BaseImages } from './base-image.ts';
 import type { BuildContext } from './context.ts';
 import { beginWithDirectory } from './directory-stage.ts';
@@ -28,8 +26,9 @@ export interface PlatformBuild {
   readonly hostPlatform: Platform;
 }
 
-export async function buildPlatform(build: PlatformBuild, target: Platform): Promise<Descriptor> {
-  const { job, kubefile, options } = build;
+/** The state that the target's last step leaves. */
+export async function buildPlatform(build: PlatformBuild, target: Platform): Promise<StageState> {
+  const { kubefile, options } = build;
   const done = new Map<number, StageState>();
   let last: StageState | undefined;
   for (const stage of selectStages(kubefile, options.target, fromScope(build, target))) {
@@ -37,7 +36,7 @@ export async function buildPlatform(build: PlatformBuild, target: Platform): Pro
     done.set(stage.index, last);
   }
   if (last === undefined) throw new ArchBuildError('KUBEFILE_SEMANTICS', `${kubefile.file} has no FROM`);
-  return writeManifest(job.store, last, { platform: target, options });
+  return last;
 }
 
 export interface StageBuild {

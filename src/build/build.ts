@@ -9,13 +9,14 @@ import { openEmulation } from '../emulation/ladder.ts';
 import { hostPlatform } from '../emulation/host.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { hasSingleId } from '../sys/identity.ts';
-import { writeRoot } from './assemble.ts';
+import { writeManifest, writeRoot } from './assemble.ts';
 import { BaseImages } from './base-image.ts';
 import { buildPlatform } from './build-platform.ts';
 import { writeBuildRecord } from './build-record.ts';
 import { warnOf } from './check.ts';
 import { openContext } from './context.ts';
 import { ContextDirectories, replaceStages } from './named-contexts.ts';
+import { gatherStep, type PlatformState } from './gather-step.ts';
 import { checkOffline } from './offline.ts';
 import type { BuildOptions, Job } from './options.ts';
 
@@ -53,8 +54,11 @@ export async function build(job: Job, options: BuildOptions): Promise<BuildResul
     directories,
     hostPlatform: hostPlatform(),
   };
-  const manifests: Descriptor[] = [];
-  for (const platform of options.platforms) manifests.push(await buildPlatform(shared, platform));
+  const states: PlatformState[] = [];
+  for (const platform of options.platforms)
+    states.push({ platform, state: await buildPlatform(shared, platform) });
+  const finished = await gatherStep(shared, states);
+  const manifests = finished.map(({ platform, state }) => writeManifest(store, state, { platform, options }));
   warnUnusedArgs(job, written, options);
   const root = writeRoot(store, manifests);
   await store.images.put(root, options.tags);

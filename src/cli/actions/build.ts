@@ -24,6 +24,7 @@ import { writeOutputFile } from '../../transfer/output-file.ts';
 import { printJson } from '../answer.ts';
 import { platformNamed } from '../architectures.ts';
 import { contextsOf } from '../build-contexts.ts';
+import { gatherOptions } from '../gather-options.ts';
 import { findingsData, findingsText } from '../findings.ts';
 import type { BuildFlags } from '../flags.ts';
 import { reporterFor, storeFor, type Globals } from '../globals.ts';
@@ -117,7 +118,12 @@ function optionsOf({ offline }: Globals, contextArgument: string, flags: BuildFl
     emulatorRetry: flags.emulatorRetry === true,
     sourceDateEpoch: flags.sourceDateEpoch ?? epochOfEnvironment(),
     insecure: flags.insecure,
+    ...gatherOf(flags),
   };
+}
+
+function gatherOf(flags: BuildFlags): Pick<BuildOptions, 'gather'> {
+  return flags.gather === 'none' ? {} : { gather: gatherOptions(flags) };
 }
 
 /** Throws USAGE. */

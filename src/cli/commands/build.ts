@@ -12,6 +12,7 @@ import {
   jsonOption,
   parseEpoch,
   repeatable,
+  withGatherOptions,
   withRunOptions,
 } from '../options.ts';
 
@@ -46,10 +47,12 @@ export function buildCommand({ globals, exitWith }: CommandContext): Command {
       new Option('--plan', 'print stages, steps, cache keys and sandboxes, build nothing').conflicts('check'),
     )
     .addOption(jsonOption());
-  return withRunOptions(withStepOptions(command)).action(async (context: string, flags: BuildFlags) => {
-    const { build } = await import('../actions/build.ts');
-    exitWith(await build(globals(), context, flags));
-  });
+  return withRunOptions(withGatherOptions(withStepOptions(command))).action(
+    async (context: string, flags: BuildFlags) => {
+      const { build } = await import('../actions/build.ts');
+      exitWith(await build(globals(), context, flags));
+    },
+  );
 }
 
 /** What a RUN is given, and what happens when it fails. */
