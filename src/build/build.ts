@@ -14,7 +14,7 @@ import { BaseImages } from './base-image.ts';
 import { buildPlatform } from './build-platform.ts';
 import { writeBuildRecord } from './build-record.ts';
 import { warnOf } from './check.ts';
-import { openContext } from './context.ts';
+import { contextOptions, openContext } from './context.ts';
 import { ContextDirectories, replaceStages } from './named-contexts.ts';
 import { gatherStep, type PlatformState } from './gather-step.ts';
 import { checkOffline } from './offline.ts';
@@ -42,7 +42,7 @@ export async function build(job: Job, options: BuildOptions): Promise<BuildResul
   if (options.offline) checkOffline({ kubefile, options, hostPlatform: hostPlatform() }, bases);
   await using emulation = openEmulation(emulationRequest(job, options));
   for (const platform of options.emulate) await emulation.forPlatform(platform); // must work even if nothing needs it
-  const context = once(() => openContext(options.context, { kubefilePath: options.file.path }));
+  const context = once(() => openContext(options.context, contextOptions(options, kubefile.dialect)));
   const directories = new ContextDirectories(options.buildContexts);
   const shared = {
     job,

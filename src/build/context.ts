@@ -4,9 +4,12 @@
  */
 import { readFileSync, realpathSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { AUTH_LIST } from '../cluster/find/auth-list.ts';
 import { ArchBuildError, systemErrorCode } from '../errors.ts';
 import { compileIgnore, parseIgnoreFile } from '../kubefile/ignore.ts';
+import type { Dialect } from '../kubefile/instruction.ts';
 import { MergedTree } from '../layer/merged-tree.ts';
+import type { BuildOptions } from './options.ts';
 
 export interface BuildContext {
   /** Absolute, without symlinks. */
@@ -17,6 +20,7 @@ export interface BuildContext {
   readonly unfiltered: MergedTree;
   /** Host path of the ignore file in force. */
   readonly ignoreFile: string | undefined;
+  readonly secret: readonly string[];
 }
 
 export interface ContextOptions {
@@ -24,7 +28,18 @@ export interface ContextOptions {
   readonly ignoreFile?: string;
   /** Of the build context itself; named ones have no file of their own beside it. */
   readonly kubefilePath?: string;
+  /** Names that nobody may copy, whatever the ignore file says: they hold passwords. */
+  readonly secret?: readonly string[];
 }
+
+/** How a build opens its context. A list of images with passwords is for us, not for the image `COPY . .` makes. */
+export const contextOptions = (
+  { gather, file }: Pick<BuildOptions, 'gather' | 'file'>,
+  dialect: Dialect,
+): ContextOptions => ({
+  kubefilePath: file.path,
+  secret: gather === undefined || dialect === 'dockerfile' ? [] : [AUTH_LIST],
+});
 
 const OWN_IGNORE_FILES = ['.containerignore', '.dockerignore'];
 const IGNORE_FILE_LIMIT = 16 << 20;
@@ -34,12 +49,14 @@ export function openContext(directory: string, options: ContextOptions): BuildCo
   const real = realDirectory(directory);
   const ignore = readIgnoreFile(real, options);
   const unfiltered = new MergedTree([real], { plain: true });
-  const patterns = ignore === undefined ? [] : parseIgnoreFile(ignore.text, ignore.path);
+  const { secret = [] } = options;
+  const ignored = ignore === undefined ? [] : parseIgnoreFile(ignore.text, ignore.path);
+  const patterns = [...ignored, ...secret];
   const tree =
     patterns.length === 0
       ? unfiltered
       : new MergedTree([real], { plain: true, filter: compileIgnore(patterns) });
-  return { directory: real, tree, unfiltered, ignoreFile: ignore?.path };
+  return { directory: real, tree, unfiltered, ignoreFile: ignore?.path, secret };
 }
 
 function realDirectory(directory: string): string {

@@ -1,5 +1,7 @@
 /** After the last step: the container images that the results name, each resolved once, as one more layer each. */
 import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { AUTH_LIST } from '../cluster/find/auth-list.ts';
 import { clusterFiles } from '../cluster/find/cluster-files.ts';
 import { findImages, type FoundImage, type ListFile } from '../cluster/find/find-images.ts';
 import { gatherError } from '../cluster/gather/gather-error.ts';
@@ -27,7 +29,7 @@ import type { PlatformBuild } from './build-platform.ts';
 import { cacheKeyOf } from './cache-key.ts';
 import { runCached } from './cached-step.ts';
 import { writeGatherLayer } from './gather-layer.ts';
-import type { GatherOptions } from './options.ts';
+import type { BuildOptions, GatherOptions } from './options.ts';
 import type { StageState } from './stage-state.ts';
 
 export interface PlatformState {
@@ -76,13 +78,15 @@ interface Result extends PlatformState {
 }
 
 async function lookInto(
-  { job }: GatherBuild,
+  { job, options }: GatherBuild,
   gather: GatherOptions,
   states: readonly PlatformState[],
 ): Promise<Result[]> {
   const lists = {
     imageLists: gather.imageLists.map(readList),
     ignoredLists: gather.ignoredLists.map(readList),
+    authLists: authListsOf(options, gather).map(readList),
+    listsOnly: gather.listsOnly,
   };
   const results: Result[] = [];
   for (const { platform, state } of states) {
@@ -91,6 +95,12 @@ async function lookInto(
     results.push({ platform, state, tree, found: findImages(clusterFiles(tree), lists) });
   }
   return results;
+}
+
+/** The context's own counts without being named, as sealer has it. */
+function authListsOf({ context }: BuildOptions, { authLists }: GatherOptions): readonly string[] {
+  const own = join(context, AUTH_LIST);
+  return existsSync(own) && !authLists.includes(own) ? [...authLists, own] : authLists;
 }
 
 function readList(path: string): ListFile {

@@ -77,6 +77,8 @@ export interface GatherOptions {
   /** Host paths of lists besides those in the rootfs. */
   readonly imageLists: readonly string[];
   readonly ignoredLists: readonly string[];
+  /** Lists with credentials, besides the `imageListWithAuth.yaml` of the context. */
+  readonly authLists: readonly string[];
   /** Words of `--image-source`, in order. */
   readonly sources: readonly string[];
   /** Host path of the lock; it is made when it is missing. */

@@ -10,7 +10,7 @@ import { findCopyStage, selectStages, stagesUsedBy } from '../kubefile/select-st
 import { formatPlatform, matchesPlatform, type Platform } from '../oci/platform.ts';
 import { BaseImages, platformsInStore, scratchImage } from './base-image.ts';
 import { resolveFrom, stageContext, type PlatformBuild, type StageBuild } from './build-platform.ts';
-import { openContext } from './context.ts';
+import { contextOptions, openContext } from './context.ts';
 import { fromScope } from './from-words.ts';
 import { ContextDirectories, contextKey, replaceStages } from './named-contexts.ts';
 import type { BuildOptions, Job } from './options.ts';
@@ -55,7 +55,7 @@ export async function planBuild(job: Job, options: BuildOptions): Promise<BuildP
     kubefile,
     emulation: NO_EMULATION,
     bases: new BaseImages(job, { ...options, pull: 'never' }),
-    context: once(() => openContext(options.context, { kubefilePath: options.file.path })),
+    context: once(() => openContext(options.context, contextOptions(options, kubefile.dialect))),
     directories: new ContextDirectories(options.buildContexts),
     hostPlatform: hostPlatform(),
   };

@@ -31,6 +31,7 @@ export interface BuildFlags {
   readonly gather: 'auto' | 'list' | 'none';
   readonly gatherNames: 'path' | 'full';
   readonly imageList: readonly string[];
+  readonly imageListWithAuth: readonly string[];
   readonly imageSource: readonly string[];
   readonly imageLock?: string;
   readonly locked?: boolean;

@@ -6,7 +6,14 @@ import type { BuildFlags } from './flags.ts';
 
 type GatherFlags = Pick<
   BuildFlags,
-  'gather' | 'gatherNames' | 'imageList' | 'imageSource' | 'imageLock' | 'locked' | 'ignoredImageList'
+  | 'gather'
+  | 'gatherNames'
+  | 'imageList'
+  | 'imageListWithAuth'
+  | 'imageSource'
+  | 'imageLock'
+  | 'locked'
+  | 'ignoredImageList'
 >;
 
 /** Throws USAGE. */
@@ -16,6 +23,7 @@ export function gatherOptions(flags: GatherFlags): GatherOptions {
   return {
     imageLists: flags.imageList.map((path) => resolve(path)),
     ignoredLists: flags.ignoredImageList.map((path) => resolve(path)),
+    authLists: flags.imageListWithAuth.map((path) => resolve(path)),
     sources: flags.imageSource,
     lock: flags.imageLock === undefined ? undefined : resolve(flags.imageLock),
     locked: flags.locked === true,

@@ -52,6 +52,12 @@ export function withGatherOptions(command: Command): Command {
     )
     .addOption(repeatable('--image-list <file>', 'names of container images besides those found, repeatable'))
     .addOption(
+      repeatable(
+        '--image-list-with-auth <file>',
+        'the same with passwords; also imageListWithAuth.yaml of the context',
+      ),
+    )
+    .addOption(
       repeatable('--ignored-image-list <file>', 'names of container images to leave out, repeatable'),
     )
     .addOption(

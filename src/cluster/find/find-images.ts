@@ -1,6 +1,8 @@
 /** Everything in a rootfs that names container images, as one list with every place of each. */
 import { ArchBuildError } from '../../errors.ts';
 import { formatReference, parseReference, withDefaultTag, type Reference } from '../../oci/reference.ts';
+import type { Credentials } from '../../transfer/auth-config.ts';
+import { readAuthList } from './auth-list.ts';
 import type { ClusterFiles } from './cluster-files.ts';
 import { findInImageList } from './image-list.ts';
 import {
@@ -10,12 +12,15 @@ import {
   type ImageMention,
   type Place,
 } from './image-mention.ts';
+import { findInYaml, isYamlPath } from './yaml-images.ts';
 
 export interface FoundImage {
   /** Full name (`docker.io/library/nginx:1`). */
   readonly name: string;
   readonly reference: Reference;
   readonly places: readonly Place[];
+  /** For this image alone. */
+  readonly credentials?: Credentials;
 }
 
 export interface FoundImages {
@@ -32,21 +37,27 @@ export interface ListFile {
 
 export interface FindOptions {
   readonly imageLists: readonly ListFile[];
+  /** `imageListWithAuth.yaml` and the like. */
+  readonly authLists: readonly ListFile[];
   /** Images of these are left out, wherever they are named. */
   readonly ignoredLists: readonly ListFile[];
+  /** Lists only: no manifests, no applications. */
+  readonly listsOnly: boolean;
 }
 
 export const IMAGE_LIST = 'manifests/imageList';
+const MANIFESTS = 'manifests';
+const APPLICATIONS = 'application/apps';
 
 export function findImages(files: ClusterFiles, options: FindOptions): FoundImages {
-  const own = files.has(IMAGE_LIST)
-    ? [findInImageList(files.read(IMAGE_LIST).toString('utf8'), IMAGE_LIST)]
-    : [];
   const lists = options.imageLists.map(({ path, text }) => findInImageList(text, path));
   const ignored = collect(
     mergeFindings(options.ignoredLists.map(({ path, text }) => findInImageList(text, path))),
   );
-  const found = collect(mergeFindings([...own, ...lists]));
+  const ofFiles = options.listsOnly ? [inOwnList(files)] : [inOwnList(files), ...inYamlFiles(files)];
+  const open = collect(mergeFindings([...ofFiles, ...lists]));
+  const guarded = options.authLists.map(({ path, text }) => collectPrivate(text, path));
+  const found = mergeFound([...guarded, open]);
   const left = new Set(ignored.images.map(({ name }) => name));
   return {
     images: found.images.filter(({ name }) => !left.has(name)),
@@ -54,23 +65,46 @@ export function findImages(files: ClusterFiles, options: FindOptions): FoundImag
   };
 }
 
+function inOwnList(files: ClusterFiles): Findings {
+  if (!files.has(IMAGE_LIST)) return { mentions: [], problems: [] };
+  return findInImageList(files.read(IMAGE_LIST).toString('utf8'), IMAGE_LIST);
+}
+
+function inYamlFiles(files: ClusterFiles): Findings[] {
+  const paths = [...files.list(MANIFESTS), ...files.list(APPLICATIONS)].filter(isYamlPath);
+  return paths.map((path) => findInYaml(files.read(path).toString('utf8'), path));
+}
+
+function collectPrivate(text: string, path: string): FoundImages {
+  const { sections, problems } = readAuthList(text, path);
+  const found = sections.map(({ mentions, credentials }) => {
+    const { images, problems: bad } = collect({ mentions, problems: [] });
+    return { images: images.map((image) => ({ ...image, credentials })), problems: bad };
+  });
+  return mergeFound([...found, { images: [], problems }]);
+}
+
 /** Names that mean the same become one image. */
-export function collect({ mentions, problems }: Findings): FoundImages {
-  const images = new Map<string, { reference: Reference; places: Place[] }>();
+function collect({ mentions, problems }: Findings): FoundImages {
   const bad: FindProblem[] = [];
-  for (const mention of mentions) {
+  const images = mentions.flatMap((mention) => {
     const reference = readName(mention, bad);
-    if (reference === undefined) continue;
-    const name = formatReference(reference);
-    const image = images.get(name) ?? { reference, places: [] };
-    images.set(name, image);
-    image.places.push(mention.place);
+    if (reference === undefined) return [];
+    return [{ name: formatReference(reference), reference, places: [mention.place] }];
+  });
+  return mergeFound([{ images, problems: [...problems, ...bad] }]);
+}
+
+/** In order of the names; credentials are those of the first that has any. */
+function mergeFound(parts: readonly FoundImages[]): FoundImages {
+  const images = new Map<string, FoundImage>();
+  for (const image of parts.flatMap((part) => part.images)) {
+    const known = images.get(image.name);
+    const places = [...(known?.places ?? []), ...image.places];
+    images.set(image.name, { ...image, ...known, places });
   }
-  const names = [...images.keys()].sort();
-  return {
-    images: names.flatMap((name) => ({ name, ...(images.get(name) ?? never(name)) })),
-    problems: [...problems, ...bad],
-  };
+  const ordered = [...images.values()].sort((one, other) => (one.name < other.name ? -1 : 1));
+  return { images: ordered, problems: parts.flatMap(({ problems }) => problems) };
 }
 
 function readName({ text, place }: ImageMention, problems: FindProblem[]): Reference | undefined {
@@ -82,8 +116,4 @@ function readName({ text, place }: ImageMention, problems: FindProblem[]): Refer
     problems.push({ place, message: `${error.message}${hint}` });
     return undefined;
   }
-}
-
-function never(name: string): never {
-  throw new TypeError(`${name} was found and lost`);
 }
