@@ -22,6 +22,9 @@ export type ErrorCode =
   | 'RUN_FAILED'
   | 'STAGE_UNKNOWN'
   | 'USER_UNKNOWN'
+  | 'GATHER'
+  | 'TEMPLATE'
+  | 'AUDIT'
   // images and content (exit 1)
   | 'IMAGE_NOT_FOUND'
   | 'PLATFORM_NOT_FOUND'

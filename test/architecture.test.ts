@@ -113,7 +113,7 @@ const BROKEN: readonly { name: string; rule: Rule; changes: Record<string, strin
     what: 'layer/layer.ts imports ../emulation/probe.ts',
   },
   {
-    name: 'the allowed sideways import the other way round',
+    name: 'an import of the room that fetches with it',
     rule: 'a file imports from its own folder and folders below',
     changes: {
       'cluster/images.ts': '',

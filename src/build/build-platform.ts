@@ -1,12 +1,10 @@
-/** One platform of a build: the stages the target needs, each as soon as those it uses are there, to a manifest. */
+/** One platform of a build: the stages the target needs, each as soon as those it uses are there. */
 import { ArchBuildError, atLocation, atSubject } from '../errors.ts';
 import type { Emulation } from '../emulation/ladder.ts';
 import type { Kubefile, Stage } from '../kubefile/instruction.ts';
 import { findBaseStage, findCopyStage, selectStages, stagesUsedBy } from '../kubefile/select-stages.ts';
 import type { CacheKey, ChainId } from '../oci/digest.ts';
-import type { Descriptor } from '../oci/descriptor.ts';
 import { formatPlatform, type Platform } from '../oci/platform.ts';
-import { writeManifest } from './assemble.ts';
 import { ensureRootfs, scratchImage } from './base-image.ts';
 import { type BaseImages } from './base-images.ts';
 import { SharedFate } from './shared-fate.ts';
@@ -53,9 +51,15 @@ export interface PlatformBuild extends BuildWork {
   readonly hostPlatform: Platform;
 }
 
+/** What the target's last step leaves. */
+export interface PlatformState {
+  readonly platform: Platform;
+  readonly state: StageState;
+}
+
 /** Stages of earlier platforms, and earlier stages, go first where not all can be worked on at once. */
-export async function buildPlatform(build: PlatformBuild, target: Platform): Promise<Descriptor> {
-  const { job, kubefile, options } = build;
+export async function buildPlatform(build: PlatformBuild, target: Platform): Promise<PlatformState> {
+  const { kubefile, options } = build;
   const scope = fromScope(build, target);
   const stages = selectStages(kubefile, options.target, scope);
   const firstRank = options.platforms.indexOf(target) * kubefile.stages.length;
@@ -71,7 +75,7 @@ export async function buildPlatform(build: PlatformBuild, target: Platform): Pro
   const last = (await build.fate.all([...begun.values()].map(({ end }) => end))).at(-1);
   if (last === undefined) throw new ArchBuildError('KUBEFILE_SEMANTICS', `${kubefile.file} has no FROM`);
   const platform = options.platformImplied === true ? last.platform : target;
-  return writeManifest(job.store, last, { platform, options });
+  return { platform, state: last };
 }
 
 export interface StageBuild {

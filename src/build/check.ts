@@ -38,7 +38,7 @@ export async function check({ store, signal }: CheckRequest, options: BuildOptio
     return known === undefined ? [] : [[name, known] as const];
   });
   const words = contextWords(kubefile, lint);
-  const context = words.length === 0 ? undefined : openBuildContext(options);
+  const context = words.length === 0 ? undefined : openBuildContext(options, kubefile.dialect);
   const sources = new Map<string, Awaited<ReturnType<typeof sourceFacts>>>();
   for (const word of context === undefined ? [] : words) {
     signal.throwIfAborted();

@@ -4,10 +4,12 @@
  */
 import { readFileSync, realpathSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { AUTH_LIST } from '../cluster/find/auth-list.ts';
 import { ArchBuildError, systemErrorCode } from '../errors.ts';
 import { compileIgnore, parseIgnoreFile } from '../kubefile/ignore.ts';
+import type { Dialect } from '../kubefile/instruction.ts';
 import { MergedTree } from '../layer/merged-tree.ts';
-import type { BuildSource } from './options.ts';
+import type { BuildOptions, BuildSource } from './options.ts';
 
 export interface BuildContext {
   /** Absolute, without symlinks. */
@@ -18,6 +20,7 @@ export interface BuildContext {
   readonly unfiltered: MergedTree;
   /** Host path of the ignore file in force. */
   readonly ignoreFile: string | undefined;
+  readonly secret: readonly string[];
 }
 
 export interface ContextOptions {
@@ -25,6 +28,8 @@ export interface ContextOptions {
   readonly ignoreFile?: string | null;
   /** Of the build context itself; named ones have no file of their own beside it. */
   readonly kubefilePath?: string;
+  /** Names that nobody may copy, whatever the ignore file says: they hold passwords. */
+  readonly secret?: readonly string[];
 }
 
 export const OWN_IGNORE_FILES = ['.containerignore', '.dockerignore'];
@@ -35,19 +40,28 @@ export function openContext(directory: string, options: ContextOptions): BuildCo
   const real = realDirectory(directory);
   const ignore = readIgnoreFile(real, options);
   const unfiltered = new MergedTree([real], { plain: true });
-  const patterns = ignore === undefined ? [] : parseIgnoreFile(ignore.text, ignore.path);
+  const { secret = [] } = options;
+  const ignored = ignore === undefined ? [] : parseIgnoreFile(ignore.text, ignore.path);
+  const patterns = [...ignored, ...secret];
   const tree =
     patterns.length === 0
       ? unfiltered
       : new MergedTree([real], { plain: true, filter: compileIgnore(patterns) });
-  return { directory: real, tree, unfiltered, ignoreFile: ignore?.path };
+  return { directory: real, tree, unfiltered, ignoreFile: ignore?.path, secret };
 }
 
-/** The context that COPY without `--from` reads. */
-export const openBuildContext = ({ context, file, ignoreFile }: BuildSource): BuildContext =>
+/**
+ * The context that COPY without `--from` reads. A list of images with passwords is for us, not for the image that
+ * `COPY . .` makes.
+ */
+export const openBuildContext = (
+  { context, file, ignoreFile, gather }: BuildSource & Pick<BuildOptions, 'gather'>,
+  dialect: Dialect,
+): BuildContext =>
   openContext(context, {
     ...(ignoreFile === undefined ? {} : { ignoreFile }),
     ...(file.host === undefined ? {} : { kubefilePath: file.host }),
+    secret: gather === undefined || dialect === 'dockerfile' ? [] : [AUTH_LIST],
   });
 
 function realDirectory(directory: string): string {

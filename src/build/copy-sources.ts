@@ -67,10 +67,12 @@ export async function selectSources(
 export function explainExcluded(context: {
   readonly unfiltered: MergedTree;
   readonly ignoreFile: string | undefined;
+  readonly secret: readonly string[];
 }): (path: BytePath) => string | undefined {
   return (path) => {
-    if (context.ignoreFile === undefined || context.unfiltered.resolve(path).node === undefined)
-      return undefined;
+    if (context.unfiltered.resolve(path).node === undefined) return undefined;
+    if (context.secret.includes(path)) return 'the file has passwords, which never become part of an image';
+    if (context.ignoreFile === undefined) return undefined;
     return `the file exists, but ${context.ignoreFile} excludes it`;
   };
 }

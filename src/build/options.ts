@@ -1,4 +1,5 @@
 /** What a build is asked to do, fully defaulted: the CLI makes it, everything below reads it. */
+import type { DomainPolicy } from '../cluster/gather/registry-files.ts';
 import type { IsolationChoice } from '../emulation/emulation-request.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Platform } from '../oci/platform.ts';
@@ -96,8 +97,27 @@ export interface BuildOptions extends BuildSource {
   readonly sourceDateEpoch: number | undefined;
   /** Registries that are spoken to without TLS. */
   readonly insecure: readonly string[];
+  /** Container images for cluster images; without it none are gathered. */
+  readonly gather?: GatherOptions;
   /** Called while a failed RUN's sandbox can still be entered; the build fails all the same. */
   readonly onFailedStep?: (step: FailedStep) => Promise<void>;
+}
+
+export interface GatherOptions {
+  /** Host paths of lists besides those in the rootfs. */
+  readonly imageLists: readonly string[];
+  readonly ignoredLists: readonly string[];
+  /** Lists with credentials, besides the `imageListWithAuth.yaml` of the context. */
+  readonly authLists: readonly string[];
+  /** Words of `--image-source`, in order. */
+  readonly sources: readonly string[];
+  /** Host path of the lock; it is made when it is missing. */
+  readonly lock: string | undefined;
+  /** What the lock does not have is refused. */
+  readonly locked: boolean;
+  /** What manifests and charts name is left out. */
+  readonly listsOnly: boolean;
+  readonly names: DomainPolicy;
 }
 
 /** Which step it is, and what the user wrote. */

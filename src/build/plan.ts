@@ -55,7 +55,7 @@ export async function planBuild(job: Job, options: BuildOptions): Promise<BuildP
     kubefile,
     emulation: NO_EMULATION,
     bases: new BaseImages(job, { ...options, pull: 'never' }),
-    context: once(() => openBuildContext(options)),
+    context: once(() => openBuildContext(options, kubefile.dialect)),
     directories: new ContextDirectories(options.buildContexts),
     hostPlatform: hostPlatform(),
     ...newWork(job, 1),

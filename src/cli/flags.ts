@@ -38,6 +38,14 @@ export interface BuildFlags {
   readonly quiet?: boolean;
   readonly iidfile?: string;
   readonly metadataFile?: string;
+  readonly gather: 'auto' | 'list' | 'none';
+  readonly gatherNames: 'path' | 'full';
+  readonly imageList: readonly string[];
+  readonly imageListWithAuth: readonly string[];
+  readonly imageSource: readonly string[];
+  readonly imageLock?: string;
+  readonly locked?: boolean;
+  readonly ignoredImageList: readonly string[];
   readonly check?: boolean;
   readonly plan?: boolean;
   readonly json?: boolean;

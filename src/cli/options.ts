@@ -58,6 +58,45 @@ export function withRunOptions(command: Command): Command {
     );
 }
 
+/** The container images of a cluster image: the same for `build` and `gather`. */
+export function withGatherOptions(command: Command): Command {
+  return command
+    .addOption(
+      choice(
+        '--gather <what>',
+        'container images for cluster images: all that are named, those of lists, or none',
+        ['auto', 'list', 'none'],
+      ).default('auto'),
+    )
+    .addOption(repeatable('--image-list <file>', 'names of container images besides those found, repeatable'))
+    .addOption(
+      repeatable(
+        '--image-list-with-auth <file>',
+        'the same with passwords; also imageListWithAuth.yaml of the context',
+      ),
+    )
+    .addOption(
+      repeatable('--ignored-image-list <file>', 'names of container images to leave out, repeatable'),
+    )
+    .addOption(
+      repeatable(
+        '--image-source <ref|dir|archive>',
+        'asked before registries: an OCI layout, an archive, a directory of them, an image of the store; repeatable',
+      ),
+    )
+    .option(
+      '--image-lock <file>',
+      'what each container image was: obeyed when it is there, written at the end',
+    )
+    .option('--locked', 'refuse container images that the lock does not have')
+    .addOption(
+      choice('--gather-names <how>', 'names in the registry: without or with the registry they come from', [
+        'path',
+        'full',
+      ]).default('path'),
+    );
+}
+
 /** The same for `build`, `run` and `doctor`. */
 export const emulatorOption = (): Option =>
   repeatable(

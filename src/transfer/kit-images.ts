@@ -5,6 +5,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ArchBuildError } from '../errors.ts';
+import type { ContentSource } from '../oci/content.ts';
 import { readDescriptor, type Descriptor } from '../oci/descriptor.ts';
 import { matchesPlatform, parsePlatform, type Platform } from '../oci/platform.ts';
 import { storeSink } from '../store/content-sink.ts';
@@ -53,6 +54,16 @@ export class KitImages {
     return Object.keys(this.#lock[name] ?? {}).map((text) => parsePlatform(text));
   }
 
+  /** What the name means, whichever platforms came along. */
+  rootOf(name: string): Descriptor | undefined {
+    return Object.values(this.#lock[name] ?? {})[0]?.root;
+  }
+
+  async content(): Promise<ContentSource> {
+    const { OciLayout } = await import('./oci-layout.ts');
+    return OciLayout.open(this.#directory);
+  }
+
   /** Copies one platform into the store, verified. Undefined when the kit does not have it. */
   async bring(job: TransferJob, name: string, platform: Platform): Promise<Descriptor | undefined> {
     const found = this.find(name, platform);
@@ -64,9 +75,7 @@ export class KitImages {
       select: (children: readonly Descriptor[]) => children.filter(({ digest }) => digest === found.manifest),
     };
     const { copyGraph } = await import('./copy.ts'); // most commands have no kit, or need nothing of it
-    const { OciLayout } = await import('./oci-layout.ts');
-    const layout = await OciLayout.open(this.#directory);
-    await copyGraph(found.root, { from: layout, to: storeSink(store) }, options);
+    await copyGraph(found.root, { from: await this.content(), to: storeSink(store) }, options);
     // A name that the store gave to something else stays where it is.
     const isFree = store.images.find(name) === undefined && !name.includes('@');
     await store.images.put(found.root, isFree ? [name] : []);

@@ -37,15 +37,16 @@ const ROWS: readonly (readonly string[])[] = [
   ['cli'],
   ['kit'],
   ['build'],
-  ['cluster', 'transfer', 'layer', 'emulation'],
+  ['cluster'],
+  ['transfer', 'layer', 'emulation'],
   ['store'],
   ['sys'],
   ['oci', 'kubefile'],
   ['errors.ts', 'events.ts'],
 ];
 
-/** The cluster room fetches images; what moves images packs and unpacks layers. The two files at the bottom are one room. */
-const SIDEWAYS = new Set(['cluster -> transfer', 'transfer -> layer', 'events.ts -> errors.ts']);
+/** What moves images packs and unpacks layers. The two files at the bottom are one room. */
+const SIDEWAYS = new Set(['transfer -> layer', 'events.ts -> errors.ts']);
 
 const HOMES: Readonly<Record<string, string>> = {
   commander: 'cli',

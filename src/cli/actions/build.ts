@@ -18,6 +18,7 @@ import { printJson } from '../answer.ts';
 import { platformNamed } from '../architectures.ts';
 import { contextsOf } from '../build-contexts.ts';
 import { openPlace } from '../build-place.ts';
+import { gatherOptions } from '../gather-options.ts';
 import { findingsData, findingsText } from '../findings.ts';
 import type { BuildFlags } from '../flags.ts';
 import { reporterFor, storeFor, type Globals } from '../globals.ts';
@@ -124,7 +125,12 @@ function optionsOf(
     emulatorRetry: flags.emulatorRetry === true,
     sourceDateEpoch,
     insecure: flags.insecure,
+    ...gatherOf(flags),
   };
+}
+
+function gatherOf(flags: BuildFlags): Pick<BuildOptions, 'gather'> {
+  return flags.gather === 'none' ? {} : { gather: gatherOptions(flags) };
 }
 
 /** A shell on the terminal is alone there; where an emulator is replaced, no other step may be using it. */

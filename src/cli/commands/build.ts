@@ -14,6 +14,7 @@ import {
   parseEpoch,
   parseJobs,
   repeatable,
+  withGatherOptions,
   withRunOptions,
 } from '../options.ts';
 
@@ -59,7 +60,7 @@ export function buildCommand({ globals, exitWith }: CommandContext): Command {
       new Option('--plan', 'print stages, steps, cache keys and sandboxes, build nothing').conflicts('check'),
     )
     .addOption(jsonOption());
-  return withRunOptions(withStepOptions(withImageOptions(command))).action(
+  return withRunOptions(withGatherOptions(withStepOptions(withImageOptions(command)))).action(
     async (context: string, flags: BuildFlags) => {
       const { build } = await import('../actions/build.ts');
       exitWith(await build(globals(), context, flags));

@@ -1,0 +1,293 @@
+/** After the last step: the container images that the results name, each resolved once, as one more layer each. */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { AUTH_LIST } from '../cluster/find/auth-list.ts';
+import { clusterFiles } from '../cluster/find/cluster-files.ts';
+import { findImages, type FoundImage, type ListFile } from '../cluster/find/find-images.ts';
+import { gatherError } from '../cluster/gather/gather-error.ts';
+import {
+  fetchImages,
+  identifyImages,
+  selectManifests,
+  type IdentifiedImage,
+  type NamedImage,
+} from '../cluster/gather/gather-images.ts';
+import { ImageSources } from '../cluster/gather/image-sources.ts';
+import { formatImageLock, parseImageLock, type ImageLock } from '../cluster/gather/lock-file.ts';
+import { refuseCollisions, registryFiles } from '../cluster/gather/registry-files.ts';
+import { findStored, hasBlob, readRecord } from '../cluster/gather/registry-tree.ts';
+import { ArchBuildError, systemErrorCode } from '../errors.ts';
+import type { Kubefile } from '../kubefile/instruction.ts';
+import { storeContent } from '../layer/image-content.ts';
+import { MergedTree } from '../layer/merged-tree.ts';
+import { formatPlatform, type Platform } from '../oci/platform.ts';
+import { parseReference } from '../oci/reference.ts';
+import { writeFileAtomic } from '../sys/atomic-file.ts';
+import { loadGraph } from '../transfer/content-graph.ts';
+import { ensureRootfs } from './base-image.ts';
+import type { PlatformBuild, PlatformState } from './build-platform.ts';
+import { cacheKeyOf } from './cache-key.ts';
+import { runCached } from './cached-step.ts';
+import { writeGatherLayer } from './gather-layer.ts';
+import type { BuildOptions, GatherOptions } from './options.ts';
+import type { StageState } from './stage-state.ts';
+
+/** What sealer calls the layer. */
+const CREATED_BY = 'rootfs cache';
+
+type GatherBuild = Pick<PlatformBuild, 'job' | 'options' | 'kubefile' | 'steps'>;
+
+/** The same states when nothing is to be gathered. Throws GATHER about everything that is wrong at once. */
+export async function gatherStep(
+  build: GatherBuild,
+  states: readonly PlatformState[],
+): Promise<readonly PlatformState[]> {
+  const { gather } = build.options;
+  if (gather === undefined || !isWanted(build.kubefile, gather)) return states;
+  const results = await lookInto(build, gather, states);
+  const images = wantedOf(results);
+  const problems = distinct(results.flatMap(({ found }) => found.problems));
+  if (images.length === 0 && problems.length === 0) return states;
+  const lock = readLock(gather);
+  const { absent, present } = split(images, results, build);
+  await using sources = await openSources(build, gather);
+  const { identified, failures } = await identifyImages(build.job, absent, {
+    sources,
+    lock,
+    locked: gather.locked,
+  });
+  if (failures.length + problems.length > 0) throw gatherError(failures, images.length, problems);
+  for (const result of results) checkCollisions(result, [...identified, ...present], gather);
+  const finished = await addLayers(build, gather, { results, identified });
+  writeLock(gather, [...identified, ...present], lock);
+  return finished;
+}
+
+/** Kubefiles make cluster images; a Dockerfile's result is one when the user brings a list of images for it. */
+const isWanted = ({ dialect }: Kubefile, { imageLists }: GatherOptions): boolean =>
+  dialect !== 'dockerfile' || imageLists.length > 0;
+
+interface Result extends PlatformState {
+  readonly tree: MergedTree;
+  readonly found: ReturnType<typeof findImages>;
+}
+
+async function lookInto(
+  { job, options }: GatherBuild,
+  gather: GatherOptions,
+  states: readonly PlatformState[],
+): Promise<Result[]> {
+  const lists = {
+    imageLists: gather.imageLists.map(readList),
+    ignoredLists: gather.ignoredLists.map(readList),
+    authLists: authListsOf(options, gather).map(readList),
+    listsOnly: gather.listsOnly,
+  };
+  const results: Result[] = [];
+  for (const { platform, state } of states) {
+    await ensureRootfs(job, state);
+    const tree = new MergedTree(job.store.snapshots.trees(state.chain));
+    results.push({ platform, state, tree, found: findImages(clusterFiles(tree), lists) });
+  }
+  return results;
+}
+
+/** The context's own counts without being named, as sealer has it. */
+function authListsOf({ context }: BuildOptions, { authLists }: GatherOptions): readonly string[] {
+  const own = join(context, AUTH_LIST);
+  return existsSync(own) && !authLists.includes(own) ? [...authLists, own] : authLists;
+}
+
+function readList(path: string): ListFile {
+  try {
+    return { path, text: readFileSync(path, 'utf8') };
+  } catch (cause) {
+    throw new ArchBuildError('GATHER', `cannot read ${path}: ${systemErrorCode(cause) ?? String(cause)}`, {
+      cause,
+    });
+  }
+}
+
+/** Each name once, with the platforms and the places that want it. */
+function wantedOf(results: readonly Result[]): NamedImage[] {
+  const wanted = new Map<string, FoundImage & { platforms: Platform[] }>();
+  for (const { platform, found } of results) {
+    for (const image of found.images) {
+      const known = wanted.get(image.name);
+      const places = [...(known?.places ?? []), ...image.places];
+      const platforms = [...(known?.platforms ?? []), platform];
+      wanted.set(image.name, { ...image, places: distinct(places), platforms });
+    }
+  }
+  return [...wanted.keys()].sort().flatMap((name) => wanted.get(name) ?? []);
+}
+
+const distinct = <Value>(values: readonly Value[]): Value[] => [
+  ...new Map(values.map((value) => [JSON.stringify(value), value])).values(),
+];
+
+/** What the base images have gathered already, the same for every platform that wants it, stays as it is. */
+function split(
+  images: readonly NamedImage[],
+  results: readonly Result[],
+  { options }: GatherBuild,
+): { absent: NamedImage[]; present: IdentifiedImage[] } {
+  const absent: NamedImage[] = [];
+  const present: IdentifiedImage[] = [];
+  for (const image of images) {
+    const stored = options.pull === 'always' ? undefined : storedImage(image, results, options.gather);
+    if (stored === undefined) absent.push(image);
+    else present.push(stored);
+  }
+  return { absent, present };
+}
+
+function storedImage(
+  image: NamedImage,
+  results: readonly Result[],
+  gather: GatherOptions | undefined,
+): IdentifiedImage | undefined {
+  const manifests = new Map<string, IdentifiedImage['root']['digest']>();
+  let root: IdentifiedImage['root'] | undefined;
+  for (const platform of image.platforms) {
+    const result = results.find((each) => each.platform === platform);
+    if (result === undefined || gather === undefined) return undefined;
+    const { tree } = result;
+    if (isOfAnotherRegistry(image, result, gather)) return undefined;
+    const stored = findStored(tree, { reference: image.reference, platform, policy: gather.names });
+    if (stored === undefined || (root !== undefined && root.digest !== stored.root.digest)) return undefined;
+    root = stored.root;
+    for (const [text, digest] of stored.manifests) manifests.set(text, digest);
+  }
+  if (root === undefined) return undefined;
+  return {
+    ...image,
+    root,
+    manifests,
+    content: () => Promise.reject(new TypeError(`${image.name} is there`)),
+  };
+}
+
+/** The record tells registries apart that the storage does not; without one the storage is believed. */
+function isOfAnotherRegistry(image: NamedImage, { tree, platform }: Result, _gather: GatherOptions): boolean {
+  const record = readRecord(tree, platform);
+  return record.size > 0 && !record.has(image.name);
+}
+
+/** What the layers below have counts too. */
+function checkCollisions(
+  { tree, platform, found }: Result,
+  images: readonly IdentifiedImage[],
+  { names }: GatherOptions,
+): void {
+  const own = new Set(found.images.map(({ name }) => name));
+  const claims = images.filter(({ name }) => own.has(name));
+  const below = [...readRecord(tree, platform)]
+    .filter(([name]) => !own.has(name))
+    .map(([name, { root }]) => ({ name, root, reference: parseReference(name) }));
+  refuseCollisions([...below, ...claims], names);
+}
+
+async function openSources({ job, options }: GatherBuild, gather: GatherOptions): Promise<ImageSources> {
+  const { pull, offline, insecure } = options;
+  return ImageSources.open({ ...job, words: gather.sources, pull, offline, insecure });
+}
+
+interface Gathered {
+  readonly results: readonly Result[];
+  readonly identified: readonly IdentifiedImage[];
+}
+
+/** Content is fetched when the first platform's layer is not in the cache. */
+async function addLayers(
+  build: GatherBuild,
+  gather: GatherOptions,
+  { results, identified }: Gathered,
+): Promise<PlatformState[]> {
+  let fetched: Promise<void> | undefined;
+  const fetch = (): Promise<void> =>
+    (fetched ??= fetchImages(build.job, identified, (blob, { platforms }) =>
+      results.some(({ tree, platform }) => platforms.includes(platform) && !hasBlob(tree, blob)),
+    ));
+  const finished: PlatformState[] = [];
+  for (const { platform, state } of results) {
+    const images = identified.filter(({ platforms }) => platforms.includes(platform));
+    const place = { platform, state, images, fetch };
+    finished.push({ platform, state: images.length === 0 ? state : await addLayer(build, gather, place) });
+  }
+  return finished;
+}
+
+interface LayerPlace extends PlatformState {
+  readonly images: readonly IdentifiedImage[];
+  readonly fetch: () => Promise<void>;
+}
+
+async function addLayer(
+  build: GatherBuild,
+  { names }: GatherOptions,
+  { platform, state, images, fetch }: LayerPlace,
+): Promise<StageState> {
+  const record = recordOf(images, platform);
+  const text = formatPlatform(platform);
+  const key = cacheKeyOf({
+    platform: text,
+    parent: state.chain.at(-1),
+    instruction: ['GATHER', names],
+    context: [['#images', formatImageLock(record)]],
+  });
+  const count = images.length === 1 ? 'one container image' : `${images.length} container images`;
+  return runCached({ ...build, waitFor: (other) => other }, state, {
+    name: { platform: text, stage: 'registry', index: 1, total: 1 },
+    text: `gather ${count}`,
+    createdBy: CREATED_BY,
+    key,
+    make: async () => {
+      await fetch();
+      const files = registryFiles(await withGraphs(build, images, platform), names);
+      return writeGatherLayer(build, state, { platform, files, images: record });
+    },
+  });
+}
+
+async function withGraphs(
+  { job }: GatherBuild,
+  images: readonly IdentifiedImage[],
+  platform: Platform,
+): Promise<Parameters<typeof registryFiles>[0]> {
+  const content = storeContent(job.store);
+  const graphs = images.map(async (image) => {
+    const select = selectManifests({ ...image, platforms: [platform] });
+    return { ...image, graph: await loadGraph(content, [image.root], select) };
+  });
+  return Promise.all(graphs);
+}
+
+/** What of the images is about one platform. */
+function recordOf(images: readonly IdentifiedImage[], platform: Platform): ImageLock {
+  const text = formatPlatform(platform);
+  return new Map(
+    images.map(({ name, root, manifests }) => {
+      const digest = manifests.get(text);
+      return [name, { root, manifests: new Map(digest === undefined ? [] : [[text, digest]]) }];
+    }),
+  );
+}
+
+function readLock({ lock }: GatherOptions): ImageLock {
+  return lock === undefined || !existsSync(lock)
+    ? new Map()
+    : parseImageLock(readFileSync(lock, 'utf8'), lock);
+}
+
+/** Platforms of earlier builds stay known as long as the name means the same. */
+function writeLock({ lock }: GatherOptions, images: readonly IdentifiedImage[], before: ImageLock): void {
+  if (lock === undefined) return;
+  const entries = images.map(({ name, root, manifests }) => {
+    const known = before.get(name);
+    const others = known?.root.digest === root.digest ? known.manifests : [];
+    return [name, { root, manifests: new Map([...others, ...manifests]) }] as const;
+  });
+  const text = formatImageLock(new Map(entries));
+  if (!existsSync(lock) || readFileSync(lock, 'utf8') !== text) writeFileAtomic(lock, text);
+}

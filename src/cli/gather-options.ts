@@ -1,0 +1,33 @@
+/** What the command line says about container images, as options of a build. */
+import { resolve } from 'node:path';
+import type { GatherOptions } from '../build/options.ts';
+import { ArchBuildError } from '../errors.ts';
+import type { BuildFlags } from './flags.ts';
+
+type GatherFlags = Pick<
+  BuildFlags,
+  | 'gather'
+  | 'gatherNames'
+  | 'imageList'
+  | 'imageListWithAuth'
+  | 'imageSource'
+  | 'imageLock'
+  | 'locked'
+  | 'ignoredImageList'
+>;
+
+/** Throws USAGE. */
+export function gatherOptions(flags: GatherFlags): GatherOptions {
+  if (flags.locked === true && flags.imageLock === undefined)
+    throw new ArchBuildError('USAGE', '--locked needs the lock: --image-lock FILE');
+  return {
+    imageLists: flags.imageList.map((path) => resolve(path)),
+    ignoredLists: flags.ignoredImageList.map((path) => resolve(path)),
+    authLists: flags.imageListWithAuth.map((path) => resolve(path)),
+    sources: flags.imageSource,
+    lock: flags.imageLock === undefined ? undefined : resolve(flags.imageLock),
+    locked: flags.locked === true,
+    listsOnly: flags.gather === 'list',
+    names: flags.gatherNames === 'full' ? 'keep' : 'drop',
+  };
+}

@@ -1,0 +1,92 @@
+/** All places images are taken from, in the order in which they are asked: the user's, the kit, the store, registries. */
+import type { Reporter } from '../../events.ts';
+import type { Store } from '../../store/store.ts';
+import type { Credentials } from '../../transfer/auth-config.ts';
+import { KitImages } from '../../transfer/kit-images.ts';
+import { RegistryClient } from '../../transfer/registry-client.ts';
+import type { RegistryOptions } from '../../transfer/registry-options.ts';
+import { RegistrySource } from '../../transfer/registry-source.ts';
+import type { ImageSource } from './image-source.ts';
+import { kitSource, openLocalSources, storeSource } from './local-sources.ts';
+
+export interface SourceOptions {
+  readonly store: Store;
+  readonly report: Reporter;
+  readonly signal: AbortSignal;
+  /** Words of `--image-source`. */
+  readonly words: readonly string[];
+  /** `always`: not the store's; `never`: not a registry's. */
+  readonly pull: 'always' | 'missing' | 'never';
+  readonly offline: boolean;
+  readonly insecure: readonly string[];
+}
+
+export class ImageSources implements AsyncDisposable {
+  readonly #local: readonly ImageSource[];
+  readonly #open: readonly AsyncDisposable[];
+  readonly #registry: RegistryOptions | undefined;
+  /** By what was said to the registry. */
+  readonly #clients = new Map<string, RegistryClient>();
+
+  private constructor(
+    local: readonly ImageSource[],
+    open: readonly AsyncDisposable[],
+    registry: RegistryOptions | undefined,
+  ) {
+    this.#local = local;
+    this.#open = open;
+    this.#registry = registry;
+  }
+
+  /** The caller disposes them. Throws USAGE, ARCHIVE_INVALID, IO for a word that is no source. */
+  static async open(options: SourceOptions, kit = KitImages.open()): Promise<ImageSources> {
+    const { store, words, pull, offline, insecure, report, signal } = options;
+    const open: AsyncDisposable[] = [];
+    const local: ImageSource[] = [];
+    try {
+      for (const word of words) local.push(...(await openLocalSources(word, { store, open })));
+    } catch (error) {
+      await disposeAll(open);
+      throw error;
+    }
+    if (kit !== undefined) local.push(kitSource(kit));
+    if (pull !== 'always') local.push(storeSource(store));
+    const asksRegistries = pull !== 'never' && !offline;
+    return new ImageSources(local, open, asksRegistries ? { insecure, report, signal } : undefined);
+  }
+
+  /** In order; with credentials for the registry, which are for nobody else. */
+  list(credentials?: Credentials): readonly ImageSource[] {
+    if (this.#registry === undefined) return this.#local;
+    return [...this.#local, registrySource(this.#client(this.#registry, credentials))];
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await disposeAll([...this.#clients.values(), ...this.#open]);
+  }
+
+  #client(options: RegistryOptions, credentials: Credentials | undefined): RegistryClient {
+    const key = credentials === undefined ? '' : JSON.stringify(credentials);
+    const client =
+      this.#clients.get(key) ??
+      new RegistryClient(credentials === undefined ? options : { ...options, credentials });
+    this.#clients.set(key, client);
+    return client;
+  }
+}
+
+function registrySource(client: RegistryClient): ImageSource {
+  return {
+    label: 'its registry',
+    find: async (reference) => {
+      const content = new RegistrySource(client, reference);
+      return { root: await content.resolve(reference), content };
+    },
+  };
+}
+
+async function disposeAll(resources: readonly AsyncDisposable[]): Promise<void> {
+  const ends = await Promise.allSettled(resources.map(async (each) => each[Symbol.asyncDispose]()));
+  const failed = ends.find((end) => end.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
+}
