@@ -83,6 +83,16 @@ export interface InspectFlags extends PlatformFlags {
   readonly format: 'json' | 'config' | 'manifest' | 'index';
 }
 
+export interface MountFlags extends PlatformFlags {
+  readonly rw?: boolean;
+  readonly registry?: boolean;
+  readonly json?: boolean;
+}
+
+export interface UnmountFlags {
+  readonly all?: boolean;
+}
+
 export interface PruneFlags {
   readonly dryRun?: boolean;
 }

@@ -6,6 +6,7 @@ import { buildCommand } from './commands/build.ts';
 import { hostCommands } from './commands/host.ts';
 import { imageCommands } from './commands/images.ts';
 import { kitCommands } from './commands/kit.ts';
+import { mountCommands } from './commands/mount.ts';
 import { runCommand } from './commands/run.ts';
 import { transferCommands } from './commands/transfer.ts';
 import { defaultRoot, isOffline, type CommandContext, type Globals } from './globals.ts';
@@ -44,6 +45,7 @@ export function createProgram(signal: AbortSignal, exitWith: (status: number) =>
   for (const command of [
     runCommand(context),
     ...imageCommands(context),
+    ...mountCommands(context),
     ...transferCommands(context),
     ...kitCommands(context),
     ...hostCommands(context),

@@ -9,6 +9,7 @@ import { CacheRecords } from './cache-records.ts';
 import { Images } from './images.ts';
 import { storeLayout, type StoreLayout } from './layout.ts';
 import { MountCaches } from './mount-caches.ts';
+import { MountRecords } from './mount-records.ts';
 import { Snapshots } from './snapshots.ts';
 import { claimStore } from './store-owner.ts';
 
@@ -19,6 +20,8 @@ export interface Store extends AsyncDisposable {
   readonly snapshots: Snapshots;
   readonly cache: CacheRecords;
   readonly mountCaches: MountCaches;
+  /** Images that are mounted, by this command or an earlier one. */
+  readonly mounts: MountRecords;
   /** A new empty directory on the store's file system, gone at the end of the command at the latest. */
   makeDirectory(prefix: string): string;
 }
@@ -56,6 +59,7 @@ function openWith(layout: StoreLayout, lock: Lock): Store {
     snapshots: new Snapshots(layout, () => makeDirectory('removed')),
     cache: new CacheRecords(layout),
     mountCaches: new MountCaches(layout.mountCaches, makeDirectory),
+    mounts: new MountRecords(layout.mounts, makeDirectory),
     makeDirectory,
     [Symbol.asyncDispose]: async () => {
       try {
