@@ -80,7 +80,7 @@ export interface PlatformFlags {
 }
 
 export interface InspectFlags extends PlatformFlags {
-  readonly format: 'json' | 'config' | 'manifest' | 'index';
+  readonly format: 'json' | 'config' | 'manifest' | 'index' | 'sealer';
 }
 
 export interface MountFlags extends PlatformFlags {
