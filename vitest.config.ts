@@ -16,7 +16,7 @@ const project = (name: string, include: string[], options: ProjectOptions = {}):
 const minutes = (count: number): number => count * 60_000;
 const serial = { fileParallelism: false, testTimeout: minutes(5), hookTimeout: minutes(10) };
 
-const rooms = '{oci,kubefile,sys,store,layer,transfer,cluster,emulation,build,kit,cli,support}';
+const rooms = '{oci,kubefile,sys,store,layer,transfer,cluster,emulation,build,kit,deploy,cli,support}';
 
 /** Fetched by scripts/test.sh: programs every test may use, unlike a store, which each has its own of. */
 const emulators =

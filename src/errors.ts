@@ -41,6 +41,9 @@ export type ErrorCode =
   | 'NETWORK'
   | 'OFFLINE'
   | 'IO'
+  // clusters (exit 1)
+  | 'CLUSTER'
+  | 'REMOTE'
   // this host cannot do it (exit 3)
   | 'HOST_INCAPABLE'
   | 'EMULATOR_MISSING'

@@ -134,7 +134,7 @@ function applyConfig(
     default: {
       const step = applyConfigInstruction(state, instruction, words);
       const isBoth = instruction.keyword === 'ENV' || instruction.keyword === 'CMD';
-      if (dialect !== 'kubefile-v2' || !isBoth) return step;
+      if (dialect === 'dockerfile' || !isBoth) return step;
       return { ...step, state: withClusterSide(step.state, state, instruction) };
     }
   }

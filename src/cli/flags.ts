@@ -107,7 +107,17 @@ export interface PlatformFlags {
 }
 
 export interface InspectFlags extends PlatformFlags {
-  readonly format: 'json' | 'config' | 'manifest' | 'index';
+  readonly format: 'json' | 'config' | 'manifest' | 'index' | 'sealer';
+}
+
+export interface MountFlags extends PlatformFlags {
+  readonly rw?: boolean;
+  readonly registry?: boolean;
+  readonly json?: boolean;
+}
+
+export interface UnmountFlags {
+  readonly all?: boolean;
 }
 
 export interface PruneFlags {

@@ -9,6 +9,7 @@ import { hostCommands } from './commands/host.ts';
 import { imageCommands } from './commands/images.ts';
 import { kitCommands } from './commands/kit.ts';
 import { manifestCommand, mergeCommand } from './commands/manifest.ts';
+import { mountCommands } from './commands/mount.ts';
 import { runCommand } from './commands/run.ts';
 import { transferCommands } from './commands/transfer.ts';
 import { defaultRoot, isOffline, limitsFrom, type CommandContext, type Globals } from './globals.ts';
@@ -51,6 +52,7 @@ export function createProgram(signal: AbortSignal, exitWith: (status: number) =>
   for (const command of [
     runCommand(context),
     ...imageCommands(context),
+    ...mountCommands(context),
     ...transferCommands(context),
     mergeCommand(context),
     manifestCommand(context),

@@ -12,15 +12,15 @@ import { storeContent } from './image-content.ts';
 
 export interface UnpackOptions {
   readonly signal: AbortSignal;
-  /** Runs the work on a chain's last layer, unless somebody else is at it. */
-  readonly once: (chainId: ChainId, work: () => Promise<void>) => Promise<void>;
+  /** Runs the work on a chain's last layer, unless somebody else is at it; always, by default. */
+  readonly once?: (chainId: ChainId, work: () => Promise<void>) => Promise<void>;
 }
 
 /** Throws DIGEST_MISMATCH when a layer's content is not what the config's diff_ids say, LAYER_INVALID, BLOB_MISSING. */
 export async function unpackLayers(
   store: Store,
   { layers, diffIds }: { readonly layers: readonly Descriptor[]; readonly diffIds: readonly DiffId[] },
-  { signal, once }: UnpackOptions,
+  { signal, once = (_chainId, work) => work() }: UnpackOptions,
 ): Promise<void> {
   const chain = chainIdsOf(diffIds);
   for (const [index, layer] of layers.entries()) {

@@ -10,6 +10,7 @@
  *   builds/<time>-<id>.json            a record of each build
  *   emulators/<version>/qemu-<arch>
  *   mount-caches/<sha256 of id>/<n>    directories of RUN --mount=type=cache
+ *   mounts/<id>/                       an image that is mounted somewhere: see mount-records.ts
  *   tmp/                               sessions
  *   owner                              root, user or single-user: whose ids the snapshots have
  *   lock, index.lock                   flock files
@@ -40,6 +41,7 @@ export interface StoreLayout {
   readonly builds: string;
   readonly emulators: string;
   readonly mountCaches: string;
+  readonly mounts: string;
   readonly temporary: string;
   blob(digest: Digest): string;
   snapshot(chainId: ChainId): string;
@@ -67,6 +69,7 @@ export function storeLayout(root: string): StoreLayout {
     builds: at('builds'),
     emulators: at('emulators'),
     mountCaches: at('mount-caches'),
+    mounts: at('mounts'),
     temporary: at('tmp'),
     blob: (digest) => at('blobs', algorithmOf(digest), encodedOf(digest)),
     snapshot: (chainId) => at('snapshots', encodedOf(chainId)),

@@ -70,6 +70,8 @@ function reach(store: Store, roots: readonly Descriptor[]): Needed {
     waiting.push(...childrenIn(store, next));
     for (const chainId of chainsOf(store, next)) needed.chains.add(chainId);
   }
+  store.mounts.sweep();
+  for (const { chain } of store.mounts.list()) for (const chainId of chain) needed.chains.add(chainId);
   for (const digest of [...needed.blobs]) {
     const made = store.snapshots.layerRecord(diffIdOfDigest(digest));
     if (made !== undefined) keepAncestors(store, made.chainId, needed.chains);

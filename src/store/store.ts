@@ -10,6 +10,7 @@ import { Images } from './images.ts';
 import { storeLayout, type StoreLayout } from './layout.ts';
 import { MountCaches } from './mount-caches.ts';
 import { PackedLayers } from './packed-layers.ts';
+import { MountRecords } from './mount-records.ts';
 import { Snapshots } from './snapshots.ts';
 import { claimStore } from './store-owner.ts';
 
@@ -21,6 +22,8 @@ export interface Store extends AsyncDisposable {
   readonly packed: PackedLayers;
   readonly cache: CacheRecords;
   readonly mountCaches: MountCaches;
+  /** Images that are mounted, by this command or an earlier one. */
+  readonly mounts: MountRecords;
   /** A new empty directory on the store's file system, gone at the end of the command at the latest. */
   makeDirectory(prefix: string): string;
 }
@@ -59,6 +62,7 @@ function openWith(layout: StoreLayout, lock: Lock): Store {
     packed: new PackedLayers(layout),
     cache: new CacheRecords(layout),
     mountCaches: new MountCaches(layout.mountCaches, makeDirectory),
+    mounts: new MountRecords(layout.mounts, makeDirectory),
     makeDirectory,
     [Symbol.asyncDispose]: async () => {
       try {

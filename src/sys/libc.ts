@@ -14,6 +14,8 @@ export interface Libc {
   fcntl(fileDescriptor: number, command: number, argument: number): number;
   execve(path: string, argv: readonly (string | null)[], envp: readonly (string | null)[]): number;
   pipe2(ends: Int32Array, flags: number): number;
+  mount(source: string, target: string, type: string, flags: number, data: string): number;
+  umount2(target: string, flags: number): number;
   tcgetattr(fileDescriptor: number, termios: Uint8Array): number;
   tcsetattr(fileDescriptor: number, when: number, termios: Uint8Array): number;
   errno(): number;
@@ -44,6 +46,10 @@ function bind(): Libc {
     fcntl: call('int fcntl(int fd, int command, int argument)'),
     execve: call('int execve(const char *path, const char **argv, const char **envp)'),
     pipe2: call('int pipe2(_Out_ int *ends, int flags)'),
+    mount: call(
+      'int mount(const char *source, const char *target, const char *type, uint64_t flags, const char *data)',
+    ),
+    umount2: call('int umount2(const char *target, int flags)'),
     tcgetattr: call('int tcgetattr(int fd, uint8_t *termios)'),
     tcsetattr: call('int tcsetattr(int fd, int when, const uint8_t *termios)'),
     errno: () => koffi.errno(),

@@ -38,6 +38,8 @@ const STATUS: Readonly<Record<ErrorCode, number>> = {
   NETWORK: 1,
   OFFLINE: 1,
   IO: 1,
+  CLUSTER: 1,
+  REMOTE: 1,
   HOST_INCAPABLE: 3,
   EMULATOR_MISSING: 3,
   EMULATOR_UNUSABLE: 3,

@@ -35,7 +35,7 @@ const MAX_LINES = 300;
 const ROWS: readonly (readonly string[])[] = [
   ['main.ts'],
   ['cli'],
-  ['kit'],
+  ['kit', 'deploy'],
   ['build'],
   ['cluster'],
   ['transfer', 'layer', 'emulation'],

@@ -1,4 +1,6 @@
 /** `inspect`, `history`. */
+import { formatSealerMetadata } from '../../cluster/sealer-metadata.ts';
+import { sealerDocuments } from '../../deploy/sealer-documents.ts';
 import { ArchBuildError } from '../../errors.ts';
 import { formatPlatform } from '../../oci/platform.ts';
 import {
@@ -7,20 +9,42 @@ import {
   type ImageDetails,
   type PlatformImage,
 } from '../../store/image-details.ts';
+import type { Store } from '../../store/store.ts';
 import { printJson } from '../answer.ts';
 import { platformFlag } from '../architectures.ts';
 import { wantsJson, type InspectFlags, type ListFlags, type PlatformFlags } from '../flags.ts';
 import { storeFor, type Globals } from '../globals.ts';
 import { formatBytes } from '../reporter.ts';
+import { requireRoot } from '../require-root.ts';
 import { formatAge, formatTable } from '../table.ts';
 
 export async function inspect(globals: Globals, name: string, flags: InspectFlags): Promise<void> {
+  if (flags.format === 'sealer') requireRoot(globals); // layers may have to be unpacked
   await using store = await storeFor(globals);
   const details = describeImage(store, store.images.get(name));
-  printJson(documentOf(details, flags));
+  if (flags.format === 'sealer') await printSealer({ store, signal: globals.signal }, details, flags);
+  else printJson(documentOf(details, { ...flags, format: flags.format }));
 }
 
-function documentOf(details: ImageDetails, flags: InspectFlags): unknown {
+/** The manifest list, which is YAML as JSON is, and then each platform's Image. */
+async function printSealer(
+  job: { readonly store: Store; readonly signal: AbortSignal },
+  details: ImageDetails,
+  flags: PlatformFlags,
+): Promise<void> {
+  const wanted = platformFlag(flags);
+  const platforms = wanted === undefined ? details.platforms : [pickPlatform(details, wanted)];
+  const documents = await sealerDocuments(job, { image: details.image, platforms });
+  process.stdout.write(`${formatSealerMetadata(documents.metadata, 'store')}\n`);
+  for (const { text } of documents.platforms) process.stdout.write(`---\n${text}`);
+}
+
+type DocumentFormat = Exclude<InspectFlags['format'], 'sealer'>;
+
+function documentOf(
+  details: ImageDetails,
+  flags: PlatformFlags & { readonly format: DocumentFormat },
+): unknown {
   const wanted = platformFlag(flags);
   switch (flags.format) {
     case 'json': {

@@ -32,12 +32,11 @@ function inspectCommand({ globals }: CommandContext): Command {
     .argument('<image>')
     .addOption(platformOption())
     .addOption(
-      choice('--format <format>', 'json: everything; config, manifest, index: that document alone', [
-        'json',
-        'config',
-        'manifest',
-        'index',
-      ]).default('json'),
+      choice(
+        '--format <format>',
+        'json: everything; config, manifest, index: that document alone; sealer: the documents of sealer v0.8',
+        ['json', 'config', 'manifest', 'index', 'sealer'],
+      ).default('json'),
     )
     .action(async (image: string, flags: InspectFlags) => {
       await (await import('../actions/inspect.ts')).inspect(globals(), image, flags);

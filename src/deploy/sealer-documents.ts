@@ -1,0 +1,107 @@
+/** An image of the store in the documents of sealer v0.8: the list of its platforms, and an Image for each. */
+import { readFileSync } from 'node:fs';
+import { EXTENSION_ANNOTATION, parseExtension } from '../build/cluster-image.ts';
+import { formatSealerImage, SEALER_V08, type SealerImage } from '../cluster/sealer-image.ts';
+import { sealerLayers, sealerPlatform } from '../cluster/sealer-layers.ts';
+import type { SealerManifest, SealerMetadata } from '../cluster/sealer-metadata.ts';
+import { describeSealerLayer, type OwnerNames, type SealerLayerFacts } from '../layer/sealer-layer.ts';
+import { unpackLayers } from '../layer/unpack.ts';
+import { chainIdsOf, type ChainId } from '../oci/digest.ts';
+import { familiarReference, parseReference } from '../oci/reference.ts';
+import type { ImageDetails, PlatformImage } from '../store/image-details.ts';
+import type { Store } from '../store/store.ts';
+
+export interface SealerPlatform {
+  readonly image: SealerImage;
+  readonly id: string;
+  /** The Image document, YAML. */
+  readonly text: string;
+  readonly manifest: SealerManifest;
+  /** Where the layers of `image` are, in the same order. */
+  readonly snapshots: readonly ChainId[];
+}
+
+export interface SealerDocuments {
+  readonly name: string;
+  readonly platforms: readonly SealerPlatform[];
+  readonly metadata: SealerMetadata;
+}
+
+/** The platforms' layers are unpacked where they are not yet. */
+export async function sealerDocuments(
+  { store, signal }: { readonly store: Store; readonly signal: AbortSignal },
+  details: Pick<ImageDetails, 'image' | 'platforms'>,
+): Promise<SealerDocuments> {
+  const { image } = details;
+  const name = image.name === undefined ? image.root.digest : familiarReference(parseReference(image.name));
+  const owners = ownersOfHost();
+  const platforms: SealerPlatform[] = [];
+  for (const platform of details.platforms) {
+    const diffIds = platform.config.rootfs.diff_ids;
+    await unpackLayers(store, { layers: platform.manifest.layers, diffIds }, { signal });
+    platforms.push(describePlatform(store, platform, { name, owners }));
+  }
+  return { name, platforms, metadata: { [name]: platforms.map(({ manifest }) => manifest) } };
+}
+
+const EPOCH = '1970-01-01T00:00:00Z';
+
+function describePlatform(
+  store: Store,
+  { config, manifest, platform }: PlatformImage,
+  { name, owners }: { readonly name: string; readonly owners: OwnerNames },
+): SealerPlatform {
+  const chain = chainIdsOf(config.rootfs.diff_ids);
+  const facts = chain.map((chainId) => describeSealerLayer(store.layout.snapshotTree(chainId), owners));
+  const extension = manifest.annotations?.[EXTENSION_ANNOTATION];
+  const cluster = extension === undefined ? undefined : parseExtension(extension);
+  const image: SealerImage = {
+    name,
+    platform: sealerPlatform(platform),
+    layers: sealerLayers(
+      config.history ?? [],
+      facts.map(({ id }) => id),
+    ),
+    commands: { parent: [], current: cluster?.launch.cmds ?? [] },
+    arguments: { parent: {}, current: {} },
+    labels: config.config?.Labels ?? {},
+    isApplication: cluster?.type === 'app-installer',
+    version: SEALER_V08,
+  };
+  const document = formatSealerImage(image);
+  return {
+    image,
+    ...document,
+    manifest: {
+      id: document.id,
+      created: config.created ?? EPOCH,
+      size: sumOf(facts),
+      platform: image.platform,
+    },
+    snapshots: chain.filter((_, index) => facts[index]?.id !== undefined),
+  };
+}
+
+const sumOf = (facts: readonly SealerLayerFacts[]): number =>
+  facts.reduce((sum, { fileSize }) => sum + fileSize, 0);
+
+/** sealer writes the names that the building host knows. */
+function ownersOfHost(): OwnerNames {
+  const names = (path: string): ReadonlyMap<number, string> =>
+    new Map(
+      readText(path)
+        .split('\n')
+        .map((line) => line.split(':'))
+        .map(([name = '', , id = '']) => [id === '' ? Number.NaN : Number(id), name]),
+    );
+  const [users, groups] = [names('/etc/passwd'), names('/etc/group')];
+  return { user: (uid) => users.get(uid) ?? '', group: (gid) => groups.get(gid) ?? '' };
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
