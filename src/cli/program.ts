@@ -59,6 +59,11 @@ const GLOBAL_OPTIONS = [
   ['--root <dir>', 'the store (default: $ARCH_BUILD_ROOT, else a directory of the system or of yours)'],
   ['--debug', 'show every process and mount'],
   ['--offline', 'asking the network is an error (so does $ARCH_BUILD_OFFLINE)'],
+  [
+    '--authfile <file>',
+    'credentials of registries ($REGISTRY_AUTH_FILE), in place of those of docker and podman',
+  ],
+  ['--registries-conf <file>', 'mirrors and other places of registries ($CONTAINERS_REGISTRIES_CONF)'],
   ['--no-color', 'no colours (NO_COLOR does the same)'],
 ] as const;
 
@@ -66,6 +71,8 @@ interface GlobalOptions {
   readonly root?: string;
   readonly debug?: boolean;
   readonly offline?: boolean;
+  readonly authfile?: string;
+  readonly registriesConf?: string;
 }
 
 function globalsOf(program: Command, running: Command, signal: AbortSignal): Globals {
@@ -73,13 +80,22 @@ function globalsOf(program: Command, running: Command, signal: AbortSignal): Glo
     root = defaultRoot(),
     debug = false,
     offline,
+    authfile,
+    registriesConf,
   } = {
     ...program.opts<GlobalOptions>(),
     ...running.parent?.opts<GlobalOptions>(), // `emulators ls --root DIR`: the group takes it
     ...running.opts<GlobalOptions>(),
   };
+  setVariable('REGISTRY_AUTH_FILE', authfile);
+  setVariable('CONTAINERS_REGISTRIES_CONF', registriesConf);
   if (root === '') throw new ArchBuildError('USAGE', '--root needs a directory');
   return { root: resolve(root), debug, offline: isOffline(offline), signal };
+}
+
+/** The option is another way to write the variable, which is what credential helpers and podman know, too. */
+function setVariable(name: string, file: string | undefined): void {
+  if (file !== undefined) process.env[name] = resolve(file);
 }
 
 /** Global options count behind the command's name too: with the default command nobody sees where it begins. */

@@ -9,6 +9,7 @@
  *   builds/<time>-<id>.json            a record of each build
  *   emulators/<version>/qemu-<arch>
  *   mount-caches/<sha256 of id>/<n>    directories of RUN --mount=type=cache
+ *   partials/<algorithm>-<hex>         blobs that have come in part
  *   tmp/                               sessions
  *   owner                              root, user or single-user: whose ids the snapshots have
  *   lock, index.lock                   flock files
@@ -38,6 +39,7 @@ export interface StoreLayout {
   readonly builds: string;
   readonly emulators: string;
   readonly mountCaches: string;
+  readonly partials: string;
   readonly temporary: string;
   blob(digest: Digest): string;
   snapshot(chainId: ChainId): string;
@@ -63,6 +65,7 @@ export function storeLayout(root: string): StoreLayout {
     builds: at('builds'),
     emulators: at('emulators'),
     mountCaches: at('mount-caches'),
+    partials: at('partials'),
     temporary: at('tmp'),
     blob: (digest) => at('blobs', algorithmOf(digest), encodedOf(digest)),
     snapshot: (chainId) => at('snapshots', encodedOf(chainId)),

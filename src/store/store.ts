@@ -9,12 +9,14 @@ import { CacheRecords } from './cache-records.ts';
 import { Images } from './images.ts';
 import { storeLayout, type StoreLayout } from './layout.ts';
 import { MountCaches } from './mount-caches.ts';
+import { PartialBlobs } from './partial-blobs.ts';
 import { Snapshots } from './snapshots.ts';
 import { claimStore } from './store-owner.ts';
 
 export interface Store extends AsyncDisposable {
   readonly layout: StoreLayout;
   readonly blobs: Blobs;
+  readonly partials: PartialBlobs;
   readonly images: Images;
   readonly snapshots: Snapshots;
   readonly cache: CacheRecords;
@@ -52,6 +54,7 @@ function openWith(layout: StoreLayout, lock: Lock): Store {
   return {
     layout,
     blobs: new Blobs(layout, () => (staging ??= makeDirectory('blobs'))),
+    partials: new PartialBlobs(layout),
     images: new Images(layout),
     snapshots: new Snapshots(layout, () => makeDirectory('removed')),
     cache: new CacheRecords(layout),

@@ -1,16 +1,18 @@
 /** Brings an image of a registry into the store, under its name. */
 import { ArchBuildError } from '../errors.ts';
 import type { Reporter } from '../events.ts';
+import type { ContentSource } from '../oci/content.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { formatPlatform, type Platform } from '../oci/platform.ts';
 import { formatReference, parseReference, withDefaultTag } from '../oci/reference.ts';
-import { storeSink } from '../store/content-sink.ts';
 import type { Store } from '../store/store.ts';
 import { copyGraph } from './copy.ts';
+import { MirroredSource } from './mirrored-source.ts';
 import { RegistryClient } from './registry-client.ts';
 import type { RegistryOptions } from './registry-options.ts';
-import { RegistrySource } from './registry-source.ts';
+import { routesOf, withRoutes } from './registry-routes.ts';
 import { resolveForPlatform, selectPlatforms } from './resolve-image.ts';
+import { resumedPull } from './resumed-pull.ts';
 
 /** For whom the work is done. */
 export interface TransferJob {
@@ -38,20 +40,21 @@ export async function pullImage(
     ...(report === undefined ? {} : { report }),
     ...(signal === undefined ? {} : { signal }),
   };
-  await using client = new RegistryClient({ ...registry, ...control });
-  const source = new RegistrySource(client, reference);
+  const routes = await routesOf(reference, 'pull', registry);
+  await using client = new RegistryClient(withRoutes({ ...registry, ...control }, routes));
+  const source = new MirroredSource(client, routes);
   const root = await source.resolve(reference);
   report?.({ type: 'info', text: `pulling ${formatReference(reference)} (${root.digest})` });
   for (const platform of platforms ?? []) await checkPlatform({ source, root, name }, platform);
   const select = platforms === undefined ? {} : { select: selectPlatforms(platforms) };
-  await copyGraph(root, { from: source, to: storeSink(store) }, { ...control, ...select });
+  await copyGraph(root, resumedPull(source, store, report), { ...control, ...select });
   // A digest names itself; a tag beside it may by now mean something else.
   await store.images.put(root, reference.digest === undefined ? [formatReference(reference)] : []);
   return root;
 }
 
 async function checkPlatform(
-  { source, root, name }: { source: RegistrySource; root: Descriptor; name: string },
+  { source, root, name }: { source: ContentSource; root: Descriptor; name: string },
   platform: Platform,
 ): Promise<void> {
   try {

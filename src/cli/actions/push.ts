@@ -6,6 +6,7 @@ import { parseReference } from '../../oci/reference.ts';
 import { describeImage, pickPlatform } from '../../store/image-details.ts';
 import type { Store } from '../../store/store.ts';
 import { writeIndex } from '../../store/write-index.ts';
+import { mountSources } from '../../transfer/mount-sources.ts';
 import { pushImage } from '../../transfer/push.ts';
 import { platformFlag } from '../architectures.ts';
 import type { PushFlags } from '../flags.ts';
@@ -21,7 +22,12 @@ export async function push(
   requireRoot(globals);
   await using store = await storeFor(globals);
   const root = rootToPush(store, image, flags);
-  const options = { insecure: flags.insecure, report: reporterFor(globals), signal: globals.signal };
+  const options = {
+    insecure: flags.insecure,
+    report: reporterFor(globals),
+    signal: globals.signal,
+    mountSources: await mountSources(store, root, name),
+  };
   await pushImage(storeContent(store), { root, name }, options);
   process.stdout.write(`${root.digest}\n`);
 }

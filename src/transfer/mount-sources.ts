@@ -1,0 +1,42 @@
+/** Which repositories of a registry have blobs of an image already, as far as the names in the store tell. */
+import { ArchBuildError } from '../errors.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import type { Digest } from '../oci/digest.ts';
+import { isConfigType } from '../oci/media-types.ts';
+import { parseReference } from '../oci/reference.ts';
+import type { Store } from '../store/store.ts';
+import { loadGraph } from './content-graph.ts';
+import type { MountSources } from './registry-sink.ts';
+
+/** For a push of the image under the name. Repositories with more of its layers come first. */
+export async function mountSources(store: Store, root: Descriptor, name: string): Promise<MountSources> {
+  const { domain, path } = parseReference(name);
+  const wanted = new Set(await layersBelow(store, root));
+  const byPath = new Map<string, Set<Digest>>();
+  for (const image of store.images.list()) {
+    if (image.name === undefined) continue;
+    const other = parseReference(image.name);
+    if (other.domain !== domain || other.path === path) continue;
+    const shared = (await layersBelow(store, image.root)).filter((digest) => wanted.has(digest));
+    if (shared.length > 0) byPath.set(other.path, new Set([...(byPath.get(other.path) ?? []), ...shared]));
+  }
+  const sources = new Map<Digest, string[]>();
+  const best = [...byPath].sort(([, a], [, b]) => b.size - a.size);
+  for (const [from, digests] of best)
+    for (const digest of digests) sources.set(digest, [...(sources.get(digest) ?? []), from]);
+  return sources;
+}
+
+/** Of what the store has; nothing for an image with damage. */
+async function layersBelow({ blobs }: Store, root: Descriptor): Promise<Digest[]> {
+  try {
+    const source = { read: ({ digest }: Descriptor) => blobs.read(digest) };
+    const graph = await loadGraph(source, [root], (children) =>
+      children.filter(({ digest }) => blobs.has(digest)),
+    );
+    return graph.blobs.filter(({ mediaType }) => !isConfigType(mediaType)).map(({ digest }) => digest);
+  } catch (error) {
+    if (error instanceof ArchBuildError) return [];
+    throw error;
+  }
+}
