@@ -126,16 +126,27 @@ export class RegistryClient implements AsyncDisposable {
       return secure;
     } catch (error) {
       if (!speaksNoTls(error)) throw error;
-      return new URL(`http://${host}/`);
+      const plain = new URL(`http://${host}/`);
+      if (await this.#wantsTls(plain)) throw error;
+      return plain;
     }
+  }
+
+  /** Servers that speak TLS answer a plain request with 400. Who hangs up on us may have had another reason than TLS. */
+  async #wantsTls(plain: URL): Promise<boolean> {
+    const { status, body } = await this.#connections.send(new URL('/v2/', plain), { method: 'GET' });
+    await discardBody(body, this.stallMs);
+    return status === 400;
   }
 }
 
+/** An alert is TLS: it means something else is wrong. */
 function speaksNoTls(error: unknown): boolean {
   const code = codeOfCause(error);
   return (
     code !== undefined &&
-    (/^ERR_SSL_|^EPROTO$/.test(code) || ['ECONNREFUSED', 'ECONNRESET', 'UND_ERR_SOCKET'].includes(code))
+    (/^ERR_SSL_(?!.*ALERT)|^EPROTO$/.test(code) ||
+      ['ECONNREFUSED', 'ECONNRESET', 'UND_ERR_SOCKET'].includes(code))
   );
 }
 

@@ -34,6 +34,11 @@ const silent: Trouble = { words: 'it does not answer', hint: OFFLINE_HINT, trans
 const broken: Trouble = { words: 'the connection broke', transient: true };
 const untrusted: Trouble = { words: 'its certificate is not trusted', hint: TRUST_HINT };
 
+const unknownClient: Trouble = {
+  words: 'it wants a client certificate that it trusts',
+  hint: 'put NAME.cert and NAME.key into /etc/docker/certs.d/HOST/',
+};
+
 /** By the `code` of a Node or undici error. */
 const TROUBLES: Readonly<Record<string, Trouble>> = {
   ENOTFOUND: unknownHost,
@@ -57,6 +62,9 @@ const TROUBLES: Readonly<Record<string, Trouble>> = {
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: untrusted,
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: untrusted,
   UNABLE_TO_GET_ISSUER_CERT: untrusted,
+  ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: unknownClient,
+  ERR_SSL_TLSV1_ALERT_UNKNOWN_CA: unknownClient,
+  ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE: unknownClient,
   ERR_TLS_CERT_ALTNAME_INVALID: { words: 'its certificate is for another host' },
 };
 
