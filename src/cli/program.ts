@@ -74,6 +74,14 @@ const globalOptions = (): readonly Option[] => [
   ),
   new Option('--debug', 'show every process and mount'),
   new Option('--offline', 'asking the network is an error (so does $ARCH_BUILD_OFFLINE)'),
+  new Option(
+    '--authfile <file>',
+    'credentials of registries ($REGISTRY_AUTH_FILE), in place of those of docker and podman',
+  ),
+  new Option(
+    '--registries-conf <file>',
+    'mirrors and other places of registries ($CONTAINERS_REGISTRIES_CONF)',
+  ),
   new Option('--no-color', 'no colours (NO_COLOR does the same)'),
   repeatable('--limit <name=n>', 'how much an image may ask for (also $ARCH_BUILD_LIMITS), repeatable'),
   new Option('--no-limits', 'images may ask for anything'),
@@ -85,6 +93,8 @@ interface GlobalOptions {
   readonly offline?: boolean;
   readonly limit?: readonly string[];
   readonly limits?: boolean;
+  readonly authfile?: string;
+  readonly registriesConf?: string;
 }
 
 /** Said in front of the command's name or behind it. */
@@ -103,13 +113,22 @@ function globalsOf(program: Command, running: Command, signal: AbortSignal): Glo
     root = defaultRoot(),
     debug = false,
     offline,
+    authfile,
+    registriesConf,
   } = {
     ...program.opts<GlobalOptions>(),
     ...running.parent?.opts<GlobalOptions>(), // `emulators ls --root DIR`: the group takes it
     ...running.opts<GlobalOptions>(),
   };
+  setVariable('REGISTRY_AUTH_FILE', authfile);
+  setVariable('CONTAINERS_REGISTRIES_CONF', registriesConf);
   if (root === '') throw new ArchBuildError('USAGE', '--root needs a directory');
   return { root: resolve(root), debug, offline: isOffline(offline), signal };
+}
+
+/** The option is another way to write the variable, which is what credential helpers and podman know, too. */
+function setVariable(name: string, file: string | undefined): void {
+  if (file !== undefined) process.env[name] = resolve(file);
 }
 
 /** Global options count behind the command's name too: with the default command nobody sees where it begins. */

@@ -11,6 +11,7 @@
  *   emulators/<version>/qemu-<arch>
  *   mount-caches/<sha256 of id>/<n>    directories of RUN --mount=type=cache
  *   mounts/<id>/                       an image that is mounted somewhere: see mount-records.ts
+ *   partials/<algorithm>-<hex>         blobs that have come in part
  *   tmp/                               sessions
  *   owner                              root, user or single-user: whose ids the snapshots have
  *   lock, index.lock                   flock files
@@ -42,6 +43,7 @@ export interface StoreLayout {
   readonly emulators: string;
   readonly mountCaches: string;
   readonly mounts: string;
+  readonly partials: string;
   readonly temporary: string;
   blob(digest: Digest): string;
   snapshot(chainId: ChainId): string;
@@ -70,6 +72,7 @@ export function storeLayout(root: string): StoreLayout {
     emulators: at('emulators'),
     mountCaches: at('mount-caches'),
     mounts: at('mounts'),
+    partials: at('partials'),
     temporary: at('tmp'),
     blob: (digest) => at('blobs', algorithmOf(digest), encodedOf(digest)),
     snapshot: (chainId) => at('snapshots', encodedOf(chainId)),

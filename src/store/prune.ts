@@ -13,6 +13,7 @@ import type { Store } from './store.ts';
 
 export interface PruneResult {
   readonly images: number;
+  /** Those that have come in part only, too. */
   readonly blobs: number;
   readonly snapshots: number;
   readonly cacheRecords: number;
@@ -39,10 +40,17 @@ export async function prune(store: Store, options: PruneOptions): Promise<PruneR
   const snapshots = options.cache
     ? store.snapshots.list().filter(({ chainId }) => !needed.chains.has(chainId))
     : [];
+  const partials = store.partials.sweep('all', options.dryRun);
   const bytes =
+    partials.bytes +
     blobs.reduce((sum, digest) => sum + store.blobs.sizeOf(digest), 0) +
     snapshots.reduce((sum, { size }) => sum + size, 0);
-  const counts = { images: unnamed.length, blobs: blobs.length, snapshots: snapshots.length, bytes };
+  const counts = {
+    images: unnamed.length,
+    blobs: blobs.length + partials.count,
+    snapshots: snapshots.length,
+    bytes,
+  };
   if (options.dryRun) return { ...counts, cacheRecords: 0 };
   if (unnamed.length > 0) await store.images.remove(({ name }) => name === undefined);
   for (const digest of blobs) store.blobs.remove(digest);

@@ -11,12 +11,14 @@ import { storeLayout, type StoreLayout } from './layout.ts';
 import { MountCaches } from './mount-caches.ts';
 import { PackedLayers } from './packed-layers.ts';
 import { MountRecords } from './mount-records.ts';
+import { PartialBlobs } from './partial-blobs.ts';
 import { Snapshots } from './snapshots.ts';
 import { claimStore } from './store-owner.ts';
 
 export interface Store extends AsyncDisposable {
   readonly layout: StoreLayout;
   readonly blobs: Blobs;
+  readonly partials: PartialBlobs;
   readonly images: Images;
   readonly snapshots: Snapshots;
   readonly packed: PackedLayers;
@@ -57,6 +59,7 @@ function openWith(layout: StoreLayout, lock: Lock): Store {
   return {
     layout,
     blobs: new Blobs(layout, () => (staging ??= makeDirectory('blobs'))),
+    partials: new PartialBlobs(layout),
     images: new Images(layout),
     snapshots: new Snapshots(layout, () => makeDirectory('removed')),
     packed: new PackedLayers(layout),

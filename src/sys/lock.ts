@@ -1,5 +1,5 @@
 /** Advisory locks that the kernel frees when their holder dies: flock(2). */
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ArchBuildError } from '../errors.ts';
 import { libc, systemError } from './libc.ts';
@@ -20,6 +20,10 @@ export function tryLock(path: string, mode: 'shared' | 'exclusive'): Lock | unde
     if (error.code === 'EAGAIN') return undefined;
     throw error; // a file system without locks is not a busy one
   }
+  if (!isStillThere(fd, path)) {
+    closeSync(fd);
+    return tryLock(path, mode); // its last holder took it away: what we have is nobody's
+  }
   let held = true;
   return {
     path,
@@ -28,6 +32,11 @@ export function tryLock(path: string, mode: 'shared' | 'exclusive'): Lock | unde
       held = false;
     },
   };
+}
+
+function isStillThere(fd: number, path: string): boolean {
+  const [locked, there] = [fstatSync(fd), statSync(path, { throwIfNoEntry: false })];
+  return there?.ino === locked.ino && there.dev === locked.dev;
 }
 
 /** Waits up to `waitMs`, then throws STORE_BUSY. Polls: a blocking flock would stop the event loop. */

@@ -1,12 +1,15 @@
 /**
  * The config files of docker and of the containers tools, as far as they are about credentials.
  *
- *   $REGISTRY_AUTH_FILE, else $XDG_RUNTIME_DIR/containers/auth.json      podman, skopeo, buildah
+ *   $REGISTRY_AUTH_FILE                                                  alone, when it is set
+ *   $XDG_RUNTIME_DIR/containers/auth.json, else /run/containers/<uid>/   podman, skopeo, buildah
+ *   $XDG_CONFIG_HOME/containers/auth.json, else ~/.config/containers/    the same, across reboots
  *   $DOCKER_CONFIG/config.json, else ~/.docker/config.json               docker
+ *   ~/.dockercfg                                                         docker, long ago: `auths` alone
  */
 import { randomBytes } from 'node:crypto';
 import { mkdir, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { ArchBuildError, systemErrorCode } from '../errors.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -21,18 +24,30 @@ export type Credentials =
 const FILE_LIMIT = 4 << 20;
 
 /** Those the environment names, in the order in which they are asked. */
-export function configFiles({
-  REGISTRY_AUTH_FILE,
-  XDG_RUNTIME_DIR,
-  DOCKER_CONFIG,
-  HOME,
-}: Environment): string[] {
-  const containers = XDG_RUNTIME_DIR ? join(XDG_RUNTIME_DIR, 'containers/auth.json') : undefined;
-  const docker = DOCKER_CONFIG ? DOCKER_CONFIG : HOME ? join(HOME, '.docker') : undefined;
-  return [REGISTRY_AUTH_FILE ? REGISTRY_AUTH_FILE : containers, docker && join(docker, 'config.json')].filter(
-    (path): path is string => path !== undefined,
-  );
+export function configFiles(environment: Environment): string[] {
+  const { REGISTRY_AUTH_FILE, XDG_RUNTIME_DIR, XDG_CONFIG_HOME, DOCKER_CONFIG, HOME } = environment;
+  if (REGISTRY_AUTH_FILE) return [REGISTRY_AUTH_FILE];
+  const runtime = XDG_RUNTIME_DIR
+    ? join(XDG_RUNTIME_DIR, 'containers')
+    : `/run/containers/${process.getuid?.() ?? 0}`;
+  const atHome = (path: string): string | undefined => (HOME ? join(HOME, path) : undefined);
+  const config = XDG_CONFIG_HOME ? XDG_CONFIG_HOME : atHome('.config');
+  const docker = DOCKER_CONFIG ? DOCKER_CONFIG : atHome('.docker');
+  return [
+    join(runtime, 'auth.json'),
+    config && join(config, 'containers/auth.json'),
+    docker && join(docker, 'config.json'),
+    atHome(LEGACY_NAME),
+  ].filter((path): path is string => path !== undefined);
 }
+
+const LEGACY_NAME = '.dockercfg';
+
+/** Where a password goes when none of those is there: what the environment names, else docker's, which all tools read. */
+export const fileToMake = (environment: Environment): string | undefined =>
+  environment['REGISTRY_AUTH_FILE'] || environment['DOCKER_CONFIG'] || environment['HOME']
+    ? configFiles(environment).findLast((path) => basename(path) !== LEGACY_NAME)
+    : undefined;
 
 export interface AuthEntry {
   readonly auth?: string;
@@ -53,7 +68,7 @@ export interface AuthConfig {
 export async function readAuthConfig(path: string): Promise<AuthConfig | undefined> {
   const document = await readJson(path);
   if (document === undefined) return undefined;
-  const config = record(document);
+  const config = basename(path) === LEGACY_NAME ? { auths: document } : record(document);
   const { credsStore } = config as { credsStore?: unknown };
   return {
     path,
@@ -92,14 +107,16 @@ export const texts = (value: unknown): Record<string, string> =>
 
 /** Changes the entries of `auths` and nothing else; the file is made, for its owner only, when it is missing. */
 export async function editAuths(path: string, edit: (auths: Record<string, unknown>) => void): Promise<void> {
+  const isLegacy = basename(path) === LEGACY_NAME;
   const document = record(await readJson(path));
-  const auths = { ...record(document['auths']) };
+  const auths = { ...(isLegacy ? document : record(document['auths'])) };
   edit(auths);
+  const edited = isLegacy ? auths : { ...document, auths };
   const target = await realpath(path).catch(() => path);
   const temporary = `${target}.${randomBytes(6).toString('hex')}.tmp`;
   try {
     await mkdir(dirname(target), { recursive: true, mode: 0o700 });
-    await writeFile(temporary, `${JSON.stringify({ ...document, auths }, undefined, '\t')}\n`, {
+    await writeFile(temporary, `${JSON.stringify(edited, undefined, '\t')}\n`, {
       flag: 'wx',
       mode: 0o600,
     });

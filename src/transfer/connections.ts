@@ -1,7 +1,8 @@
 /** One pool of connections per host, with the host's certificates, through the proxies of the environment. */
-import { Agent, EnvHttpProxyAgent, request, type Dispatcher } from 'undici';
+import { Agent, ProxyAgent, request, type Dispatcher } from 'undici';
 import { CERTIFICATE_DIRECTORIES, tlsIdentity } from './certificates.ts';
-import { isListed, isLoopbackHost } from './registry-endpoint.ts';
+import { proxyFor } from './proxy-choice.ts';
+import { isListed } from './registry-endpoint.ts';
 import { networkError } from './registry-errors.ts';
 import type { RegistryOptions } from './registry-options.ts';
 
@@ -23,6 +24,8 @@ export interface HttpResponse {
 
 export const DEFAULT_STALL_MS = 60_000;
 const CONNECT_TIMEOUT_MS = 20_000;
+/** More requests wait: registries count them. */
+const CONNECTIONS_PER_HOST = 6;
 
 export class Connections implements AsyncDisposable {
   readonly #options: RegistryOptions;
@@ -36,7 +39,7 @@ export class Connections implements AsyncDisposable {
   async send(url: URL, { method, headers, body }: HttpRequest): Promise<HttpResponse> {
     const { signal, stallMs = DEFAULT_STALL_MS } = this.#options;
     try {
-      const dispatcher = await this.#dispatcherFor(url.host);
+      const dispatcher = await this.#dispatcherFor(url);
       const response = await request(url, {
         dispatcher,
         method,
@@ -60,38 +63,34 @@ export class Connections implements AsyncDisposable {
     );
   }
 
-  #dispatcherFor(host: string): Promise<Dispatcher> {
-    const known = this.#dispatchers.get(host);
+  #dispatcherFor(url: URL): Promise<Dispatcher> {
+    const known = this.#dispatchers.get(url.origin);
     if (known !== undefined) return known;
-    const made = this.#makeDispatcher(host);
-    this.#dispatchers.set(host, made);
+    const made = this.#makeDispatcher(url);
+    this.#dispatchers.set(url.origin, made);
     return made;
   }
 
-  async #makeDispatcher(host: string): Promise<Dispatcher> {
+  async #makeDispatcher(url: URL): Promise<Dispatcher> {
     const {
       insecure = [],
       environment = process.env,
       certificateDirectories = CERTIFICATE_DIRECTORIES,
     } = this.#options;
+    const { host } = url;
     const { ca, ...client } = await tlsIdentity(host, certificateDirectories, environment['SSL_CERT_FILE']);
+    const { ca: more = [], ...named } = this.#options.identities?.get(host) ?? {};
     const connect = {
-      ca: [...ca],
+      ca: [...ca, ...more],
       ...client,
+      ...named,
       rejectUnauthorized: !isListed(host, insecure),
       timeout: CONNECT_TIMEOUT_MS,
     };
-    const variable = (name: string): string => environment[name.toLowerCase()] ?? environment[name] ?? '';
-    const httpProxy = variable('HTTP_PROXY');
-    const httpsProxy = variable('HTTPS_PROXY') || httpProxy;
-    if (isLoopbackHost(host) || (httpProxy === '' && httpsProxy === '')) return new Agent({ connect });
-    return new EnvHttpProxyAgent({
-      httpProxy,
-      httpsProxy,
-      noProxy: variable('NO_PROXY'),
-      connect,
-      requestTls: connect,
-    });
+    const limits = { connect, connections: CONNECTIONS_PER_HOST };
+    const proxy = proxyFor(url, environment);
+    if (proxy === undefined) return new Agent(limits);
+    return new ProxyAgent({ ...limits, uri: proxy.href, requestTls: connect, proxyTls: { ca: [...ca] } });
   }
 }
 

@@ -13,6 +13,11 @@ import { once } from './once.ts';
 import { retrying } from './registry-retry.ts';
 import { verified } from './verified-stream.ts';
 
+export interface CopyEnds {
+  readonly from: ContentSource;
+  readonly to: ContentSink;
+}
+
 export interface CopyOptions {
   readonly report?: Reporter;
   /** Ends the copy with INTERRUPTED at the next chunk. */
@@ -33,7 +38,7 @@ const REPORT_EVERY = 1 << 20;
  */
 export async function copyGraph(
   root: Descriptor,
-  { from, to }: { readonly from: ContentSource; readonly to: ContentSink },
+  { from, to }: CopyEnds,
   options: CopyOptions = {},
 ): Promise<void> {
   throwIfAborted(options.signal);

@@ -5,6 +5,8 @@ import { texts, type Credentials, type Environment } from './auth-config.ts';
 
 /** The name of docker.io in configs and helpers, from the time of its first API. */
 const DOCKER_HUB_KEY = 'https://index.docker.io/v1/';
+/** The name of nobody: the secret is an identity token. */
+export const TOKEN_USER = '<token>';
 const TIMEOUT_MS = 60_000;
 
 /** Under which name the credentials of a registry are kept. */
@@ -79,6 +81,6 @@ function parseAnswer(program: string, stdout: string): Credentials | undefined {
   }
   const { Username: username, Secret: secret } = texts(answer);
   if (!secret) return undefined;
-  if (username === '<token>') return { type: 'identity-token', token: secret };
+  if (username === TOKEN_USER) return { type: 'identity-token', token: secret };
   return username ? { type: 'password', username, password: secret } : undefined;
 }

@@ -20,6 +20,8 @@ export async function findCredentials(
 ): Promise<Credentials | undefined> {
   for (const path of configFiles(environment)) {
     const config = await readAuthConfig(path);
+    if (config === undefined && path === environment['REGISTRY_AUTH_FILE'])
+      throw badConfig(path, 'there is no such file');
     const found = config === undefined ? undefined : await lookUp(config, repository, environment);
     if (found !== undefined) return found;
   }

@@ -1,8 +1,15 @@
 /** `login` and `logout`: a password is checked with the registry, then kept where docker, podman and we look for it. */
 import { ArchBuildError } from '../errors.ts';
 import { parseReference } from '../oci/reference.ts';
-import { configFiles, editAuths, readAuthConfig, type AuthConfig, type Environment } from './auth-config.ts';
-import { credentialKey, eraseFromHelper, storeInHelper } from './credential-program.ts';
+import {
+  configFiles,
+  editAuths,
+  fileToMake,
+  readAuthConfig,
+  type AuthConfig,
+  type Environment,
+} from './auth-config.ts';
+import { credentialKey, eraseFromHelper, storeInHelper, TOKEN_USER } from './credential-program.ts';
 import { RegistryClient } from './registry-client.ts';
 import type { RegistryOptions } from './registry-options.ts';
 import { retrying } from './registry-retry.ts';
@@ -16,7 +23,8 @@ export interface Password {
 }
 
 /**
- * Returns where the password is kept: the path of a config file, or the name of a credential helper.
+ * A registry that gives an identity token for the password has that kept instead.
+ * Returns where it is kept: the path of a config file, or the name of a credential helper.
  * Throws REGISTRY_AUTH when the registry does not take it, NETWORK, IO, USAGE for what is not a host.
  */
 export async function login(given: Password, options: RegistryOptions = {}): Promise<string> {
@@ -24,20 +32,24 @@ export async function login(given: Password, options: RegistryOptions = {}): Pro
   await using client = new RegistryClient({
     ...options,
     credentials: { type: 'password', username, password },
+    wantsIdentityToken: true,
   });
   const access = { repository: { domain, path: '' }, actions: 'pull' } as const;
   await retrying(options, async () => {
     const response = await client.exchange(access, { method: 'GET', path: '', what: 'the log-in' });
     await discardBody(response.body, client.stallMs);
   });
+  const token = await client.identityToken(access);
   const { environment = process.env } = options;
   const { path, helper } = await placeFor(domain, environment);
   if (helper === undefined) {
-    const auth = Buffer.from(`${username}:${password}`).toString('base64');
-    await editAuths(path, (auths) => (auths[credentialKey(domain)] = { auth }));
+    const auth = Buffer.from(`${username}:${token === undefined ? password : ''}`).toString('base64');
+    const entry = token === undefined ? { auth } : { auth, identitytoken: token };
+    await editAuths(path, (auths) => (auths[credentialKey(domain)] = entry));
     return path;
   }
-  await storeInHelper(helper, { domain, username, password }, environment);
+  const secret = token === undefined ? { username, password } : { username: TOKEN_USER, password: token };
+  await storeInHelper(helper, { domain, ...secret }, environment);
   return helper;
 }
 
@@ -63,14 +75,13 @@ async function placeFor(
   domain: string,
   environment: Environment,
 ): Promise<{ path: string; helper?: string }> {
-  const files = configFiles(environment);
-  for (const path of files) {
+  for (const path of configFiles(environment)) {
     const config = await readAuthConfig(path);
     if (config === undefined) continue;
     const helper = helperOf(config, domain);
     return helper === undefined ? { path } : { path, helper };
   }
-  const path = environment['REGISTRY_AUTH_FILE'] ? files[0] : files.at(-1);
+  const path = fileToMake(environment);
   if (path !== undefined) return { path };
   throw new ArchBuildError('IO', 'there is no place to keep the password', {
     hint: 'set HOME or DOCKER_CONFIG',

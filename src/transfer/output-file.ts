@@ -1,7 +1,9 @@
-/** Streams a file into place: under its name it is whole, or what was there before. */
+/** Streams a file into place: under its name it is whole, or what was there before; nothing else stays beside it. */
 import { randomBytes } from 'node:crypto';
 import { open, realpath, rename, rm, stat, type FileHandle } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { ArchBuildError, systemErrorCode } from '../errors.ts';
+import { startReaper } from '../sys/reaper.ts';
 
 /**
  * Mode 0666 less the umask. What is not a regular file (`/dev/stdout`, a pipe) is written directly.
@@ -12,6 +14,7 @@ export async function writeOutputFile(path: string, data: AsyncIterable<Uint8Arr
   if (existing !== undefined && !existing.isFile()) return writeTo(path, { flags: 'w', data });
   const target = await realpath(path).catch(() => path); // a link (`/dev/stdout`) is followed, not replaced
   const temporary = `${target}.${randomBytes(6).toString('hex')}.tmp`;
+  await using _reaper = startReaper('rm -f -- "$1"', [resolve(temporary)]);
   try {
     await writeTo(temporary, { flags: 'wx', data });
     await orIoError(path, rename(temporary, target));

@@ -6,11 +6,16 @@ import { parseReference, withDefaultTag } from '../oci/reference.ts';
 import { copyGraph, type CopyOptions } from './copy.ts';
 import { RegistryClient } from './registry-client.ts';
 import type { RegistryOptions } from './registry-options.ts';
-import { RegistrySink } from './registry-sink.ts';
+import { routesOf, withRoutes } from './registry-routes.ts';
+import { RegistrySink, type MountSources } from './registry-sink.ts';
 import { readDocument } from './verified-stream.ts';
 
 /** `select`: a registry refuses an index whose children it does not have, so leave none out of one. */
-export type PushOptions = RegistryOptions & CopyOptions;
+export type PushOptions = RegistryOptions &
+  CopyOptions & {
+    /** Repositories of the name's registry that may have a blob already. */
+    readonly mountSources?: MountSources;
+  };
 
 /**
  * Throws REFERENCE_INVALID, REGISTRY, REGISTRY_AUTH, NETWORK; DIGEST_MISMATCH when the name has another digest than
@@ -25,8 +30,9 @@ export async function pushImage(
   if (reference.digest !== undefined && reference.digest !== root.digest) {
     throw new ArchBuildError('DIGEST_MISMATCH', `${root.digest} cannot be pushed as ${name}`);
   }
-  await using client = new RegistryClient(options);
-  const sink = new RegistrySink(client, reference);
+  const routes = await routesOf(reference, 'push', options);
+  await using client = new RegistryClient(withRoutes(options, routes));
+  const sink = new RegistrySink(client, routes[0], options.mountSources);
   await copyGraph(root, { from: source, to: sink }, options);
   if (reference.tag !== undefined) await sink.tag(reference.tag, root, await readDocument(source, root));
 }

@@ -25,10 +25,14 @@ export type Actions = 'pull' | 'pull,push';
 export interface Access {
   readonly repository: { readonly domain: string; readonly path: string };
   readonly actions: Actions;
+  /** Repositories of the same registry that are to be read as well, under the same token: blobs are mounted from them. */
+  readonly also?: readonly string[];
 }
 
 interface Authorization {
   readonly value: string;
+  /** What may be kept in the place of the password. */
+  readonly identityToken?: string;
   /** Milliseconds of Date.now(). */
   readonly expires: number;
 }
@@ -46,6 +50,11 @@ export class RegistryAuth {
   constructor(connections: Connections, options: RegistryOptions) {
     this.#connections = connections;
     this.#options = options;
+  }
+
+  /** What the issuer gave in the place of the password: only for a client that asks for it. */
+  async identityToken(access: Access): Promise<string | undefined> {
+    return (await this.#known.get(keyOf(access)))?.identityToken;
   }
 
   /** The Authorization header to send at once, when an earlier challenge for the same access was answered. */
@@ -103,6 +112,7 @@ export class RegistryAuth {
       service: bearer.parameters['service'],
       scopes: scopesOf(access, bearer.parameters['scope']),
       credentials,
+      forKeeps: this.#options.wantsIdentityToken === true,
     });
     return retrying(this.#options, async () => this.#fetchToken(request));
   }
@@ -131,8 +141,8 @@ export class RegistryAuth {
   }
 }
 
-const keyOf = ({ repository, actions }: Access): string =>
-  `${repository.domain}/${repository.path} ${actions}`;
+const keyOf = ({ repository, actions, also = [] }: Access): string =>
+  [`${repository.domain}/${repository.path}`, actions, ...also].join(' ');
 
 const basic = ({ username, password }: { readonly username: string; readonly password: string }): string =>
   `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
@@ -161,11 +171,14 @@ function checkedRealm(registry: URL, text: string | undefined): URL {
 }
 
 /** What the registry asks for, and what we need when that is not in it: some ask for less than the access takes. */
-function scopesOf({ repository, actions }: Access, asked: string | undefined): string[] {
-  const needed = `repository:${repository.path}:${actions}`;
+function scopesOf({ repository, actions, also = [] }: Access, asked: string | undefined): string[] {
   const offered = asked === undefined ? [] : asked.split(' ').filter((scope) => scope !== '');
   if (repository.path === '') return offered;
-  return offered.some((scope) => covers(scope, needed)) ? offered : [...offered, needed];
+  const needed = [
+    `repository:${repository.path}:${actions}`,
+    ...also.map((path) => `repository:${path}:pull`),
+  ];
+  return [...offered, ...needed.filter((need) => !offered.some((scope) => covers(scope, need)))];
 }
 
 function covers(offered: string, needed: string): boolean {
@@ -188,11 +201,13 @@ interface TokenParts {
   readonly service: string | undefined;
   readonly scopes: readonly string[];
   readonly credentials: Credentials | undefined;
+  /** Ask for an identity token, too. */
+  readonly forKeeps: boolean;
 }
 
 function tokenRequest(
   realm: URL,
-  { service, scopes, credentials }: TokenParts,
+  { service, scopes, credentials, forKeeps }: TokenParts,
 ): HttpRequest & { readonly url: URL } {
   if (credentials?.type === 'identity-token') {
     const form = new URLSearchParams({
@@ -208,6 +223,8 @@ function tokenRequest(
   const url = new URL(realm);
   if (service !== undefined) url.searchParams.set('service', service);
   for (const scope of scopes) url.searchParams.append('scope', scope);
+  if (forKeeps) url.searchParams.set('offline_token', 'true');
+  if (forKeeps) url.searchParams.set('client_id', CLIENT_ID);
   return {
     url,
     method: 'GET',
@@ -216,7 +233,12 @@ function tokenRequest(
 }
 
 function parseToken(host: string, text: string): Authorization {
-  let answer: { token?: unknown; access_token?: unknown; expires_in?: unknown } | null;
+  let answer: {
+    token?: unknown;
+    access_token?: unknown;
+    refresh_token?: unknown;
+    expires_in?: unknown;
+  } | null;
   try {
     answer = JSON.parse(text) as typeof answer;
   } catch {
@@ -231,5 +253,10 @@ function parseToken(host: string, text: string): Authorization {
     typeof answer?.expires_in === 'number'
       ? Math.max(answer.expires_in, DEFAULT_LIFETIME_S)
       : DEFAULT_LIFETIME_S;
-  return { value: `Bearer ${token}`, expires: Date.now() + seconds * 900 }; // a tenth for clocks and slow requests
+  const identityToken = answer?.refresh_token;
+  return {
+    value: `Bearer ${token}`,
+    expires: Date.now() + seconds * 900, // a tenth for clocks and slow requests
+    ...(typeof identityToken === 'string' && identityToken !== '' ? { identityToken } : {}),
+  };
 }

@@ -6,7 +6,7 @@ import { ArchBuildError } from '../errors.ts';
 import { Connections, DEFAULT_STALL_MS, header, type HttpRequest, type HttpResponse } from './connections.ts';
 import { RegistryAuth, type Access } from './registry-auth.ts';
 import { apiHost, mayUsePlainHttp, nextAddress } from './registry-endpoint.ts';
-import { answerError, codeOfCause, TransientError } from './registry-errors.ts';
+import { answerError, codeOfCause, quotaWords, TransientError } from './registry-errors.ts';
 import type { RegistryOptions } from './registry-options.ts';
 import { discardBody, readBody } from './response-body.ts';
 
@@ -38,6 +38,11 @@ export class RegistryClient implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#connections[Symbol.asyncDispose]();
+  }
+
+  /** As RegistryAuth's. */
+  async identityToken(access: Access): Promise<string | undefined> {
+    return this.#auth.identityToken(access);
   }
 
   get stallMs(): number {
@@ -98,6 +103,7 @@ export class RegistryClient implements AsyncDisposable {
       status,
       text: text.toString('utf8'),
       retryAfter: header(response, 'retry-after'),
+      quota: quotaWords(header(response, 'ratelimit-limit'), header(response, 'ratelimit-remaining')),
     });
   }
 
@@ -120,16 +126,27 @@ export class RegistryClient implements AsyncDisposable {
       return secure;
     } catch (error) {
       if (!speaksNoTls(error)) throw error;
-      return new URL(`http://${host}/`);
+      const plain = new URL(`http://${host}/`);
+      if (await this.#wantsTls(plain)) throw error;
+      return plain;
     }
+  }
+
+  /** Servers that speak TLS answer a plain request with 400. Who hangs up on us may have had another reason than TLS. */
+  async #wantsTls(plain: URL): Promise<boolean> {
+    const { status, body } = await this.#connections.send(new URL('/v2/', plain), { method: 'GET' });
+    await discardBody(body, this.stallMs);
+    return status === 400;
   }
 }
 
+/** An alert is TLS: it means something else is wrong. */
 function speaksNoTls(error: unknown): boolean {
   const code = codeOfCause(error);
   return (
     code !== undefined &&
-    (/^ERR_SSL_|^EPROTO$/.test(code) || ['ECONNREFUSED', 'ECONNRESET', 'UND_ERR_SOCKET'].includes(code))
+    (/^ERR_SSL_(?!.*ALERT)|^EPROTO$/.test(code) ||
+      ['ECONNREFUSED', 'ECONNRESET', 'UND_ERR_SOCKET'].includes(code))
   );
 }
 

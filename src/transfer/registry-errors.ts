@@ -34,6 +34,11 @@ const silent: Trouble = { words: 'it does not answer', hint: OFFLINE_HINT, trans
 const broken: Trouble = { words: 'the connection broke', transient: true };
 const untrusted: Trouble = { words: 'its certificate is not trusted', hint: TRUST_HINT };
 
+const unknownClient: Trouble = {
+  words: 'it wants a client certificate that it trusts',
+  hint: 'put NAME.cert and NAME.key into /etc/docker/certs.d/HOST/',
+};
+
 /** By the `code` of a Node or undici error. */
 const TROUBLES: Readonly<Record<string, Trouble>> = {
   ENOTFOUND: unknownHost,
@@ -50,12 +55,16 @@ const TROUBLES: Readonly<Record<string, Trouble>> = {
   UND_ERR_SOCKET: broken,
   UND_ERR_ABORTED: broken,
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: broken,
+  UND_ERR_HEADERS_OVERFLOW: { words: 'the headers of its answer are too large' },
   CERT_HAS_EXPIRED: { words: 'its certificate has expired', hint: TRUST_HINT },
   DEPTH_ZERO_SELF_SIGNED_CERT: untrusted,
   SELF_SIGNED_CERT_IN_CHAIN: untrusted,
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: untrusted,
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: untrusted,
   UNABLE_TO_GET_ISSUER_CERT: untrusted,
+  ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: unknownClient,
+  ERR_SSL_TLSV1_ALERT_UNKNOWN_CA: unknownClient,
+  ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE: unknownClient,
   ERR_TLS_CERT_ALTNAME_INVALID: { words: 'its certificate is for another host' },
 };
 
@@ -94,12 +103,14 @@ export interface ErrorAnswer {
   /** The beginning of the body. */
   readonly text: string;
   readonly retryAfter: string | undefined;
+  /** What is left of how much, as some registries tell. */
+  readonly quota?: string | undefined;
 }
 
 const TRANSIENT_STATUS: ReadonlySet<number> = new Set([408, 429, 500, 502, 503, 504]);
 
 /** The error for an answer that is not what was asked for, with the registry's own words. */
-export function answerError({ host, what, status, text, retryAfter }: ErrorAnswer): ArchBuildError {
+export function answerError({ host, what, status, text, retryAfter, quota }: ErrorAnswer): ArchBuildError {
   const words = registryWords(text);
   const message = `${host} answers ${status} to ${what}${words === '' ? '' : `: ${words}`}`;
   if (status === 401 || status === 403) {
@@ -111,9 +122,24 @@ export function answerError({ host, what, status, text, retryAfter }: ErrorAnswe
   const retryAfterMs = parseRetryAfter(retryAfter);
   const details = {
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-    ...(status === 429 ? { hint: 'the registry limits how much one may fetch; log in, or try later' } : {}),
+    ...(status === 429 ? { hint: tooMany(domainOfHost(host), quota, retryAfterMs) } : {}),
   };
   return new TransientError('REGISTRY', message, details);
+}
+
+function tooMany(domain: string, quota: string | undefined, waitMs: number | undefined): string {
+  const left = quota === undefined ? '' : ` (${quota})`;
+  const when = waitMs === undefined ? 'later' : `in ${Math.ceil(waitMs / 1000)} s`;
+  return `the registry limits how much one may fetch${left}; log in with \`arch-build login ${domain}\`, or try ${when}`;
+}
+
+/** `ratelimit-limit: 100;w=21600` and `ratelimit-remaining: 0;w=21600`, as docker.io sends them, in words. */
+export function quotaWords(limit: string | undefined, remaining: string | undefined): string | undefined {
+  const [, count, window] = /^(\d{1,9})(?:;w=(\d{1,9}))?/.exec(limit ?? '') ?? [];
+  if (count === undefined) return undefined;
+  const [, left] = /^(\d{1,9})/.exec(remaining ?? '') ?? [];
+  const span = window === undefined ? '' : ` in ${Math.round(Number(window) / 360) / 10} hours`;
+  return `${count}${span}${left === undefined ? '' : `, ${left} left`}`;
 }
 
 /** Seconds or a date. RFC 9110 10.2.3. */

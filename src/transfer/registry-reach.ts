@@ -4,6 +4,7 @@ import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { ArchBuildError, systemErrorCode } from '../errors.ts';
 import { CERTIFICATE_DIRECTORIES, tlsIdentity } from './certificates.ts';
+import { proxyFor } from './proxy-choice.ts';
 import { apiHost, isLoopbackHost } from './registry-endpoint.ts';
 
 export interface RegistryReach {
@@ -79,20 +80,9 @@ function addressOf(host: string, usualPort = 443): Address {
   return { name: hostname.replaceAll(/^\[|\]$/g, ''), port: port === '' ? usualPort : Number(port) };
 }
 
-/** As curl reads the environment. */
 function proxyOf(domain: string, environment: ReachOptions['environment']): Address | undefined {
-  const variable = (name: string): string => environment[name.toLowerCase()] ?? environment[name] ?? '';
-  const text = variable('HTTPS_PROXY') || variable('HTTP_PROXY');
-  const { name } = addressOf(domain);
-  const exempt = variable('NO_PROXY')
-    .split(/[\s,]+/)
-    .filter((each) => each !== '');
-  const isExempt = exempt.some(
-    (each) => each === '*' || name === each || name.endsWith(`.${each.replace(/^\./, '')}`),
-  );
-  if (text === '' || isExempt || isLoopbackHost(domain) || !URL.canParse(text)) return undefined;
-  const { hostname, port, protocol } = new URL(text);
-  return { name: hostname, port: port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port) };
+  const proxy = proxyFor(new URL(`https://${apiHost(domain)}`), environment);
+  return proxy === undefined ? undefined : addressOf(proxy.host, proxy.protocol === 'https:' ? 443 : 80);
 }
 
 const TIMEOUT_MS = 10_000;

@@ -27,7 +27,14 @@ export const MANIFEST_ACCEPT = [
 /** A download that brought this much since the last failure has a right to all its tries again. Bytes. */
 const FRESH_START = 1 << 20;
 
-export class RegistrySource implements ContentSource {
+/** A source that can begin in the middle of a blob. */
+export interface RangeSource extends ContentSource {
+  readFrom(descriptor: Descriptor, offset: number): AsyncIterable<Uint8Array>;
+}
+
+export const isRangeSource = (source: ContentSource): source is RangeSource => 'readFrom' in source;
+
+export class RegistrySource implements RangeSource {
   readonly #client: RegistryClient;
   readonly #access: Access;
   readonly #host: string;
@@ -63,7 +70,7 @@ export class RegistrySource implements ContentSource {
     const known = this.#resolved.get(descriptor.digest);
     if (known !== undefined) return once(known);
     const isDocument = isIndexType(descriptor.mediaType) || isManifestType(descriptor.mediaType);
-    return isDocument ? this.#readManifest(descriptor) : this.#readBlob(descriptor);
+    return isDocument ? this.#readManifest(descriptor) : this.readFrom(descriptor, 0);
   }
 
   async *#readManifest({ digest }: Descriptor): AsyncGenerator<Uint8Array, void, undefined> {
@@ -91,10 +98,11 @@ export class RegistrySource implements ContentSource {
     );
   }
 
-  async *#readBlob(descriptor: Descriptor): AsyncGenerator<Uint8Array, void, undefined> {
-    let received = 0;
+  /** The bytes of a blob from `offset` on. */
+  async *readFrom(descriptor: Descriptor, offset: number): AsyncGenerator<Uint8Array, void, undefined> {
+    let received = offset;
     let failures = 0;
-    let receivedAtFailure = 0;
+    let receivedAtFailure = offset;
     for (;;) {
       try {
         for await (const chunk of this.#blobFrom(descriptor, received)) {

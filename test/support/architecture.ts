@@ -55,6 +55,7 @@ const HOMES: Readonly<Record<string, string>> = {
   execa: 'sys',
   'node-pty': 'sys',
   undici: 'transfer',
+  'smol-toml': 'transfer',
   tar: 'transfer',
   yaml: 'cluster',
 };

@@ -8,19 +8,27 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface DockerRegistryOptions {
   readonly htpasswd?: string;
-  readonly tls?: { readonly certificate: string; readonly key: string };
+  /** `clientCa`: who connects must have a certificate of it. */
+  readonly tls?: { readonly certificate: string; readonly key: string; readonly clientCa?: string };
   readonly readOnly?: boolean;
+  /** `bundle`: the certificate that tokens are to be signed under. */
+  readonly token?: { readonly realm: string; readonly bundle: string };
 }
+
+export const TOKEN_SERVICE = 'test-registry';
+export const TOKEN_ISSUER = 'test-issuer';
 
 export class DockerRegistry implements AsyncDisposable {
   readonly host: string;
   readonly storage: string;
-  readonly #process: ChildProcess;
+  readonly #config: string;
+  #process: ChildProcess;
 
-  private constructor(child: ChildProcess, { host, storage }: { host: string; storage: string }) {
-    this.#process = child;
-    this.host = host;
-    this.storage = storage;
+  private constructor(parts: { host: string; storage: string; config: string }) {
+    this.host = parts.host;
+    this.storage = parts.storage;
+    this.#config = parts.config;
+    this.#process = this.#spawn();
   }
 
   static async start(directory: string, options: DockerRegistryOptions = {}): Promise<DockerRegistry> {
@@ -29,10 +37,20 @@ export class DockerRegistry implements AsyncDisposable {
     mkdirSync(storage, { recursive: true });
     const config = join(directory, 'registry.yml');
     writeFileSync(config, JSON.stringify(configOf(host, storage, options)));
-    const child = spawn('docker-registry', ['serve', config], { stdio: 'ignore' });
-    const registry = new DockerRegistry(child, { host, storage });
+    const registry = new DockerRegistry({ host, storage, config });
     await waitFor(host);
     return registry;
+  }
+
+  /** Killed, and there again at the same address. */
+  async restart(): Promise<void> {
+    await this[Symbol.asyncDispose]();
+    this.#process = this.#spawn();
+    await waitFor(this.host);
+  }
+
+  #spawn(): ChildProcess {
+    return spawn('docker-registry', ['serve', this.#config], { stdio: 'ignore' });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -46,7 +64,7 @@ export class DockerRegistry implements AsyncDisposable {
 function configOf(
   host: string,
   storage: string,
-  { htpasswd, tls, readOnly = false }: DockerRegistryOptions,
+  { htpasswd, tls, token, readOnly = false }: DockerRegistryOptions,
 ): object {
   return {
     version: 0.1,
@@ -56,10 +74,21 @@ function configOf(
       delete: { enabled: true },
       maintenance: { readonly: { enabled: readOnly } },
     },
-    http: { addr: host, secret: 'test', ...(tls === undefined ? {} : { tls }) },
+    http: { addr: host, secret: 'test', ...(tls === undefined ? {} : { tls: tlsConfig(tls) }) },
     ...(htpasswd === undefined ? {} : { auth: { htpasswd: { realm: 'test', path: htpasswd } } }),
+    ...(token === undefined ? {} : { auth: { token: tokenConfig(token) } }),
   };
 }
+
+const tlsConfig = ({ clientCa, ...own }: NonNullable<DockerRegistryOptions['tls']>): object =>
+  clientCa === undefined ? own : { ...own, clientcas: [clientCa] };
+
+const tokenConfig = ({ realm, bundle }: { realm: string; bundle: string }): object => ({
+  realm,
+  service: TOKEN_SERVICE,
+  issuer: TOKEN_ISSUER,
+  rootcertbundle: bundle,
+});
 
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');

@@ -84,25 +84,44 @@ describe('files', () => {
 
   it('are looked at in the order of the tools, the first that knows wins', async () => {
     const environment = {
-      REGISTRY_AUTH_FILE: write('auth-file.json', config('auth-file')),
       XDG_RUNTIME_DIR: join(directory, 'run'),
+      XDG_CONFIG_HOME: join(directory, 'config'),
       DOCKER_CONFIG: join(directory, 'docker'),
       HOME: join(directory, 'home'),
     };
+    const without: Partial<Record<keyof typeof environment, undefined>> = {};
+    const found = async (): Promise<unknown> => findCredentials(HUB, { ...environment, ...without });
     write('run/containers/auth.json', config('run'));
+    write('config/containers/auth.json', config('config'));
+    write('home/.config/containers/auth.json', config('home-config'));
     write('docker/config.json', config('docker'));
     write('home/.docker/config.json', config('home'));
-    const found = async (without: Partial<typeof environment>): Promise<unknown> =>
-      findCredentials(HUB, { ...environment, ...without });
-    expect(await found({})).toEqual(user('auth-file'));
-    const none = undefined as never;
-    expect(await found({ REGISTRY_AUTH_FILE: none })).toEqual(user('run'));
-    expect(await found({ REGISTRY_AUTH_FILE: none, XDG_RUNTIME_DIR: none })).toEqual(user('docker'));
-    expect(await found({ REGISTRY_AUTH_FILE: none, XDG_RUNTIME_DIR: none, DOCKER_CONFIG: none })).toEqual(
-      user('home'),
-    );
+    write('home/.dockercfg', { 'https://index.docker.io/v1/': auth('old') });
+    expect(await found()).toEqual(user('run'));
+    without.XDG_RUNTIME_DIR = undefined;
+    expect(await found()).toEqual(user('config'));
+    without.XDG_CONFIG_HOME = undefined;
+    expect(await found()).toEqual(user('home-config'));
+    write('home/.config/containers/auth.json', {});
+    expect(await found()).toEqual(user('docker'));
+    without.DOCKER_CONFIG = undefined;
+    expect(await found()).toEqual(user('home'));
+    write('home/.docker/config.json', {});
+    expect(await found()).toEqual(user('old'));
+  });
+
+  it('are one, when $REGISTRY_AUTH_FILE names it', async () => {
+    write('docker/config.json', config('docker'));
+    const named = write('auth-file.json', config('named'));
+    const environment = { REGISTRY_AUTH_FILE: named, DOCKER_CONFIG: join(directory, 'docker') };
+    expect(await findCredentials(HUB, environment)).toEqual(user('named'));
     write('auth-file.json', { auths: {} });
-    expect(await found({ XDG_RUNTIME_DIR: none })).toEqual(user('docker'));
+    expect(await findCredentials(HUB, environment)).toBeUndefined();
+    rmSync(named);
+    await expect(findCredentials(HUB, environment)).rejects.toMatchObject({
+      code: 'REGISTRY_AUTH',
+      message: expect.stringContaining(named) as string,
+    });
   });
 
   it('that are not there are none', async () => {

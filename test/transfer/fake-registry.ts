@@ -43,6 +43,12 @@ export class FakeRegistry implements AsyncDisposable {
   readonly requests: Recorded[] = [];
   readonly behaviours: Behaviour[] = [];
   readonly tokens = new Set<string>();
+  /** Repositories that blobs can be mounted from. */
+  readonly mountable = new Set<string>();
+  /** Uploads that were begun, with what has come of them. */
+  readonly uploads = new Map<string, Buffer>();
+  /** The next PATCHes are cut after so many bytes, which are kept. */
+  readonly cuts: number[] = [];
   /** What /token answers with, besides the token. */
   tokenAnswer: Record<string, unknown> = { expires_in: 300 };
   readonly #server: Server;
@@ -83,9 +89,19 @@ export class FakeRegistry implements AsyncDisposable {
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const chunks: Buffer[] = [];
-    for await (const chunk of request) chunks.push(chunk as Buffer);
+    const cut = request.method === 'PATCH' ? this.cuts.shift() : undefined;
+    let wasCut = false;
+    for await (const chunk of request) {
+      chunks.push(chunk as Buffer);
+      if (cut === undefined || Buffer.concat(chunks).length < cut) continue;
+      this.#keep(request.url ?? '', Buffer.concat(chunks).subarray(0, cut));
+      request.socket.destroy();
+      wasCut = true;
+      break;
+    }
     const { method = '', url = '', headers } = request;
     this.requests.push({ method, url, headers, body: Buffer.concat(chunks).toString() });
+    if (wasCut) return;
     if (this.behaviours.some((behaviour) => behaviour(request, response, this))) return;
     this.#answer(request, response, Buffer.concat(chunks));
   }
@@ -139,17 +155,44 @@ export class FakeRegistry implements AsyncDisposable {
   /** The place to upload to is relative and has a query, as it may. */
   #upload({ method, url = '' }: IncomingMessage, response: ServerResponse, bytes: Buffer): void {
     const { pathname, searchParams } = new URL(url, this.origin);
-    if (method === 'POST') {
-      response.writeHead(202, { location: `${pathname}session?state=a%2Fb` }).end();
-      return;
-    }
-    const digest = searchParams.get('digest') ?? '';
-    if (searchParams.get('state') !== 'a/b' || sha256(bytes) !== digest) {
+    const [digest, mount] = [searchParams.get('digest') ?? '', searchParams.get('mount') ?? ''];
+    const have = this.uploads.get(pathname);
+    const at = (): Record<string, string> => ({
+      location: `${pathname}?state=a%2Fb`,
+      range: `0-${Math.max(0, (this.uploads.get(pathname)?.length ?? 0) - 1)}`,
+    });
+    if (
+      method === 'POST' &&
+      this.mountable.has(searchParams.get('from') ?? '') &&
+      this.content.blobs.has(mount)
+    ) {
+      response.writeHead(201).end();
+    } else if (method === 'POST') {
+      const session = `${pathname}session-${this.requests.length}`;
+      this.uploads.set(session, Buffer.alloc(0));
+      response.writeHead(202, { location: `${session}?state=a%2Fb` }).end();
+    } else if (have === undefined) {
+      notFound(response, 'BLOB_UPLOAD_UNKNOWN');
+    } else if (method === 'DELETE') {
+      this.uploads.delete(pathname);
+      response.writeHead(204).end();
+    } else if (method === 'GET') {
+      response.writeHead(204, at()).end();
+    } else if (method === 'PATCH') {
+      this.#keep(url, bytes);
+      response.writeHead(202, at()).end();
+    } else if (searchParams.get('state') !== 'a/b' || sha256(Buffer.concat([have, bytes])) !== digest) {
       response.writeHead(400).end('{"errors":[{"code":"DIGEST_INVALID","message":"not what was promised"}]}');
-      return;
+    } else {
+      this.content.blobs.set(digest, Buffer.concat([have, bytes]));
+      this.uploads.delete(pathname);
+      response.writeHead(201).end();
     }
-    this.content.blobs.set(digest, bytes);
-    response.writeHead(201).end();
+  }
+
+  #keep(url: string, bytes: Buffer): void {
+    const { pathname } = new URL(url, this.origin);
+    this.uploads.set(pathname, Buffer.concat([this.uploads.get(pathname) ?? Buffer.alloc(0), bytes]));
   }
 
   #putManifest({ url = '', headers }: IncomingMessage, response: ServerResponse, bytes: Buffer): void {

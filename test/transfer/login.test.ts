@@ -78,6 +78,23 @@ describe('login', () => {
     registry = await FakeRegistry.start({ auth: 'basic' });
   });
 
+  it('keeps the identity token of an issuer instead of the password, and uses it', async () => {
+    await using guarded = await FakeRegistry.start({ auth: 'token' });
+    guarded.tokenAnswer = { refresh_token: 'refresh-me' };
+    const place = await login({ ...given(), domain: guarded.host }, options());
+    const { searchParams } = new URL(guarded.asked('/token')[0]!.url, guarded.origin);
+    expect(searchParams.get('offline_token')).toBe('true');
+    const { auths } = JSON.parse(readFileSync(place, 'utf8')) as { auths: Record<string, unknown> };
+    expect(auths[guarded.host]).toEqual({
+      auth: Buffer.from(`${USER}:`).toString('base64'),
+      identitytoken: 'refresh-me',
+    });
+    expect(await findCredentials({ domain: guarded.host, path: 'x' }, environment)).toEqual({
+      type: 'identity-token',
+      token: 'refresh-me',
+    });
+  });
+
   it('leaves everything else in the config as it is', async () => {
     mkdirSync(join(directory, 'docker'));
     const before = {

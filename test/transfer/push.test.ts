@@ -5,10 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { describe as describeBytes, type Descriptor } from '../../src/oci/descriptor.ts';
-import { digestOf } from '../../src/oci/digest.ts';
+import { digestOf, parseDigest } from '../../src/oci/digest.ts';
 import { buildManifest } from '../../src/oci/manifest.ts';
 import { MEDIA_TYPES } from '../../src/oci/media-types.ts';
 import { pushImage, type PushOptions } from '../../src/transfer/push.ts';
+import type { MountSources } from '../../src/transfer/registry-sink.ts';
 import { FakeRegistry, PASSWORD, USER, type Behaviour } from './fake-registry.ts';
 import { addImage, addIndex, MemoryContent } from './memory-content.ts';
 
@@ -43,8 +44,8 @@ function sometimes(
 }
 
 /** A layer that is streamed, not kept in memory. */
-function addLarge(): Descriptor {
-  const layer = content.add(randomBytes(5 << 20), MEDIA_TYPES.ociLayer);
+function addLarge(size = 5 << 20): Descriptor {
+  const layer = content.add(randomBytes(size), MEDIA_TYPES.ociLayer);
   const config = content.add(Buffer.from('{}'), MEDIA_TYPES.ociConfig);
   const { bytes, descriptor } = buildManifest({ config, layers: [layer] });
   return content.add(bytes, descriptor.mediaType);
@@ -108,6 +109,74 @@ describe('pushImage', () => {
   });
 });
 
+/** What is in front of some registries takes 10 MB at once. */
+const tooLarge =
+  (answer: (response: ServerResponse) => void): Behaviour =>
+  ({ method, headers }, response) => {
+    if (method !== 'PATCH' || Number(headers['content-length']) < 1e7) return false;
+    answer(response);
+    return true;
+  };
+
+describe('blobs that another repository has', () => {
+  const sources = (...paths: string[]): MountSources =>
+    new Map([...content.blobs.keys()].map((digest) => [parseDigest(digest), paths]));
+
+  it('are mounted, not sent', async () => {
+    for (const [digest, bytes] of content.blobs) registry.content.blobs.set(digest, bytes);
+    registry.mountable.add('team/base');
+    registry.behaviours.push(sometimes('HEAD blobs', 99, (response) => response.writeHead(404).end()));
+    await push('v1', { mountSources: sources('team/other', 'team/base') });
+    expect(registry.tags.get('v1')).toEqual(root);
+    expect(registry.asked('from=team%2Fbase').length).toBeGreaterThan(2);
+    expect(registry.requests.filter(({ method }) => method === 'PATCH')).toEqual([]);
+    expect(registry.requests.some(({ url }) => url.includes('digest='))).toBe(false);
+    expect(registry.uploads.size).toBe(0); // those begun in the place of a mount were ended
+  });
+
+  it('are sent when nobody gives them', async () => {
+    await push('v1', { mountSources: sources('team/base') });
+    expect(registry.tags.get('v1')).toEqual(root);
+    expect(registry.uploads.size).toBe(0);
+  });
+
+  it.each([400, 401, 403, 404, 405])('are sent when the answer to a mount is %i', async (status) => {
+    registry.behaviours.push(sometimes('POST mount=', 99, (response) => response.writeHead(status).end()));
+    await push('v1', { mountSources: sources('team/base') });
+    expect(registry.tags.get('v1')).toEqual(root);
+  });
+
+  it('take one token for all repositories', async () => {
+    await using guarded = await FakeRegistry.start({ auth: 'token' });
+    const options = { ...OPTIONS, mountSources: sources('team/base', 'team/other') };
+    await pushImage(content, { root, name: `${guarded.host}/team/app:v1` }, options);
+    expect(tokensOf(guarded)).toEqual([
+      [
+        'repository:team/app:pull',
+        'repository:team/app:pull,push',
+        'repository:team/base:pull',
+        'repository:team/other:pull',
+      ],
+    ]);
+  });
+
+  it('do without where a token for them is refused', async () => {
+    await using guarded = await FakeRegistry.start({ auth: 'token' });
+    guarded.behaviours.push((request, response) => {
+      if (request.url?.startsWith('/token') !== true || !request.url.includes('base')) return false;
+      response.writeHead(403).end();
+      return true;
+    });
+    const options = { ...OPTIONS, mountSources: sources('team/base') };
+    await pushImage(content, { root, name: `${guarded.host}/team/app:v1` }, options);
+    expect(guarded.tags.get('v1')).toEqual(root);
+    expect(guarded.asked('mount=')).toEqual([]);
+  });
+});
+
+const tokensOf = (of: FakeRegistry): string[][] =>
+  of.asked('/token').map(({ url }) => new URL(url, of.origin).searchParams.getAll('scope'));
+
 describe('trouble while pushing', () => {
   it.each<[string, Behaviour]>([
     [
@@ -127,7 +196,7 @@ describe('trouble while pushing', () => {
     root = addLarge();
     let failed = false;
     registry.behaviours.push(({ method, headers }, response) => {
-      if (failed || method !== 'PUT' || Number(headers['content-length']) < 1e6) return false;
+      if (failed || method !== 'PATCH' || Number(headers['content-length']) < 1e6) return false;
       failed = true;
       response.writeHead(502).end();
       return true;
@@ -135,6 +204,46 @@ describe('trouble while pushing', () => {
     await push();
     expect(registry.tags.get('v1')).toEqual(root);
     expect(content.reads.filter((digest) => content.blobs.get(digest)!.length > 1e6)).toHaveLength(2);
+  });
+
+  it('in the middle of a large layer makes the rest be sent, wherever it broke', async () => {
+    root = addLarge();
+    registry.cuts.push(3_000_000, 1_500_000);
+    await push();
+    expect(registry.tags.get('v1')).toEqual(root);
+    const patches = registry.requests.filter(({ method }) => method === 'PATCH');
+    expect(patches.map(({ headers }) => headers['content-range'])).toEqual([
+      undefined,
+      `3000000-${(5 << 20) - 1}`,
+      `4500000-${(5 << 20) - 1}`,
+    ]);
+  });
+
+  it('with a registry that has forgotten the upload makes it begin anew', async () => {
+    root = addLarge();
+    registry.cuts.push(3_000_000);
+    registry.behaviours.push(({ method = '' }) => {
+      if (method === 'GET') registry.uploads.clear();
+      return false;
+    });
+    await push();
+    expect(registry.tags.get('v1')).toEqual(root);
+  });
+
+  it.each<[string, Behaviour]>([
+    ['says 413', tooLarge((response) => response.writeHead(413).end())],
+    ['hangs up', tooLarge((response) => response.destroy())],
+  ])('with a registry that %s to a large request makes it be sent in pieces', async (_name, behaviour) => {
+    root = addLarge(20 << 20);
+    registry.behaviours.push(behaviour);
+    await push();
+    expect(registry.tags.get('v1')).toEqual(root);
+    const patches = registry.requests.filter(({ method }) => method === 'PATCH').slice(1);
+    expect(patches.map(({ headers }) => headers['content-range'])).toEqual([
+      `0-${(8 << 20) - 1}`,
+      `${8 << 20}-${(16 << 20) - 1}`,
+      `${16 << 20}-${(20 << 20) - 1}`,
+    ]);
   });
 
   it.each<[string, Behaviour, string]>([

@@ -4,22 +4,28 @@ import { ArchBuildError } from '../../errors.ts';
 import { login as logIn, logout as logOut } from '../../transfer/login.ts';
 import type { LoginFlags } from '../flags.ts';
 import { requireNetwork, type Globals } from '../globals.ts';
+import { ask, canAsk } from '../prompt.ts';
 
-/** A password on the command line would be seen by every user of the machine, so it is read. */
+/** A password on the command line would be seen by every user of the machine, so it is read or asked for. */
 export async function login(globals: Globals, domain: string, flags: LoginFlags): Promise<void> {
-  const { username = '', passwordStdin = false, insecure } = flags;
-  if (!passwordStdin) {
-    throw new ArchBuildError('USAGE', 'the password is read from standard input', {
+  const { passwordStdin = false, insecure } = flags;
+  if (passwordStdin ? flags.username === undefined : !canAsk()) {
+    throw new ArchBuildError('USAGE', 'name and password are asked for on a terminal only', {
       hint: 'arch-build login -u NAME --password-stdin REGISTRY < password-file',
     });
   }
   requireNetwork(globals, `logging in to ${domain}`);
-  const password = readFileSync(0, 'utf8').replace(/\r?\n$/, '');
+  const username = flags.username ?? (await ask({ text: 'User name: ' }));
+  const password = passwordStdin
+    ? readFileSync(0, 'utf8').replace(/\r?\n$/, '')
+    : await ask({ text: `Password of ${username} at ${domain}: `, secret: true });
+  if (username === '' || password === '') throw new ArchBuildError('USAGE', 'name or password is empty');
   const place = await logIn({ domain, username, password }, { insecure, signal: globals.signal });
   process.stderr.write(`logged in to ${domain}; kept in ${place}\n`);
 }
 
-export async function logout(domain: string): Promise<void> {
+/** The globals have said in which file. */
+export async function logout(_globals: Globals, domain: string): Promise<void> {
   if (await logOut(domain)) process.stderr.write(`logged out of ${domain}\n`);
   else process.stderr.write(`not logged in to ${domain}\n`);
 }

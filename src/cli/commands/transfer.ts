@@ -119,8 +119,8 @@ function registryCommands({ globals }: CommandContext): Command[] {
     new Command('login')
       .description('check a password with a registry and keep it where docker and podman look for it too')
       .argument('<registry>')
-      .requiredOption('-u, --username <name>', 'user name')
-      .option('--password-stdin', 'read the password from standard input (it is the only way)')
+      .option('-u, --username <name>', 'user name; asked for on a terminal')
+      .option('--password-stdin', 'read the password from standard input instead of asking for it')
       .addOption(insecureOption())
       .action(async (registry: string, flags: LoginFlags) => {
         await (await import('../actions/login.ts')).login(globals(), registry, flags);
@@ -129,7 +129,7 @@ function registryCommands({ globals }: CommandContext): Command[] {
       .description('forget the password of a registry')
       .argument('<registry>')
       .action(async (registry: string) => {
-        await (await import('../actions/login.ts')).logout(registry);
+        await (await import('../actions/login.ts')).logout(globals(), registry);
       }),
   ];
 }

@@ -2,9 +2,11 @@
 import { formatReference, parseReference, withDefaultTag } from '../../oci/reference.ts';
 import type { ImageSource } from '../image-set.ts';
 import { onlyImage } from '../image-choice.ts';
+import { MirroredSource } from '../mirrored-source.ts';
+import { mountSources } from '../mount-sources.ts';
 import { pushImage } from '../push.ts';
 import { RegistryClient } from '../registry-client.ts';
-import { RegistrySource } from '../registry-source.ts';
+import { routesOf, withRoutes } from '../registry-routes.ts';
 import { controlOf, type Control } from '../transfer-job.ts';
 import type { Place, Transport, TransportContext } from './transport.ts';
 
@@ -25,7 +27,16 @@ function registryPlace(name: string, text: string): Place {
     write: async (set, { registry = {}, ...job }) => {
       const { root } = onlyImage(set.images, text);
       const select = set.select === undefined ? {} : { select: set.select };
-      await pushImage(set.content, { root, name }, { ...registry, ...controlOf(job), ...select });
+      await pushImage(
+        set.content,
+        { root, name },
+        {
+          ...registry,
+          ...controlOf(job),
+          ...select,
+          mountSources: await mountSources(job.store, { content: set.content, root, ...select }, name),
+        },
+      );
     },
   };
 }
@@ -36,9 +47,10 @@ export async function openRepository(
   { registry = {}, ...control }: Control & Pick<TransportContext, 'registry'>,
 ): Promise<ImageSource> {
   const reference = withDefaultTag(parseReference(name));
-  const client = new RegistryClient({ ...registry, ...controlOf(control) });
+  const routes = await routesOf(reference, 'pull', registry);
+  const client = new RegistryClient(withRoutes({ ...registry, ...controlOf(control) }, routes));
   try {
-    const source = new RegistrySource(client, reference);
+    const source = new MirroredSource(client, routes);
     const root = await source.resolve(reference);
     // A digest names itself; a tag beside it may by now mean something else.
     const references = reference.digest === undefined ? [formatReference(reference)] : [];

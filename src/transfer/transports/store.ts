@@ -1,11 +1,14 @@
 /** `store:NAME`: an image of the local store; with nothing behind the colon, a store takes what it is given by its names. */
 import { storeContent } from '../../layer/image-content.ts';
+import type { ContentSource } from '../../oci/content.ts';
 import { formatReference, parseReference, withDefaultTag } from '../../oci/reference.ts';
 import { storeSink } from '../../store/content-sink.ts';
 import type { Store } from '../../store/store.ts';
-import { copyGraph } from '../copy.ts';
+import { copyGraph, type CopyEnds } from '../copy.ts';
 import { onlyImage } from '../image-choice.ts';
 import type { ImageSet } from '../image-set.ts';
+import { isRangeSource } from '../registry-source.ts';
+import { resumedPull } from '../resumed-pull.ts';
 import { controlOf, type TransferJob } from '../transfer-job.ts';
 import type { Place, Transport } from './transport.ts';
 
@@ -56,6 +59,12 @@ export async function writeToStore(
           },
         ];
   const options = { ...controlOf(job), ...(set.select === undefined ? {} : { select: set.select }) };
-  for (const { root } of images) await copyGraph(root, { from: set.content, to: storeSink(store) }, options);
+  for (const { root } of images) await copyGraph(root, endsOf(set.content, job), options);
   for (const { root, references } of images) await store.images.put(root, references);
+}
+
+/** What can be asked for the rest of a blob is. */
+function endsOf(content: ContentSource, { store, report }: TransferJob): CopyEnds {
+  if (isRangeSource(content)) return resumedPull(content, store, report);
+  return { from: content, to: storeSink(store) };
 }
