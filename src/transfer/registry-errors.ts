@@ -74,6 +74,9 @@ export function networkError(host: string, cause: unknown): unknown {
   if (cause instanceof Error && cause.name === 'AbortError') {
     return new ArchBuildError('INTERRUPTED', 'the transfer was interrupted', { cause });
   }
+  if (cause instanceof Error && cause.name === 'HTTPParserError') {
+    return new ArchBuildError('NETWORK', `cannot talk to ${host}: what it answers is not HTTP`, { cause });
+  }
   const code = codeOf(cause);
   if (code === undefined) return cause;
   const { words, hint, transient } = TROUBLES[code] ?? { words: code };

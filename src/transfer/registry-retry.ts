@@ -27,7 +27,7 @@ export async function waitToRetry(error: unknown, failures: number, options: Reg
     (options.backoffMs ?? DEFAULT_BACKOFF_MS) * 2 ** (failures - 1) * (0.75 + Math.random() / 2);
   const wait = Math.max(backoff, error.retryAfterMs ?? 0);
   if (failures >= ATTEMPTS || wait > LONGEST_WAIT_MS) throw final(error);
-  options.report?.({ type: 'debug', text: `${error.message}; next try in ${Math.ceil(wait / 100) / 10} s` });
+  options.report?.({ type: 'info', text: `${error.message}; next try in ${Math.ceil(wait / 100) / 10} s` });
   try {
     await sleep(wait, undefined, options.signal === undefined ? {} : { signal: options.signal });
   } catch (cause) {

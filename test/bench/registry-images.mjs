@@ -1,7 +1,16 @@
 // For the benches and campaigns: images of random content as OCI layouts, and Debian's docker-registry over a directory.
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash, randomFillSync } from 'node:crypto';
-import { closeSync, mkdirSync, openSync, renameSync, statSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -17,7 +26,7 @@ export function run(command, args, options = {}) {
 }
 
 /**
- * An image with a layer per entry of `layers`: files by path, as a number of bytes. `gzip` compresses them; half of the
+ * An image with a layer per entry of `layers`: files by path, as a number of bytes or `{ from: PATH }`. `gzip` compresses them; half of the
  * bytes of a file are random, as in a real image, else all.
  */
 export async function writeImage(layout, { tag, layers, gzip = false }) {
@@ -58,8 +67,15 @@ async function writeLayer(blobs, files, gzip) {
     hash.update(bytes);
     writeSync(fd, bytes);
   };
-  for (const [name, size] of Object.entries(files)) {
+  for (const [name, content] of Object.entries(files)) {
+    const copied = typeof content === 'number' ? undefined : readFileSync(content.from);
+    const size = copied?.length ?? content;
     put(tarHeader(name, size));
+    if (copied !== undefined) {
+      put(copied);
+      put(Buffer.alloc(-size & 511));
+      continue;
+    }
     for (let left = size; left > 0; left -= 1 << 20) {
       const chunk = Buffer.alloc(Math.min(left, 1 << 20), 'the same words again and again ');
       put(randomFillSync(chunk, 0, gzip ? chunk.length >> 1 : chunk.length));

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
+import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Descriptor } from '../../src/oci/descriptor.ts';
 import { digestOf, parseDigest } from '../../src/oci/digest.ts';
@@ -147,6 +148,26 @@ describe('a lying registry', () => {
     ],
     ['a refusal', always('/blobs/', (response) => response.writeHead(403).end()), 'REGISTRY_AUTH'],
     ['a 416', always('/blobs/', (response) => response.writeHead(416).end()), 'SIZE_MISMATCH'],
+    [
+      'huge headers',
+      always('/blobs/', (response) => response.writeHead(200, { 'x-a': 'a'.repeat(100_000) }).end(blob)),
+      'NETWORK',
+    ],
+    [
+      'garbage for chunks',
+      always('/blobs/', (response) =>
+        response.socket?.end('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n'),
+      ),
+      'NETWORK',
+    ],
+    ['garbage for HTTP', always('/blobs/', (response) => response.socket?.end('220 ready\r\n')), 'NETWORK'],
+    [
+      'a compressed blob',
+      always('/blobs/', (response) =>
+        response.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync(blob)),
+      ),
+      'SIZE_MISMATCH',
+    ],
     ['503 for ever', always('/blobs/', (response) => response.writeHead(503).end('busy')), 'REGISTRY'],
     ['a 418', always('/blobs/', (response) => response.writeHead(418).end()), 'REGISTRY'],
   ])('that sends %s does not get through', { timeout: 20_000 }, async (_name, behaviour, code) => {
@@ -202,6 +223,18 @@ describe('a lying registry', () => {
       hint: expect.stringContaining('log in') as string,
     });
     expect(registry.asked('/blobs/')).toHaveLength(1);
+  });
+
+  it('that counts tells how much there is, and until when', async () => {
+    const headers = {
+      'retry-after': '300',
+      'ratelimit-limit': '100;w=21600',
+      'ratelimit-remaining': '0;w=21600',
+    };
+    registry.behaviours.push(always('/blobs/', (response) => response.writeHead(429, headers).end()));
+    await expect(read()).rejects.toMatchObject({
+      hint: expect.stringMatching(/100 in 6 hours, 0 left.*arch-build login.*in 300 s/) as string,
+    });
   });
 
   it('has its own words in the error, without control characters', async () => {

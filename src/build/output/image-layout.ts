@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { storeContent } from '../../layer/image-content.ts';
 import type { Output } from './output.ts';
 import { openStaging } from './staging.ts';
-import type { Built } from './write-outputs.ts';
+import type { Built } from './built.ts';
 
 /** A new layout is there whole or not at all; one that is there already gets one more image, its index last. */
 export async function writeLayout(

@@ -5,21 +5,10 @@ import { storeContent } from '../../layer/image-content.ts';
 import { rootfsTar } from '../../layer/rootfs-tar.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
 import { formatReference, parseReference } from '../../oci/reference.ts';
-import type { Job } from '../options.ts';
+import type { Built } from './built.ts';
 import { writeLayout } from './image-layout.ts';
 import type { Output } from './output.ts';
 import { openTrees, writeRootfs } from './rootfs-output.ts';
-
-export interface Built {
-  readonly job: Job;
-  readonly root: Descriptor;
-  /** Of each platform, in the order asked for. */
-  readonly manifests: readonly Descriptor[];
-  /** The build's own. */
-  readonly tags: readonly string[];
-  /** Registries that are spoken to without TLS. */
-  readonly insecure: readonly string[];
-}
 
 type Writers = {
   readonly [Type in Output['type']]: (built: Built, output: OutputOf<Type>) => Promise<void>;

@@ -12,6 +12,7 @@ import type { Place, TransportContext } from '../../transfer/transports/transpor
 import { platformsFlag } from '../architectures.ts';
 import type { CopyFlags, EncodingFlags } from '../flags.ts';
 import { reporterFor, requireNetwork, storeFor, type Globals } from '../globals.ts';
+import { transferReporter } from '../transfer-reporter.ts';
 import type { ProgressMode } from '../reporter.ts';
 import { requireRoot } from '../require-root.ts';
 
@@ -72,13 +73,10 @@ export function packingFlag({ compression, compressionLevel }: EncodingFlags): {
 export const contextFor = (
   globals: Globals,
   store: Store,
-  {
-    insecure,
-    progress = 'plain',
-  }: { readonly insecure: readonly string[]; readonly progress?: ProgressMode },
+  { insecure, progress }: { readonly insecure: readonly string[]; readonly progress?: ProgressMode },
 ): TransportContext => ({
   store,
-  report: reporterFor(globals, progress),
+  report: progress === undefined ? transferReporter(globals) : reporterFor(globals, progress),
   signal: globals.signal,
   registry: { insecure },
   preferredPlatform: hostPlatform(),

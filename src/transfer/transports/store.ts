@@ -12,6 +12,9 @@ import { resumedPull } from '../resumed-pull.ts';
 import { controlOf, type TransferJob } from '../transfer-job.ts';
 import type { Place, Transport } from './transport.ts';
 
+/** As many as the connections to one host of a registry. */
+const BLOBS_AT_ONCE = 6;
+
 export const storeTransport: Transport = {
   prefix: 'store:',
   syntax: 'store:NAME',
@@ -59,7 +62,8 @@ export async function writeToStore(
           },
         ];
   const options = { ...controlOf(job), ...(set.select === undefined ? {} : { select: set.select }) };
-  for (const { root } of images) await copyGraph(root, endsOf(set.content, job), options);
+  for (const { root } of images)
+    await copyGraph(root, endsOf(set.content, job), { ...options, concurrency: BLOBS_AT_ONCE });
   for (const { root, references } of images) await store.images.put(root, references);
 }
 
