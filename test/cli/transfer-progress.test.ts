@@ -10,7 +10,7 @@ function screenOf(written: string): string[] {
     if (token === '\n') rows[++row] ??= '';
     else if (token === '\u001b[1A') row -= 1;
     else if (token === '\u001b[2K') rows[row] = '';
-    else if (token !== '\r') rows[row] += token;
+    else if (token !== '\r') rows[row] = `${rows[row] ?? ''}${token}`;
   }
   return rows.filter((line) => line !== '');
 }
