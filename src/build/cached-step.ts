@@ -13,6 +13,8 @@ export interface CachedStep {
   readonly text: string;
   readonly createdBy: string;
   readonly key: CacheKey;
+  /** RUN: the operations of its sandbox, for people. */
+  readonly describe?: () => readonly string[];
   /** Makes the step's layer; undefined when it changes nothing. Absent for steps that never add one. */
   readonly make?: () => Promise<Snapshot | undefined>;
 }

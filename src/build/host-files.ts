@@ -1,5 +1,6 @@
 /** The name resolution files a step sees instead of the image's. */
 import { readFileSync } from 'node:fs';
+import { DEFAULT_SETTINGS, type StepSettings } from './step-settings.ts';
 
 export const STEP_HOSTNAME = 'arch-build';
 
@@ -10,12 +11,34 @@ const LOOPBACK_HOSTS = [
 ];
 
 /** With the host's network the host's own names count too: a mirror may be known only there. */
-export function hostFiles(network: 'host' | 'none'): Record<'hosts' | 'resolv.conf', string> {
+export function hostFiles(
+  network: 'host' | 'none',
+  { hosts: added, dns }: Pick<StepSettings, 'hosts' | 'dns'> = DEFAULT_SETTINGS,
+): Record<'hosts' | 'resolv.conf', string> {
   const hosts = network === 'host' ? readOrEmpty('/etc/hosts') : '';
+  const lines = added.map(({ names, address }) => `${address}\t${names.join(' ')}`);
   return {
-    hosts: `${LOOPBACK_HOSTS.join('\n')}\n${hosts}`,
-    'resolv.conf': network === 'host' ? readOrEmpty('/etc/resolv.conf') : '',
+    hosts: `${[...lines, ...LOOPBACK_HOSTS].join('\n')}\n${hosts}`,
+    'resolv.conf': network === 'host' ? resolverFile(readOrEmpty('/etc/resolv.conf'), dns) : '',
   };
+}
+
+/** See resolv.conf(5). A search domain `.` alone is none. */
+function resolverFile(ofHost: string, { servers, search, options }: StepSettings['dns']): string {
+  const replaced = [
+    ...(servers.length === 0 ? [] : ['nameserver']),
+    ...(search.length === 0 ? [] : ['search', 'domain']),
+    ...(options.length === 0 ? [] : ['options']),
+  ];
+  if (replaced.length === 0) return ofHost;
+  const kept = ofHost.split('\n').filter((line) => !replaced.includes(line.trim().split(/\s/)[0] ?? ''));
+  const domains = search.length === 1 && search[0] === '.' ? [] : search;
+  const lines = [
+    ...(domains.length === 0 ? [] : [`search ${domains.join(' ')}`]),
+    ...servers.map((server) => `nameserver ${server}`),
+    ...(options.length === 0 ? [] : [`options ${options.join(' ')}`]),
+  ];
+  return `${[...kept.filter((line) => line !== ''), ...lines].join('\n')}\n`;
 }
 
 function readOrEmpty(path: string): string {

@@ -74,10 +74,9 @@ function copied(
   };
 }
 
-/** The directories of an overlay over these trees, as a step has them; how many lower ones it has. */
-export function prepareLayers(directory: string, trees: readonly string[]): number {
+/** The directories of an overlay over these trees, as a step has them; with no trees it has one that is empty. */
+export function prepareLayers(directory: string, trees: readonly string[]): void {
   for (const name of ['', 'upper', 'work', 'merged', 'l', 'empty']) mkdirSync(join(directory, name));
   const lowers = trees.length === 0 ? [join(directory, 'empty')] : trees;
   lowers.forEach((tree, index) => symlinkSync(tree, join(directory, 'l', String(index))));
-  return lowers.length;
 }

@@ -7,6 +7,7 @@ import type { Choices } from '../emulation/emulator-choice.ts';
 import type { Dialect } from '../kubefile/instruction.ts';
 import type { ArchBuildError } from '../errors.ts';
 import type { Reporter, StepName } from '../events.ts';
+import type { StepSettings } from './step-settings.ts';
 import type { Store } from '../store/store.ts';
 import type { Output } from './output/output.ts';
 import type { Outcome, SandboxOptions } from '../sys/sandbox.ts';
@@ -80,6 +81,8 @@ export interface BuildOptions extends BuildSource {
   readonly indexAnnotations: Readonly<Record<string, string>>;
   readonly target: string | undefined;
   readonly network: 'host' | 'none';
+  /** Of every RUN's sandbox. */
+  readonly steps: StepSettings;
   /** By id. */
   readonly secrets: ReadonlyMap<string, Secret>;
   /** Paths of the sockets of ssh agents, by id. */

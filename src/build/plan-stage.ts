@@ -6,7 +6,7 @@ import type { CacheKey } from '../oci/digest.ts';
 import { formatPlatform } from '../oci/platform.ts';
 import { withNewApplication } from './cluster-steps.ts';
 import { lookUp } from './cached-step.ts';
-import { describeSandbox } from './plan-sandbox.ts';
+import { describeBareRun } from './run-step.ts';
 import { scopeOf } from './scope.ts';
 import { locationOf, planStep, takeTriggers, type StageContext, type StepPlace } from './stage-runner.ts';
 import { withStep, type StageState } from './stage-state.ts';
@@ -21,7 +21,7 @@ export interface StepPlan {
   readonly key?: CacheKey;
   /** Why there is no key. */
   readonly because?: string;
-  /** RUN: the mounts it asks for, and the sandbox without them and without what a probe of the emulation adds. */
+  /** RUN: the mounts it asks for as written, and its sandbox as far as it is known, without what a probe adds. */
   readonly mounts?: readonly string[];
   readonly sandbox?: readonly string[];
 }
@@ -76,14 +76,15 @@ async function planOne(context: StageContext, progress: Progress, place: StepPla
   const head = {
     line: instruction.range.start.line,
     instruction: instruction.source,
-    ...runParts(context, progress, instruction),
+    ...(instruction.keyword === 'RUN' && instruction.mounts.length > 0 && { mounts: instruction.mounts }),
   };
   try {
     refuseDownload(context, progress.state, instruction);
     const { state, step } = await planStep(context, progress.state, place);
     if (step === undefined) return { step: { ...head, cache: 'miss' }, progress: { ...progress, state } };
     const made = withStep(state, { created: '', createdBy: step.createdBy });
-    const shown = { ...head, expanded: step.createdBy };
+    const sandbox = step.describe?.();
+    const shown = { ...head, expanded: step.createdBy, ...(sandbox && { sandbox }) };
     const because = progress.because ?? (progress.isTimed && step.make === undefined ? TIMED : undefined);
     if (because !== undefined)
       return { step: { ...shown, cache: 'unknown', because }, progress: { ...progress, state: made } };
@@ -104,7 +105,10 @@ async function planOne(context: StageContext, progress: Progress, place: StepPla
     if (!(error instanceof NotKnownYet) && !isForgiven(error, progress))
       throw atLocation(error, locationOf(context.kubefile, instruction));
     const because = progress.because ?? (error instanceof Error ? error.message : String(error));
-    const step: StepPlan = { ...head, cache: 'unknown', because };
+    const bare = instruction.keyword === 'RUN' && {
+      sandbox: await describeBareRun(context, progress.state, instruction),
+    };
+    const step: StepPlan = { ...head, cache: 'unknown', because, ...bare };
     return { step, progress: { ...progress, state: afterUnknown(progress.state, instruction), because } };
   }
 }
@@ -152,17 +156,4 @@ function fetchedWords(instruction: Instruction): string[] {
     default:
       return [];
   }
-}
-
-function runParts(
-  context: StageContext,
-  { state }: Progress,
-  instruction: Instruction,
-): Pick<StepPlan, 'mounts' | 'sandbox'> {
-  if (instruction.keyword !== 'RUN') return {};
-  const { mounts } = instruction;
-  return {
-    ...(mounts.length === 0 ? {} : { mounts }),
-    sandbox: describeSandbox(context, state, instruction),
-  };
 }

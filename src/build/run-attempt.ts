@@ -1,6 +1,5 @@
 /** One attempt at a RUN: its sandbox over a rootfs of its own, and what is done when it fails. */
-import { chmodSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { writeFileSync } from 'node:fs';
 import { ArchBuildError } from '../errors.ts';
 import { adviseOnCrash } from '../emulation/crash-advice.ts';
 import type { EmulatorSituation } from '../emulation/crashed-emulators.ts';
@@ -8,25 +7,23 @@ import { explainFailure } from '../emulation/failures.ts';
 import type { StepEmulation } from '../emulation/ladder.ts';
 import type { Toolbox } from '../emulation/toolbox.ts';
 import { MergedTree } from '../layer/merged-tree.ts';
-import { ownIdentity } from '../sys/identity.ts';
-import { hasVolatileOverlay, kernelSurface } from '../sys/kernel-surface.ts';
 import { describeOperation } from '../sys/plan.ts';
 import { runSandbox, type Outcome } from '../sys/sandbox.ts';
 import { stepPlan, type StepPlanOptions } from '../sys/step-plan.ts';
 import { failedStep } from './failed-step.ts';
 import type { RunCommand } from './heredoc-command.ts';
-import { hostFiles, STEP_HOSTNAME } from './host-files.ts';
-import type { BuildOptions, Job, StepText } from './options.ts';
+import { hostFiles } from './host-files.ts';
+import type { Job, StepText } from './options.ts';
 import { OutputTail } from './output-tail.ts';
 import { readAccounts } from './rootfs-files.ts';
 import { runFailure, startFailure } from './run-failure.ts';
 import type { OpenMounts, PlannedMounts } from './run-mounts.ts';
-import { proxyVariables, type Variables } from './scope.ts';
 import { shellStatusOf } from './shell-status.ts';
 import { containerConfigOf, type StageState } from './stage-state.ts';
 import type { RunContext } from './step-context.ts';
 import { ensureWorkdir, placeMounts, prepareRootfs, writeHostFiles, type StepRootfs } from './step-rootfs.ts';
-import { openToolbox, withTools } from './step-toolbox.ts';
+import { hostBinds, scriptPath, stepSandbox, stepVariables } from './step-sandbox.ts';
+import { openToolbox } from './step-toolbox.ts';
 import { lookUpUser } from './user-lookup.ts';
 
 export interface RunOperands {
@@ -37,8 +34,6 @@ export interface RunOperands {
   /** Lends the shell that the rootfs lacks. */
   readonly toolbox: Toolbox | undefined;
 }
-
-const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /**
  * The directory of what the step has changed; undefined when its emulator has crashed and another one is in place
@@ -52,7 +47,7 @@ export async function attemptRun(
   const { job, options } = context;
   const scratch = job.store.makeDirectory('run');
   const lowers = job.store.snapshots.trees(state.chain);
-  const rootfs = openRootfs(scratch, lowers, { state, network: operands.network });
+  const rootfs = openRootfs(scratch, lowers, { state, files: hostFiles(operands.network, options.steps) });
   const emulation = await context.emulation.forPlatform(state.platform);
   await using opened = await operands.mounts.open(scratch);
   const sandbox = sandboxOf({ context, state, operands }, { scratch, lowers, rootfs, emulation, opened });
@@ -77,13 +72,10 @@ export async function attemptRun(
 function openRootfs(
   scratch: string,
   lowers: readonly string[],
-  { state, network }: { readonly state: StageState; readonly network: 'host' | 'none' },
+  { state, files }: { readonly state: StageState; readonly files: Readonly<Record<string, string>> },
 ): StepRootfs {
-  writeHostFiles(scratch, hostFiles(network));
-  const rootfs = prepareRootfs(scratch, lowers, [
-    { source: join(scratch, 'hosts'), target: '/etc/hosts', readOnly: true, kind: 'file' },
-    { source: join(scratch, 'resolv.conf'), target: '/etc/resolv.conf', readOnly: true, kind: 'file' },
-  ]);
+  writeHostFiles(scratch, files);
+  const rootfs = prepareRootfs(scratch, lowers, hostBinds(scratch));
   ensureWorkdir(rootfs, lowers, containerConfigOf(state).WorkingDir ?? '/');
   return rootfs;
 }
@@ -106,54 +98,23 @@ function sandboxOf(
   { context, state, operands }: Run,
   { scratch, lowers, rootfs, emulation, opened }: Place,
 ): StepPlanOptions {
+  const { options } = context;
   const { toolbox, command, network } = operands;
-  const { user, variables } = credentialsOf(context.options, state, lowers);
-  const all = new Map([...variables, ...opened.variables]);
+  const accounts = readAccounts(new MergedTree(lowers));
+  const { home, ...user } = lookUpUser(containerConfigOf(state).User ?? '', accounts);
+  const surroundings = { home, added: opened.variables, hasTools: toolbox !== undefined };
   const tools = toolbox === undefined ? [] : openToolbox(scratch, toolbox);
-  const environment = emulation.environmentOf(toolbox === undefined ? all : withTools(all));
-  return {
+  if (command.script !== undefined)
+    writeFileSync(scriptPath(scratch), command.script.body, { mode: 0o755, flag: 'wx' });
+  return stepSandbox(options, state, {
     ...rootfs,
-    ...kernelSurface(),
-    ids: ownIdentity(),
-    ...scriptOf(scratch, command),
-    mounts: placeMounts(rootfs, lowers, [...opened.mounts, ...tools]),
-    isolation: emulation.isolation,
-    user,
-    environment: [...environment].map(([key, value]) => `${key}=${value}`),
+    command,
     network,
-    hostname: STEP_HOSTNAME,
-    volatile: hasVolatileOverlay(),
-    terminal: undefined,
-    workdir: containerConfigOf(state).WorkingDir ?? '/',
-    argv: command.argv,
-  };
-}
-
-/** A `#!` heredoc stands in the step's /dev, so nothing of it can reach the layer. */
-function scriptOf(scratch: string, { script }: RunCommand): { pipes: { source: string; name: string }[] } {
-  if (script === undefined) return { pipes: [] };
-  const source = join(scratch, 'script');
-  writeFileSync(source, script.body);
-  chmodSync(source, 0o755);
-  return { pipes: [{ source, name: script.name }] };
-}
-
-function credentialsOf(
-  options: BuildOptions,
-  state: StageState,
-  lowers: readonly string[],
-): { user: { uid: number; gid: number; groups: readonly number[] }; variables: Variables } {
-  const { home, ...user } = lookUpUser(
-    containerConfigOf(state).User ?? '',
-    readAccounts(new MergedTree(lowers)),
-  );
-  const variables = new Map([
-    ['PATH', DEFAULT_PATH],
-    ['HOME', home],
-    ...proxyVariables(options.buildArgs),
-    ...state.variables,
-  ]);
-  return { user, variables };
+    user,
+    isolation: emulation.isolation,
+    mounts: placeMounts(rootfs, lowers, [...options.steps.mounts, ...opened.mounts, ...tools]),
+    variables: emulation.environmentOf(stepVariables(options, state, surroundings)),
+  });
 }
 
 interface StepProcess extends Pick<RunOperands, 'command' | 'step'> {

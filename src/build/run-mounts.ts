@@ -13,6 +13,14 @@ import {
   type SshMount,
 } from '../kubefile/run-mount.ts';
 import type { StepMount } from '../sys/step-mounts.ts';
+import {
+  bindShape,
+  cacheShape,
+  describeShape,
+  secretShape,
+  sshShape,
+  type MountPlace,
+} from './mount-shapes.ts';
 import { mountSource, prepareLayers, type MountSource } from './mount-sources.ts';
 import type { RunContext } from './step-context.ts';
 import { scopeOf } from './scope.ts';
@@ -24,6 +32,11 @@ export interface PlannedMounts {
   readonly key: readonly (readonly [string, string])[];
   /** Where they are, in the image. */
   readonly targets: readonly string[];
+  /** What `open` would give, by the names of what is not there yet. Makes nothing. */
+  describe(scratch: string): {
+    readonly mounts: readonly StepMount[];
+    readonly variables: ReadonlySet<string>;
+  };
   /** Makes what the mounts show, below a directory of the step's. The caller disposes it after the step. */
   open(scratch: string): Promise<OpenMounts>;
 }
@@ -54,6 +67,7 @@ export async function planMounts(
   return {
     key: planned.map(({ mount, source }) => ['#mount', JSON.stringify([mount, source?.fingerprint ?? ''])]),
     targets: planned.flatMap(({ mount }) => mount.target ?? []),
+    describe: (scratch) => describeMounts(context, planned, scratch),
     open: (scratch) => openMounts(context, planned, scratch),
   };
 }
@@ -73,16 +87,34 @@ async function planMount(context: RunContext, mount: RunMount): Promise<Planned>
   return { mount, source: hasSource ? await mountSource(context, mount) : undefined };
 }
 
-interface Opening {
+interface Opening extends MountPlace {
   readonly context: RunContext;
   /** What the mounts hold until the step has ended. */
   readonly held: (Disposable | AsyncDisposable)[];
   readonly variables: Map<string, string>;
-  readonly source: MountSource | undefined;
-  /** A path of the step's scratch directory for this mount; not there yet. */
-  readonly place: string;
-  /** The same, relative to the scratch directory. */
-  readonly name: string;
+}
+
+const placeOf = (scratch: string, index: number, { source }: Planned): MountPlace => {
+  const name = `mount-${index}`;
+  return { name, place: join(scratch, name), source };
+};
+
+function describeMounts(
+  { options }: RunContext,
+  planned: readonly Planned[],
+  scratch: string,
+): ReturnType<PlannedMounts['describe']> {
+  const { secrets, sshAgents } = options;
+  const variables = new Set<string>();
+  const mounts = planned.flatMap((each, index) => {
+    const { mount } = each;
+    const isGiven =
+      (mount.type === 'secret' && secrets.has(mount.id)) || (mount.type === 'ssh' && sshAgents.has(mount.id));
+    if (isGiven && mount.type === 'ssh') variables.add('SSH_AUTH_SOCK');
+    if (isGiven && mount.type === 'secret' && mount.env !== undefined) variables.add(mount.env);
+    return describeShape(mount, placeOf(scratch, index, each), isGiven);
+  });
+  return { mounts, variables };
 }
 
 async function openMounts(
@@ -94,10 +126,9 @@ async function openMounts(
   const variables = new Map<string, string>();
   const mounts: StepMount[] = [];
   try {
-    for (const [index, { mount, source }] of planned.entries()) {
-      const name = `mount-${index}`;
-      const opening = { context, held, variables, source, name, place: join(scratch, name) };
-      mounts.push(...(await openMount(mount, opening)));
+    for (const [index, each] of planned.entries()) {
+      const opening = { context, held, variables, ...placeOf(scratch, index, each) };
+      mounts.push(...(await openMount(each.mount, opening)));
     }
   } catch (error) {
     await release(held);
@@ -128,30 +159,26 @@ async function openMount(mount: RunMount, opening: Opening): Promise<StepMount[]
   }
 }
 
-async function openBind(
-  { target, writable }: BindMount,
-  { source, place, name }: Opening,
-): Promise<StepMount> {
-  const kind = source?.kind ?? 'directory';
-  const common = { target, kind, readOnly: !writable };
+async function openBind(mount: BindMount, where: Opening): Promise<StepMount> {
+  const { source, place } = where;
   if (source?.layers !== undefined) {
-    const lowerCount = prepareLayers(place, source.layers.trees);
-    return { type: 'layers', ...common, directory: name, lowerCount, path: source.layers.path };
+    prepareLayers(place, source.layers.trees);
+  } else {
+    mkdirSync(place, { mode: 0o755 });
+    await source?.copyInto(place);
   }
-  mkdirSync(place, { mode: 0o755 });
-  await source?.copyInto(place);
-  return { type: 'bind', ...common, source: join(place, 'source') };
+  return bindShape(mount, where);
 }
 
 async function openCache(mount: CacheMount, { context, held, source, place }: Opening): Promise<StepMount> {
-  const { id, sharing, mode, uid, gid, target, writable } = mount;
+  const { id, sharing, mode, uid, gid } = mount;
   const cache = await context.job.store.mountCaches.open(id, sharing, async (directory) => {
     if (source !== undefined) await fillFrom(source, { place, directory });
     chownSync(directory, uid, gid);
     chmodSync(directory, mode);
   });
   held.push(cache);
-  return { type: 'bind', kind: 'directory', source: cache.directory, target, readOnly: !writable };
+  return cacheShape(mount, cache.directory);
 }
 
 async function fillFrom(
@@ -170,9 +197,8 @@ const SECRET_LIMIT = 500 * 1024;
 function openSecret(mount: SecretMount, { context, variables }: Opening): StepMount[] {
   const content = readSecret(context, mount);
   if (content === undefined) return [];
-  const { target, env, mode, uid, gid } = mount;
-  if (env !== undefined) variables.set(env, content.toString('utf8'));
-  return target === undefined ? [] : [{ type: 'content', kind: 'file', target, mode, uid, gid, content }];
+  if (mount.env !== undefined) variables.set(mount.env, content.toString('utf8'));
+  return secretShape(mount, content);
 }
 
 /** Undefined for one that was not given and is not required. */
@@ -198,7 +224,8 @@ function readSecret({ options }: RunContext, { id, required }: SecretMount): Buf
   throw new ArchBuildError('IO', `the secret ${id} is larger than ${SECRET_LIMIT} bytes`);
 }
 
-async function openSsh(mount: SshMount, { context, held, variables, place }: Opening): Promise<StepMount[]> {
+async function openSsh(mount: SshMount, where: Opening): Promise<StepMount[]> {
+  const { context, held, variables, place } = where;
   const { id, required, mode, uid, gid } = mount;
   const agent = context.options.sshAgents.get(id);
   if (agent === undefined) {
@@ -207,8 +234,8 @@ async function openSsh(mount: SshMount, { context, held, variables, place }: Ope
       hint: `give it with --ssh ${id}`,
     });
   }
-  const target = mount.target ?? `/run/buildkit/ssh_agent.${place.split('-').at(-1) ?? '0'}`;
+  const shape = sshShape(mount, where);
   held.push(await openSshRelay(agent, place, { mode, uid, gid }));
-  if (!variables.has('SSH_AUTH_SOCK')) variables.set('SSH_AUTH_SOCK', target);
-  return [{ type: 'bind', kind: 'file', source: place, target, readOnly: false }];
+  if (!variables.has('SSH_AUTH_SOCK')) variables.set('SSH_AUTH_SOCK', shape.target);
+  return [shape];
 }

@@ -12,7 +12,9 @@ import { runCommand, type RunCommand } from './heredoc-command.ts';
 import { offlineError } from './offline-error.ts';
 import type { BuildOptions } from './options.ts';
 import { attemptRun, type RunOperands } from './run-attempt.ts';
-import type { PlannedMounts } from './run-mounts.ts';
+import { describeSandbox } from './plan-sandbox.ts';
+import { planMounts, type PlannedMounts } from './run-mounts.ts';
+import { settingsKey } from './step-settings.ts';
 import { isProxyArg } from './scope.ts';
 import { containerConfigOf, type StageState } from './stage-state.ts';
 import type { RunContext } from './step-context.ts';
@@ -47,6 +49,7 @@ export function planRun(
       ['#workdir', WorkingDir],
       ['#network', network],
       ['#script', command.script?.body ?? ''],
+      ...settingsKey(options.steps),
       ...mounts.key,
       ...toolboxKey(loan),
     ],
@@ -56,9 +59,23 @@ export function planRun(
     text: instruction.source,
     createdBy: historyText(state, command),
     key,
+    describe: () =>
+      describeSandbox(context, state, { command, network, mounts, hasTools: loan !== undefined }),
     make: () =>
       makeLayer(context, state, { command, network, mounts, loan, step: { name, text: instruction.source } }),
   };
+}
+
+/** For a plan that cannot know what the step's mounts hold, or whether it is lent a shell: the sandbox without them. */
+export async function describeBareRun(
+  context: RunContext,
+  state: StageState,
+  instruction: RunInstruction,
+): Promise<string[]> {
+  const mounts = await planMounts(context, state, { ...instruction, mounts: [] });
+  const command = runCommand(instruction, shellOf(state));
+  const network = networkOf(instruction, context.options);
+  return describeSandbox(context, state, { command, network, mounts, hasTools: false });
 }
 
 function toolboxKey(loan: Loan | undefined): [string, string][] {

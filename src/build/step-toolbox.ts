@@ -65,6 +65,15 @@ export function requireToolbox({ toolbox }: Loan, { platform }: StageState): Too
 export const describeToolbox = ({ arch, version, sha256 }: Toolbox): string =>
   `the toolbox (busybox ${version} for ${arch}, sha256 ${sha256.slice(0, 12)})`;
 
+/** What of the step's scratch directory the step sees, once `openToolbox` has made it. */
+export function toolMounts(scratch: string): StepMount[] {
+  const source = join(scratch, 'toolbox');
+  return [
+    { type: 'bind', kind: 'directory', source, target: TOOLS, readOnly: true },
+    { type: 'bind', kind: 'file', source: join(source, 'busybox'), target: SHELL, readOnly: true },
+  ];
+}
+
 /** The copy is of the step: whatever becomes of the file, the step has what it began with. */
 export function openToolbox(scratch: string, { path }: Toolbox): StepMount[] {
   const directory = join(scratch, 'toolbox');
@@ -73,10 +82,7 @@ export function openToolbox(scratch: string, { path }: Toolbox): StepMount[] {
   copyFileSync(path, program);
   chmodSync(program, 0o755);
   for (const name of APPLETS) symlinkSync('busybox', join(directory, name));
-  return [
-    { type: 'bind', kind: 'directory', source: directory, target: TOOLS, readOnly: true },
-    { type: 'bind', kind: 'file', source: program, target: SHELL, readOnly: true },
-  ];
+  return toolMounts(scratch);
 }
 
 /** What the image has comes first, except to a busybox that prefers its own applets, as Debian’s shell does. */

@@ -22,6 +22,16 @@ export interface BuildFlags {
   readonly annotation: readonly string[];
   readonly target?: string;
   readonly network: 'host' | 'none' | 'default';
+  readonly addHost: readonly string[];
+  readonly dns: readonly string[];
+  readonly dnsSearch: readonly string[];
+  readonly dnsOption: readonly string[];
+  readonly volume: readonly string[];
+  readonly device: readonly string[];
+  readonly shmSize?: string;
+  readonly ulimit: readonly string[];
+  readonly capAdd: readonly string[];
+  readonly capDrop: readonly string[];
   readonly secret: readonly string[];
   readonly ssh: readonly string[];
   readonly cache: boolean;

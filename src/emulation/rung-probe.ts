@@ -6,7 +6,7 @@ import { CLONE, MS, type Operation } from '../sys/plan.ts';
 import { runSandbox, SandboxRefusal, type Outcome } from '../sys/sandbox.ts';
 import { identityMap, readIdMap } from '../sys/identity.ts';
 import { bindEmulators, hasUserNamespace, supervisor, type Isolation } from '../sys/step-emulators.ts';
-import { DEFAULT_CAPABILITIES } from '../sys/step-plan.ts';
+import { DEFAULT_CAPABILITIES } from '../sys/capabilities.ts';
 import type { Architecture } from './architecture.ts';
 import { PROBE_STATUS, probeProgram } from './probe.ts';
 

@@ -70,6 +70,9 @@ export type Operation =
   | { readonly op: 'trace'; readonly emulators: readonly TracedEmulator[] }
   | { readonly op: 'umask'; readonly mask: number }
   | { readonly op: 'terminal' }
+  /** Raises a hard limit that is below; the soft one stays. */
+  | { readonly op: 'raise'; readonly resource: number; readonly hard: bigint }
+  | { readonly op: 'limit'; readonly resource: number; readonly soft: bigint; readonly hard: bigint }
   | { readonly op: 'capabilities'; readonly keep: bigint }
   | { readonly op: 'ids'; readonly uid: number; readonly gid: number; readonly groups: readonly number[] }
   /** chdir inside the new root, refusing a directory that is not below it. */
@@ -118,24 +121,31 @@ function encodeOperation(operation: Operation): string[] {
       return ['hostname', operation.name];
     case 'umask':
       return ['umask', String(operation.mask)];
+    case 'raise':
+      return ['raise', String(operation.resource), String(operation.hard)];
+    case 'limit':
+      return ['limit', ...[operation.resource, operation.soft, operation.hard].map(String)];
     case 'capabilities':
       return ['capabilities', `0x${operation.keep.toString(16)}`];
     case 'ids':
       return ['ids', String(operation.uid), String(operation.gid), operation.groups.join(',')];
     case 'environment':
-      return counted('environment', operation.variables);
     case 'exec':
-      return counted('exec', operation.argv);
     case 'trace':
-      return counted(
-        'trace',
-        operation.emulators.flatMap(({ magic, mask, path }) => [magic, mask, path]),
-      );
+      return counted(operation.op, listOf(operation));
     case 'loopback':
     case 'init':
     case 'terminal':
       return [operation.op];
   }
+}
+
+type Listing = Extract<Operation, { op: 'environment' | 'exec' | 'trace' }>;
+
+function listOf(operation: Listing): readonly string[] {
+  if (operation.op === 'environment') return operation.variables;
+  if (operation.op === 'exec') return operation.argv;
+  return operation.emulators.flatMap(({ magic, mask, path }) => [magic, mask, path]);
 }
 
 const encodeFile = ({ path, mode, uid, gid, content }: Extract<Operation, { op: 'file' }>): string[] => [

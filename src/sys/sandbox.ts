@@ -135,6 +135,11 @@ const REFUSED: readonly (readonly [what: string, errno: string, hint: string])[]
     'EINVAL',
     'this user or group id is not mapped here: give the user more in /etc/subuid and /etc/subgid',
   ],
+  [
+    'raise',
+    'EPERM',
+    'only root may raise a limit beyond `ulimit -H`, and nobody that of open files beyond /proc/sys/fs/nr_open',
+  ],
   ['devpts', 'ENOSPC', 'all pseudo-terminals are in use (sysctl kernel.pty.max)'],
 ];
 

@@ -6,13 +6,12 @@
  * attributes) and everything bound from the host. Inside the new namespaces: what belongs to them (/proc, mqueue,
  * binfmt_misc). Mounts made outside are locked for the step.
  */
+import { DEFAULT_CAPABILITIES } from './capabilities.ts';
 import { identityMap, isMapped, type Identity } from './identity.ts';
+import type { Limit } from './limits.ts';
 import { CLONE, MS, type Operation } from './plan.ts';
 import { bindEmulators, hasUserNamespace, supervisor, type Isolation } from './step-emulators.ts';
 import { stepMounts, type StepMount } from './step-mounts.ts';
-
-/** The fourteen capabilities of a default container: no SYS_ADMIN, no SYS_PTRACE, no SYS_MODULE. */
-export const DEFAULT_CAPABILITIES = 0xa80425fbn;
 
 export interface Bind {
   /** Absolute host path. */
@@ -44,6 +43,11 @@ export interface StepPlanOptions {
   /** Path on the host of the terminal the command gets. */
   readonly terminal: string | undefined;
   readonly user: { readonly uid: number; readonly gid: number; readonly groups: readonly number[] };
+  /** Those of a default container unless said. */
+  readonly capabilities?: bigint;
+  readonly limits?: readonly Limit[];
+  /** Room in /dev/shm; 64 MiB unless said. */
+  readonly shmBytes?: number | undefined;
   readonly workdir: string;
   /** `NAME=value` */
   readonly environment: readonly string[];
@@ -53,12 +57,15 @@ export interface StepPlanOptions {
 const BINFMT = 'merged/proc/sys/fs/binfmt_misc';
 
 export function stepPlan(options: StepPlanOptions): Operation[] {
+  const { capabilities = DEFAULT_CAPABILITIES, limits = [] } = options;
   return [
+    // A hard limit can be raised here only: inside, nobody has the right to.
+    ...limits.map(({ resource, hard }): Operation => ({ op: 'raise', resource, hard })),
     { op: 'unshare', flags: CLONE.NEWNS },
     mount({ target: '/', flags: MS.REC | MS.PRIVATE }),
     { op: 'chdir', path: options.scratch },
     overlay(options, { directory: '', lowerCount: options.lowerCount }),
-    ...devices(options.ids),
+    ...devices(options),
     ...consoleDevice(options.terminal),
     ...pipes(options.pipes),
     ...bindEmulators(options.isolation, 'merged/dev'),
@@ -80,7 +87,8 @@ export function stepPlan(options: StepPlanOptions): Operation[] {
     { op: 'umask', mask: 0o022 },
     supervisor(options.isolation),
     ...(options.terminal === undefined ? [] : [{ op: 'terminal' } as const]),
-    { op: 'capabilities', keep: DEFAULT_CAPABILITIES },
+    ...limits.map((limit): Operation => ({ op: 'limit', ...limit })),
+    { op: 'capabilities', keep: capabilities },
     { op: 'ids', ...options.user },
     { op: 'workdir', path: options.workdir },
     { op: 'environment', variables: options.environment },
@@ -129,7 +137,7 @@ const DEVICE_LINKS = [
 ] as const;
 
 /** Mode 755: on a sticky world-writable directory the kernel refuses `> /dev/null` on a bound node. */
-function devices({ gids }: Identity): Operation[] {
+function devices({ ids, shmBytes = 64 * 2 ** 20 }: Pick<StepPlanOptions, 'ids' | 'shmBytes'>): Operation[] {
   const dev = 'merged/dev';
   return [
     mount({ source: 'tmpfs', target: dev, type: 'tmpfs', flags: MS.NOSUID, data: 'mode=755,size=65536k' }),
@@ -148,14 +156,14 @@ function devices({ gids }: Identity): Operation[] {
       target: `${dev}/pts`,
       type: 'devpts',
       flags: MS.NOSUID | MS.NOEXEC,
-      data: `newinstance,ptmxmode=0666,mode=0620${isMapped(gids, TTY_GROUP) ? `,gid=${TTY_GROUP}` : ''}`,
+      data: `newinstance,ptmxmode=0666,mode=0620${isMapped(ids.gids, TTY_GROUP) ? `,gid=${TTY_GROUP}` : ''}`,
     }),
     mount({
       source: 'shm',
       target: `${dev}/shm`,
       type: 'tmpfs',
       flags: HARMLESS,
-      data: 'mode=1777,size=65536k',
+      data: `mode=1777,size=${Math.ceil(shmBytes / 1024)}k`,
     }),
   ];
 }

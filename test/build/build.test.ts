@@ -2,6 +2,7 @@
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { DEFAULT_SETTINGS } from '../../src/build/step-settings.ts';
 import { build, type BuildResult } from '../../src/build/build.ts';
 import type { BuildOptions } from '../../src/build/options.ts';
 import type { BuildEvent } from '../../src/events.ts';
@@ -58,6 +59,7 @@ const DEFAULTS: Omit<BuildOptions, 'context' | 'file'> = {
   dialect: 'dockerfile',
   buildArgs: {},
   environment: {},
+  steps: DEFAULT_SETTINGS,
   unset: { environment: [], labels: [] },
   buildContexts: new Map(),
   labels: {},
@@ -278,6 +280,7 @@ describeWithRoot('a build', () => {
         platforms,
         buildArgs: {},
         environment: {},
+        steps: DEFAULT_SETTINGS,
         unset: { environment: [], labels: [] },
         buildContexts: new Map(),
       }),

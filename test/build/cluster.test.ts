@@ -1,6 +1,7 @@
 /** sealer's instructions in whole builds: files, labels, and the annotation that a cluster reads. */
 import { mkdirSync } from 'node:fs';
 import { expect, it } from 'vitest';
+import { DEFAULT_SETTINGS } from '../../src/build/step-settings.ts';
 import { build } from '../../src/build/build.ts';
 import { startOf } from '../../src/build/app-step.ts';
 import { formatExtension, parseExtension } from '../../src/build/cluster-image.ts';
@@ -45,6 +46,7 @@ async function openYard(): Promise<Yard> {
         dialect: 'auto',
         buildArgs: {},
         environment: {},
+        steps: DEFAULT_SETTINGS,
         unset: { environment: [], labels: [] },
         buildContexts: new Map(),
         labels: {},

@@ -1,4 +1,5 @@
 /** Runs the config instructions of a Kubefile's last stage over a base, as a build does but without one. */
+import { DEFAULT_SETTINGS } from '../../src/build/step-settings.ts';
 import { applyConfigInstruction } from '../../src/build/config-steps.ts';
 import { scratchImage, type BaseImage } from '../../src/build/base-image.ts';
 import type { BuildOptions } from '../../src/build/options.ts';
@@ -83,6 +84,7 @@ function baseOf(platform: StageState['platform'], config: ContainerConfig | unde
 const NO_MOUNTS: PlannedMounts = {
   key: [],
   targets: [],
+  describe: () => ({ mounts: [], variables: new Set() }),
   open: () => Promise.reject(new TypeError('nothing is carried out')),
 };
 
@@ -99,6 +101,7 @@ function contextOf(buildArgs: Readonly<Record<string, string>>): RunContext {
     buildArgs,
     buildContexts: new Map(),
     environment: {},
+    steps: DEFAULT_SETTINGS,
     unset: { environment: [], labels: [] },
     labels: {},
     annotations: {},

@@ -1,7 +1,8 @@
 /** The plan of a step: laws of its order, and that the largest one fits what mount(2) takes. */
 import { describe, expect, it } from 'vitest';
 import { CLONE, MS, type Operation } from '../../src/sys/plan.ts';
-import { DEFAULT_CAPABILITIES, stepPlan, type StepPlanOptions } from '../../src/sys/step-plan.ts';
+import { DEFAULT_CAPABILITIES } from '../../src/sys/capabilities.ts';
+import { stepPlan, type StepPlanOptions } from '../../src/sys/step-plan.ts';
 
 const OPTIONS: StepPlanOptions = {
   scratch: '/store/tmp/session-x/run-y',

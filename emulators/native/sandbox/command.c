@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
@@ -25,6 +26,24 @@ int op_terminal(void) {
 	has_terminal = 1;
 	if (setsid() < 0) return -1;
 	return ioctl(0, TIOCSCTTY, 0);
+}
+
+int op_raise(void) {
+	int resource = (int)number();
+	rlim_t hard = number();
+	struct rlimit limit;
+	if (getrlimit(resource, &limit) < 0) return -1;
+	if (limit.rlim_max >= hard) return 0;
+	limit.rlim_max = hard;
+	return setrlimit(resource, &limit);
+}
+
+int op_limit(void) {
+	int resource = (int)number();
+	struct rlimit limit;
+	limit.rlim_cur = number();
+	limit.rlim_max = number();
+	return setrlimit(resource, &limit);
 }
 
 /* Capabilities the command may ever have; what it has when it runs as root. */

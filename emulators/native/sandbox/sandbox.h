@@ -53,6 +53,8 @@ int op_loopback(void);
 /* command.c */
 int op_umask(void);
 int op_terminal(void);
+int op_raise(void);
+int op_limit(void);
 int op_capabilities(void);
 int op_ids(void);
 int op_environment(void);

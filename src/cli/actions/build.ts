@@ -30,6 +30,7 @@ import { secretsOf, sshAgentsOf } from '../secrets.ts';
 import { formatPlan } from '../plan-text.ts';
 import { requireRoot } from '../require-root.ts';
 import { shellOnError } from '../shell-on-error.ts';
+import { stepSettingsOf } from '../step-settings.ts';
 
 /** Returns the exit status: 1 for a check with findings. */
 export async function build(globals: Globals, contextArgument: string, flags: BuildFlags): Promise<number> {
@@ -114,6 +115,7 @@ function optionsOf(
     annotations: { ...annotations, ...pairsOf('--annotation', flags.annotation) },
     target: flags.target,
     network: flags.network === 'none' || (flags.network === 'default' && offline) ? 'none' : 'host',
+    steps: stepSettingsOf(flags),
     secrets: secretsOf(flags.secret, process.env),
     sshAgents: sshAgentsOf(flags.ssh, process.env),
     noCache: !flags.cache,

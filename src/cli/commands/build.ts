@@ -2,6 +2,7 @@
 import { Command, Option } from 'commander';
 import type { BuildFlags } from '../flags.ts';
 import type { CommandContext } from '../globals.ts';
+import { withRefusedOptions } from '../refused-options.ts';
 import {
   buildArgFileOption,
   buildArgOption,
@@ -60,7 +61,7 @@ export function buildCommand({ globals, exitWith }: CommandContext): Command {
       new Option('--plan', 'print stages, steps, cache keys and sandboxes, build nothing').conflicts('check'),
     )
     .addOption(jsonOption());
-  return withRunOptions(withGatherOptions(withStepOptions(withImageOptions(command)))).action(
+  return OPTION_GROUPS.reduce((built, add) => add(built), command).action(
     async (context: string, flags: BuildFlags) => {
       const { build } = await import('../actions/build.ts');
       exitWith(await build(globals(), context, flags));
@@ -79,6 +80,24 @@ function withImageOptions(command: Command): Command {
     .addOption(repeatable('--annotation <k=v>', 'annotation of the manifest, repeatable'));
 }
 
+/** The sandbox of every RUN. */
+function withSandboxOptions(command: Command): Command {
+  const withOptions = command
+    .addOption(repeatable('--add-host <name:address>', 'line of /etc/hosts for RUN, repeatable'))
+    .addOption(repeatable('--dns <address>', 'name server for RUN instead of the host’s, repeatable'))
+    .addOption(repeatable('--dns-search <domain>', 'search domain for RUN, repeatable'))
+    .addOption(repeatable('--dns-option <option>', 'option of resolv.conf for RUN, repeatable'))
+    .addOption(
+      repeatable('-v, --volume <host:image[:ro]>', 'show RUN a file or directory of the host, repeatable'),
+    )
+    .addOption(repeatable('--device <host[:image]>', 'show RUN a device of the host, repeatable'))
+    .option('--shm-size <size>', 'room in /dev/shm of RUN, such as 1g; 64m without it')
+    .addOption(repeatable('--ulimit <name=soft[:hard]>', 'resource limit of RUN, repeatable'))
+    .addOption(commaSeparated('--cap-add <name,…>', 'capabilities that RUN has besides'))
+    .addOption(commaSeparated('--cap-drop <name,…>', 'capabilities that RUN does not have'));
+  return withRefusedOptions(withOptions);
+}
+
 /** What a RUN is given, and what happens when it fails. */
 function withStepOptions(command: Command): Command {
   return command
@@ -93,3 +112,12 @@ function withStepOptions(command: Command): Command {
     )
     .option('--shell-on-error', 'open a shell in the sandbox of a RUN that fails, before the build does');
 }
+
+/** In the order in which the help shows them. */
+const OPTION_GROUPS = [
+  withImageOptions,
+  withStepOptions,
+  withSandboxOptions,
+  withGatherOptions,
+  withRunOptions,
+];

@@ -1,0 +1,45 @@
+/** What the command line says of the sandbox of every RUN. */
+import type { StepMount } from '../sys/step-mounts.ts';
+import { DEFAULT_CAPABILITIES } from '../sys/capabilities.ts';
+import type { Limit } from '../sys/limits.ts';
+
+export interface StepSettings {
+  /** Names that /etc/hosts has, before those of the host. */
+  readonly hosts: readonly { readonly names: readonly string[]; readonly address: string }[];
+  /** Each list takes the place of the host's when it is not empty. */
+  readonly dns: {
+    readonly servers: readonly string[];
+    readonly search: readonly string[];
+    readonly options: readonly string[];
+  };
+  /** Directories, files and devices of the host. */
+  readonly mounts: readonly Extract<StepMount, { type: 'bind' }>[];
+  readonly shmBytes: number | undefined;
+  readonly limits: readonly Limit[];
+  readonly capabilities: bigint;
+}
+
+export const DEFAULT_SETTINGS: StepSettings = {
+  hosts: [],
+  dns: { servers: [], search: [], options: [] },
+  mounts: [],
+  shmBytes: undefined,
+  limits: [],
+  capabilities: DEFAULT_CAPABILITIES,
+};
+
+/**
+ * For the key of a step: what it can see, and what it may do. What is in a mounted directory is no part of it, and the
+ * room in /dev/shm only decides whether a step gets through.
+ */
+export function settingsKey(settings: StepSettings): [string, string][] {
+  const { hosts, dns, mounts, limits, capabilities } = settings;
+  const parts: readonly (readonly [name: string, value: unknown, isDefault: boolean])[] = [
+    ['#hosts', hosts, hosts.length === 0],
+    ['#dns', dns, Object.values(dns).every((list) => list.length === 0)],
+    ['#volumes', mounts, mounts.length === 0],
+    ['#limits', limits.map((limit) => Object.values(limit).map(String)), limits.length === 0],
+    ['#capabilities', capabilities.toString(16), capabilities === DEFAULT_CAPABILITIES],
+  ];
+  return parts.flatMap(([name, value, isDefault]) => (isDefault ? [] : [[name, JSON.stringify(value)]]));
+}

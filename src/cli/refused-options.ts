@@ -1,0 +1,32 @@
+/** Options of other builders that a build here cannot keep: each is known, and says what to do instead. */
+import { Option, type Command } from 'commander';
+import { ArchBuildError } from '../errors.ts';
+
+const SCOPE =
+  'steps have no control groups of their own: give the whole build one, systemd-run --scope -p MemoryMax=2G -p CPUQuota=150% arch-build …';
+const SANDBOX = 'every step has the same sandbox here; --cap-add and --cap-drop change what it may do';
+
+const REFUSED: readonly (readonly [flags: string, hint: string])[] = [
+  ['--memory <size>', SCOPE],
+  ['--memory-swap <size>', SCOPE],
+  ['-c, --cpu-shares <n>', SCOPE],
+  ['--cpu-period <n>', SCOPE],
+  ['--cpu-quota <n>', SCOPE],
+  ['--cpuset-cpus <list>', SCOPE],
+  ['--cpuset-mems <list>', SCOPE],
+  ['--cgroup-parent <path>', SCOPE],
+  ['--security-opt <option>', SANDBOX],
+  ['--userns <how>', SANDBOX],
+  ['--allow <entitlement>', SANDBOX],
+];
+
+/** Adds them, unseen by `--help`. They throw USAGE. */
+export function withRefusedOptions(command: Command): Command {
+  for (const [flags, hint] of REFUSED) {
+    const refuse = (): never => {
+      throw new ArchBuildError('USAGE', `${flags.replace(/^-\w, | <.*/g, '')} cannot be kept here`, { hint });
+    };
+    command.addOption(new Option(flags).hideHelp().argParser(refuse));
+  }
+  return command;
+}
