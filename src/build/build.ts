@@ -54,6 +54,8 @@ export async function build(job: Job, options: BuildOptions): Promise<BuildResul
   const finished = await gatherStep(shared, states);
   const manifests = finished.map(({ platform, state }) => writeManifest(store, state, { platform, options }));
   warnUnusedArgs(job, written, options);
+  for (const name of directories.unused())
+    report({ type: 'warning', text: `--build-context ${name} is not used by ${kubefile.file}` });
   const root = writeRoot(store, manifests, options.indexAnnotations);
   const { outputs, tags, insecure } = options;
   await writeOutputs({ job: work.job, root, manifests, tags, insecure }, outputs);

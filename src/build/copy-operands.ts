@@ -73,9 +73,10 @@ export function withArch({ dialect, target }: CopyContext, variables: Variables)
 const bodyOf = ({ body, expand }: Heredoc, variables: Variables, escape: '\\' | '`'): string =>
   expand ? expandText(body, scopeOf(variables), { escape }) : body;
 
-/** As the image's history has it. */
+/** As the image's history has it: BuildKit's words, and `--from` besides. */
 export function historyText({ keyword, flags, sources }: CopyInstruction, operands: CopyOperands): string {
   const shown = [
+    ...(flags.parents ? ['--parents'] : []),
     ...(flags.from === undefined ? [] : [`--from=${operands.from ?? ''}`]),
     ...(operands.chown === undefined ? [] : [`--chown=${operands.chown}`]),
     ...(operands.chmod === undefined ? [] : [`--chmod=${operands.chmod}`]),

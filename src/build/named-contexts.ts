@@ -28,6 +28,7 @@ function replaceStage(stage: Stage, contexts: NamedContexts): Stage {
 export class ContextDirectories {
   readonly #contexts: NamedContexts;
   readonly #opened = new Map<string, BuildContext>();
+  readonly #asked = new Set<string>();
 
   constructor(contexts: NamedContexts) {
     this.#contexts = contexts;
@@ -37,11 +38,18 @@ export class ContextDirectories {
   find(name: string): BuildContext | undefined {
     if (this.#contexts.size === 0) return undefined;
     const key = contextKey(name);
+    this.#asked.add(key);
     const context = this.#contexts.get(key);
     if (context?.kind !== 'directory') return undefined;
     const opened = this.#opened.get(key) ?? openContext(context.path, {});
     this.#opened.set(key, opened);
     return opened;
+  }
+
+  /** The names that nobody has asked for, as short as they can be written. */
+  unused(): string[] {
+    const names = [...this.#contexts.keys()].filter((key) => !this.#asked.has(key));
+    return names.map((key) => key.replace(/^docker\.io\/(?:library\/)?/, '').replace(/:latest$/, ''));
   }
 }
 

@@ -75,7 +75,8 @@ export function readRunMount(text: string, expand: (word: string) => string): Ru
 
 const READERS: Readonly<Record<string, (options: Options) => RunMount>> = {
   bind: (options) => {
-    options.allow('target', 'source', 'from', 'readonly');
+    options.allow('target', 'source', 'from', 'readonly', ...OF_OTHERS);
+    options.checkForeign();
     return {
       type: 'bind',
       target: options.required('target'),
@@ -85,7 +86,19 @@ const READERS: Readonly<Record<string, (options: Options) => RunMount>> = {
     };
   },
   cache: (options) => {
-    options.allow('target', 'source', 'from', 'readonly', 'id', 'sharing', 'mode', 'uid', 'gid');
+    options.allow(
+      'target',
+      'source',
+      'from',
+      'readonly',
+      'id',
+      'sharing',
+      'mode',
+      'uid',
+      'gid',
+      ...OF_OTHERS,
+    );
+    options.checkForeign();
     const target = options.required('target');
     return {
       type: 'cache',
@@ -128,6 +141,21 @@ const READERS: Readonly<Record<string, (options: Options) => RunMount>> = {
     };
   },
 };
+
+const PROPAGATIONS = ['private', 'rprivate', 'slave', 'rslave', 'shared', 'rshared'] as const;
+
+/**
+ * buildah's, kept by what a mount is here: it has no label of SELinux, nothing is mounted below it, and nothing that is
+ * mounted in a step is seen outside.
+ */
+const OF_OTHERS: readonly string[] = [
+  'z',
+  'relabel',
+  'bind-propagation',
+  'bind-nonrecursive',
+  'u',
+  ...PROPAGATIONS,
+];
 
 /** One name for each option; the others mean the same. */
 const SYNONYMS: Readonly<Record<string, string>> = {
@@ -206,6 +234,14 @@ class Options {
     if (found === undefined)
       throw this.refused(`${name} is ${[first, ...others].join(' or ')}, not ${JSON.stringify(value)}`);
     return found;
+  }
+
+  /** Throws for a value that buildah refuses, and for what would change owners. */
+  checkForeign(): void {
+    this.oneOf('relabel', ['shared', 'private']);
+    this.oneOf('bind-propagation', PROPAGATIONS);
+    if (this.#values.has('u'))
+      throw this.refused('U, which changes owners, cannot be had here', 'COPY --chown the files');
   }
 
   owned(mode: number): Owned {

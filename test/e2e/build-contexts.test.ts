@@ -94,6 +94,27 @@ COPY --from=run /seen /
   });
 });
 
+describeWith(['root'], 'a name that nobody uses', () => {
+  it('is warned of, by the name it was given', async () => {
+    const kubefile =
+      'FROM scratch AS deps\nCOPY --from=src --parents d/b /\nFROM scratch\nCOPY --from=deps / /\n';
+    const args = contextArgs(`src=${directory}`, `deps:latest=${directory}`, `x/y:1=${directory}`);
+    const { log } = await build(cli, 'warned', { kubefile, args: [...args, '--dialect', 'dockerfile'] });
+    expect(log.match(/--build-context \S+ is not used/g)).toEqual([
+      '--build-context src is not used',
+      '--build-context x/y:1 is not used',
+    ]); // the stage that wanted src is not run
+    const used = await build(cli, 'warned', { kubefile, args: contextArgs(`src=${directory}`) });
+    expect(used.log).not.toContain('is not used');
+    expect(used.log).toContain('COPY --from=src --parents d/b /');
+    const plan = await tryBuild(cli, 'warned', {
+      kubefile,
+      args: [...contextArgs(`src=${directory}`), '--plan'],
+    });
+    expect(plan.stdout).toContain('= COPY --parents --from=src d/b /');
+  });
+});
+
 describeWith(['root', 'private-binfmt'], 'an image', () => {
   it('of the store stands for another one', async () => {
     const kubefile =

@@ -30,6 +30,9 @@ describe('a mount', () => {
       'type=cache,target=/c,id=i,sharing=locked,ro,mode=0700,uid=1,gid=2',
       { id: 'i', sharing: 'locked', writable: false, mode: 0o700, uid: 1, gid: 2 },
     ],
+    ['target=/x,from=,z,bind-propagation=rslave', { type: 'bind', from: undefined, writable: false }],
+    ['type=bind,target=/x,Z,relabel=private,rprivate,bind-nonrecursive=true', { type: 'bind', target: '/x' }],
+    ['type=cache,target=/c,z,relabel=shared', { ...CACHE }],
     ['type=tmpfs,target=/t', { type: 'tmpfs', target: '/t', sizeBytes: undefined }],
     ['type=tmpfs,target=/t,size=64m', { sizeBytes: 64 * 2 ** 20 }],
     ['type=tmpfs,target=/t,size=1GiB', { sizeBytes: 2 ** 30 }],
@@ -47,6 +50,10 @@ describe('a mount', () => {
   });
 
   it.each([
+    ['target=/x,relabel=yes', 'relabel is shared or private, not "yes"'],
+    ['target=/x,bind-propagation=none', 'bind-propagation is private or rprivate or slave'],
+    ['target=/x,U=true', 'U, which changes owners, cannot be had here'],
+    ['type=tmpfs,target=/x,z', 'unknown option "z"'],
     ['type=nfs,target=/x', 'unknown mount type "nfs"'],
     ['', 'target is missing'],
     ['source=a', 'target is missing'],
