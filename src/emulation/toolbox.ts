@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import { ArchBuildError, systemErrorCode } from '../errors.ts';
+import { packageRoot } from '../sys/package-root.ts';
 import type { Architecture } from './architecture.ts';
 import { architectureOfElf, inspectElf } from './elf.ts';
 import { pinnedToolboxes } from './pins.ts';
@@ -18,7 +19,7 @@ export interface Toolbox {
   readonly version: string;
   /** Hex. */
   readonly sha256: string;
-  readonly source: 'environment' | 'store';
+  readonly source: 'environment' | 'store' | 'program';
 }
 
 export interface ToolboxPlaces {
@@ -30,6 +31,9 @@ export interface ToolboxPlaces {
 
 export const toolboxPath = (storeDirectory: string, { arch }: Architecture): string =>
   join(storeDirectory, 'toolbox', arch, 'busybox');
+
+/** Below the folder of the program, when it came along in a kit. */
+export const packedToolboxPath = ({ arch }: Pick<Architecture, 'arch'>): string => `toolbox/busybox-${arch}`;
 
 /** The first there is. Throws TOOL_MISSING for a file in one of the places that is no toolbox of the machine. */
 export async function findToolbox(
@@ -43,6 +47,7 @@ export async function findToolbox(
       source: 'environment' as const,
     })),
     { path: toolboxPath(storeDirectory, architecture), source: 'store' as const },
+    { path: join(packageRoot(), packedToolboxPath(architecture)), source: 'program' as const },
   ];
   for (const { path, source } of candidates) {
     const found = await identifyToolbox(path);

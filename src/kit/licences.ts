@@ -2,7 +2,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Emulator } from '../emulation/emulators.ts';
-import { pinnedPackages } from '../emulation/pins.ts';
+import { pinnedPackages, pinnedToolboxes } from '../emulation/pins.ts';
+import type { Toolbox } from '../emulation/toolbox.ts';
 import { ArchBuildError } from '../errors.ts';
 import { tarText, type TarFile } from '../transfer/tar-writer.ts';
 import type { RuntimePart } from './runtime.ts';
@@ -10,18 +11,22 @@ import { filesBelow } from './tree-file.ts';
 
 const FOLDER = 'licences';
 
+export interface LicensedParts {
+  readonly parts: readonly RuntimePart[];
+  readonly emulators: readonly Emulator[];
+  readonly toolboxes: readonly Toolbox[];
+}
+
 /**
- * The texts that are part of the program, those of the runtime's parts, and a notice for each emulator.
+ * The texts that are part of the program, those of the runtime's parts, and a notice for each emulator and toolbox.
  * Throws TOOL_MISSING for a part whose licence is not on this host.
  */
-export function licenceFiles(
-  root: string,
-  { parts, emulators }: { readonly parts: readonly RuntimePart[]; readonly emulators: readonly Emulator[] },
-): TarFile[] {
+export function licenceFiles(root: string, { parts, emulators, toolboxes }: LicensedParts): TarFile[] {
   const files = [
     ...filesBelow(FOLDER, join(root, FOLDER)),
     ...parts.map(licenceOf),
     ...emulators.map(noticeOf),
+    ...toolboxes.map(toolboxNotice),
   ];
   return [...new Map(files.map((file) => [file.path, file])).values()];
 }
@@ -47,7 +52,7 @@ function noticeOf({ arch, version, sha256 }: Emulator): TarFile {
   );
   const origin =
     pinned === undefined
-      ? 'It was not fetched by arch-build: whoever passes it on owes its source code.'
+      ? UNKNOWN_ORIGIN
       : `It is unchanged from ${pinned.package} ${pinned.packageVersion} of ${pinned.distribution} ${pinned.suite}, built from\n` +
         `the source package ${pinned.source}: https://snapshot.debian.org/package/qemu/`;
   const text = `QEMU user-mode emulator for ${arch}, version ${version}
@@ -57,4 +62,22 @@ Licence: GPL-2.0-only (GPL-2.0.txt), parts under compatible licences. https://ww
 ${origin}
 `;
   return tarText(`${FOLDER}/qemu-${arch}-${version}.txt`, text);
+}
+
+const UNKNOWN_ORIGIN = 'It was not fetched by arch-build: whoever passes it on owes its source code.';
+
+function toolboxNotice({ arch, version, sha256 }: Toolbox): TarFile {
+  const pinned = pinnedToolboxes().find(({ program }) => program.sha256 === sha256);
+  const origin =
+    pinned === undefined
+      ? UNKNOWN_ORIGIN
+      : `It is unchanged from ${pinned.package} ${pinned.packageVersion} of ${pinned.distribution} ${pinned.suite}:\n` +
+        'https://snapshot.debian.org/package/busybox/';
+  const text = `busybox for ${arch}, version ${version}
+sha256 ${sha256}
+
+Licence: GPL-2.0-only (GPL-2.0.txt). https://busybox.net/
+${origin}
+`;
+  return tarText(`${FOLDER}/busybox-${arch}-${version}.txt`, text);
 }

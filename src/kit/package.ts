@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { Emulator } from '../emulation/emulators.ts';
+import { packedToolboxPath, type Toolbox } from '../emulation/toolbox.ts';
 import { packageRoot } from '../sys/package-root.ts';
 import { tarText, type TarFile } from '../transfer/tar-writer.ts';
 import { LAUNCHER } from './launcher.ts';
@@ -12,6 +13,7 @@ import { diskFile, PROGRAM_MODE } from './tree-file.ts';
 
 export interface PackageOptions {
   readonly emulators: readonly Emulator[];
+  readonly toolboxes?: readonly Toolbox[];
   /** Instead of the Node that runs us. */
   readonly node?: string;
 }
@@ -19,6 +21,7 @@ export interface PackageOptions {
 /** Paths are relative to the package's folder. Throws TOOL_MISSING for what cannot be packed. */
 export async function packageFiles({
   emulators,
+  toolboxes = [],
   node = process.execPath,
 }: PackageOptions): Promise<TarFile[]> {
   const root = packageRoot();
@@ -28,7 +31,8 @@ export async function packageFiles({
     ...programFiles(root),
     ...runtime.files,
     ...emulators.map(({ path, version }) => diskFile(emulatorPath(path, version), path, PROGRAM_MODE)),
-    ...licenceFiles(root, { parts: runtime.parts, emulators }),
+    ...toolboxes.map((toolbox) => diskFile(packedToolboxPath(toolbox), toolbox.path, PROGRAM_MODE)),
+    ...licenceFiles(root, { parts: runtime.parts, emulators, toolboxes }),
   ];
 }
 

@@ -1,12 +1,13 @@
 /** A rootfs of data alone: a Kubefile's RUN is lent a shell and tools, and none of it reaches the image. */
 import { join } from 'node:path';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, rm, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { openCli, type Cli } from '../support/cli.ts';
 import { runTool } from '../support/foreign-tools.ts';
+import { openUserCli } from '../support/ordinary-user.ts';
 import { describeWith } from '../support/requires.ts';
 import { busyboxRootfs } from './bases.ts';
-import { build, cachedSteps, STACK_TRACE, tryBuild } from './projects.ts';
+import { build, cachedSteps, STACK_TRACE, tryBuild, writeFiles } from './projects.ts';
 
 let cli: Cli;
 /** A static arm64 busybox. */
@@ -131,5 +132,58 @@ describeWith(['root', 'private-binfmt'], 'a rootfs without a shell', () => {
       expect(status).toBe(1);
       expect(stderr).toMatch(/cannot start "\/bin\/sh": ENOENT\n[^]*hint: .*Kubefile is lent one/);
     }
+  });
+});
+
+describeWith(['root', 'private-binfmt'], 'a kit', () => {
+  it('has the toolbox that its Kubefile needs, and builds with it', async () => {
+    await importToolbox();
+    const context = cli.scratch.path('kitted');
+    await writeFiles(context, { Kubefile: 'FROM data\nRUN sort /etc/data > /sorted && cat /sorted\n' });
+    const kit = cli.scratch.path('kit.tar');
+    await cli.run(['--offline', 'kit', '--emulate', 'aarch64', '-o', kit, context]);
+    const names = await runTool('tar', ['-tf', kit]);
+    expect(names).toContain('arch-build-kit/toolbox/busybox-aarch64\n');
+    expect(names).toMatch(/licences\/busybox-aarch64-1\.\S+\.txt/);
+    await removeToolbox();
+    const place = cli.scratch.path('carried');
+    await mkdir(place);
+    await runTool('tar', ['-xf', kit, '-C', place]);
+    const words = ['--root', join(place, 'store'), '--offline', '--emulate', 'aarch64', '-t', 'x', context];
+    await runTool(join(place, 'arch-build-kit/arch-build'), words);
+    await writeFiles(context, { Dockerfile: 'FROM data\nRUN ["/bin/true"]\n' });
+    await cli.run([
+      '--offline',
+      'kit',
+      '--emulate',
+      'aarch64',
+      '-o',
+      kit,
+      '-f',
+      join(context, 'Dockerfile'),
+      context,
+    ]);
+    expect(await runTool('tar', ['-tf', kit])).not.toContain('toolbox/');
+  });
+});
+
+describeWith(['root', 'private-binfmt', 'command:newuidmap'], 'without root', () => {
+  it('a step is lent a shell, too', async () => {
+    await using user = await openUserCli({ subordinateIds: 65_536 });
+    const archive = user.scratch.path('data.tar');
+    await copyFile(`${cli.scratch.path('rootfs-data')}.tar`, archive);
+    const program = user.scratch.path('busybox');
+    await copyFile(busybox, program);
+    for (const path of [archive, program]) await chmod(path, 0o644);
+    await user.run(['import', archive, 'data', '--platform', 'linux/arm64']);
+    await user.run(['emulators', 'import', program]);
+    const kubefile = 'FROM data\nRUN sort /etc/data | tr -d "\\n"; ls -ld /dev/toolbox/bin; touch /made\n';
+    const context = user.scratch.path('context');
+    await writeFiles(context, { Kubefile: kubefile });
+    const { status, stderr } = await user.call(['build', '--emulate', 'aarch64', '-t', 'lent', context]);
+    expect([status, stderr]).toEqual([
+      0,
+      expect.stringMatching(/lent shell and tools.*\] ab.*\/dev\/toolbox\/bin/s),
+    ]);
   });
 });

@@ -1,14 +1,24 @@
 /** `package`, `kit`. */
 import { resolve } from 'node:path';
 import { BaseImages } from '../../build/base-images.ts';
-import { runsNatively, hostArchitecture, type Architecture } from '../../emulation/architecture.ts';
+import { SHELL } from '../../build/step-toolbox.ts';
+import {
+  architectureOf,
+  runsNatively,
+  hostArchitecture,
+  type Architecture,
+} from '../../emulation/architecture.ts';
 import { findEmulators, type Emulator } from '../../emulation/emulators.ts';
+import { fetchToolbox } from '../../emulation/fetch-toolbox.ts';
+import { pinnedToolboxes } from '../../emulation/pins.ts';
+import { findToolbox, toolboxHint, type Toolbox } from '../../emulation/toolbox.ts';
 import { fetchEmulators } from '../../emulation/fetch.ts';
 import { hostPlatform } from '../../emulation/host.ts';
 import { parseKubefile } from '../../kubefile/parse.ts';
 import { checkArchiveName, writePackage } from '../../kit/archive.ts';
 import { kitFiles } from '../../kit/kit-content.ts';
 import { collectImages } from '../../kit/kit-needs.ts';
+import { platformsWithoutShell } from '../../kit/kit-toolboxes.ts';
 import { packageFiles, packageVersion } from '../../kit/package.ts';
 import { formatPlatform, type Platform } from '../../oci/platform.ts';
 import { architecturesNamed } from '../architectures.ts';
@@ -60,10 +70,11 @@ export async function writeKit(globals: Globals, contextArgument: string, flags:
     globals,
     flags.emulators.length === 0 ? platforms.filter(isForeign).map(formatPlatform) : flags.emulators,
   );
+  const toolboxes = await toolboxesFor(globals, await platformsWithoutShell(job, bases, source));
   for (const { name, platform } of images)
     report({ type: 'info', text: `packing ${name} for ${formatPlatform(platform)}` });
   const files = [
-    ...(await packageFiles({ emulators, ...nodeOf(flags) })),
+    ...(await packageFiles({ emulators, toolboxes, ...nodeOf(flags) })),
     ...(await kitFiles(store, images)),
   ];
   const options = { folder: KIT_FOLDER_NAME, ...datedBy(globals) };
@@ -88,6 +99,33 @@ async function emulatorsFor(globals: Globals, names: readonly string[]): Promise
   const emulators: Emulator[] = [];
   for (const architecture of wanted) emulators.push(await emulatorFor(globals, architecture));
   return emulators;
+}
+
+/** Those that are here already, else fetched; one that is not to be had is warned of: a COPY may bring a shell. */
+async function toolboxesFor(globals: Globals, platforms: readonly Platform[]): Promise<Toolbox[]> {
+  const wanted = new Map(
+    platforms.flatMap((platform) => {
+      const architecture = architectureOf(platform);
+      return architecture === undefined ? [] : [[architecture.arch, architecture] as const];
+    }),
+  );
+  const places = { environment: process.env, storeDirectory: globals.root };
+  const report = reporterFor(globals);
+  const toolboxes: Toolbox[] = [];
+  for (const architecture of wanted.values()) {
+    const isPinned = pinnedToolboxes().some(({ arch }) => arch === architecture.arch);
+    const here = await findToolbox(architecture, places);
+    if (here === undefined && isPinned && !globals.offline)
+      await fetchToolbox(architecture, { storeDirectory: globals.root, report, signal: globals.signal });
+    const found = here ?? (await findToolbox(architecture, places));
+    if (found !== undefined) toolboxes.push(found);
+    else
+      report({
+        type: 'warning',
+        text: `a RUN for ${architecture.arch} has no ${SHELL}, and there is no toolbox to pack: ${toolboxHint(architecture)}`,
+      });
+  }
+  return toolboxes;
 }
 
 async function emulatorFor(globals: Globals, architecture: Architecture): Promise<Emulator> {
