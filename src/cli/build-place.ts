@@ -26,14 +26,18 @@ export async function openPlace(globals: Globals, word: string, flags: PlaceFlag
   const given = flags.ignorefile === undefined ? {} : { ignoreFile: resolve(flags.ignorefile) };
   const place = readContextWord(word);
   if (place.kind === 'directory') {
-    const source = { context: place.path, file: readKubefile(place.path, flags.file), ...given };
+    const source = {
+      context: place.path,
+      file: joined(flags.file, (file) => readKubefile(place.path, file)),
+      ...given,
+    };
     return { source, [Symbol.asyncDispose]: () => Promise.resolve() };
   }
-  if (place.kind === 'stdin' && flags.file === '-')
+  if (place.kind === 'stdin' && flags.file.includes('-'))
     throw new ArchBuildError('USAGE', 'the Kubefile and the build context cannot both come on stdin');
   const fetched = await fetchContext(place, fetchOptions(globals, flags));
   try {
-    const file = fetchedKubefile(fetched, flags.file);
+    const file = joined(flags.file, (each) => fetchedKubefile(fetched, each));
     const ignoreFile = ignoreFileOf(fetched, file);
     const source = { context: fetched.directory, contextName: word, file, ignoreFile, ...given };
     return { source, [Symbol.asyncDispose]: () => fetched[Symbol.asyncDispose]() };
@@ -41,6 +45,21 @@ export async function openPlace(globals: Globals, word: string, flags: PlaceFlag
     await fetched[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+/** Several files are one text, as buildah reads them: an instruction belongs to the last FROM above, of whichever file. */
+function joined(
+  files: readonly string[],
+  read: (file: string | undefined) => KubefileSource,
+): KubefileSource {
+  const [only, ...others] = files;
+  if (others.length === 0) return read(only);
+  if (files.filter((file) => file === '-').length > 1)
+    throw new ArchBuildError('USAGE', 'there is one standard input, and -f - twice');
+  const parts = files.map(read);
+  const [{ host } = {}] = parts;
+  const path = parts.map((part) => part.path).join(' + ');
+  return { path, text: parts.map(({ text }) => text).join('\n'), ...(host === undefined ? {} : { host }) };
 }
 
 function fetchOptions(globals: Globals, flags: PlaceFlags): Parameters<typeof fetchContext>[1] {

@@ -4,7 +4,7 @@ import type { Compression, Family } from '../oci/media-types.ts';
 import type { ArchiveFormat } from '../transfer/archive-formats.ts';
 
 export interface BuildFlags {
-  readonly file?: string;
+  readonly file: readonly string[];
   readonly ignorefile?: string;
   readonly tag: readonly string[];
   readonly emulate: readonly string[];

@@ -106,7 +106,10 @@ export const emulatorOption = (): Option =>
 
 /** Which file is read, and as what: the same for `build` and `kit`. */
 export const fileOption = (): Option =>
-  new Option('-f, --file <path>', 'Kubefile, Dockerfile or Containerfile; - is stdin');
+  repeatable(
+    '-f, --file <path>',
+    'Kubefile, Dockerfile or Containerfile; - is stdin; several are read as one',
+  );
 export const dialectOption = (): Option =>
   choice('--dialect <name>', 'how to read the file', [
     'auto',

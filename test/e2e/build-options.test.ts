@@ -5,7 +5,7 @@ import type { Cli } from '../support/cli.ts';
 import { runTool } from '../support/foreign-tools.ts';
 import { describeWith } from '../support/requires.ts';
 import { openBusyboxCli } from './bases.ts';
-import { build, cachedSteps, tryBuild, type ProjectOptions } from './projects.ts';
+import { build, cachedSteps, tryBuild, writeFiles, type ProjectOptions } from './projects.ts';
 
 let cli: Cli;
 let baseDigest: string;
@@ -171,5 +171,27 @@ describeWith(['root'], 'the annotations of the base', () => {
     const second = await make('FROM labelled\nRUN echo twice > /x\n', ['--annotation', 'y=1']);
     expect(cachedSteps(second.log)).toHaveLength(1);
     expect((await make('FROM labelled\nRUN echo twice > /x\n', ['--no-cache'])).digest).toBe(first.digest);
+  });
+});
+
+describeWith(['root'], 'several files', () => {
+  it('are read as one: the last FROM counts, wherever it is', async () => {
+    const folder = cli.scratch.path('several');
+    await writeFiles(folder, {
+      'a.dockerfile': 'FROM labelled\nLABEL c=3',
+      'b.dockerfile': 'LABEL d=4\n',
+      c: 'FROM scratch\n',
+    });
+    const files = ['-f', `${folder}/a.dockerfile`, '-f', `${folder}/b.dockerfile`];
+    const make = ['build', '--emulate', 'aarch64', ...DATED, '-t', 'several'];
+    const labels = async (): Promise<unknown> =>
+      (JSON.parse(await cli.run(['inspect', '--format', 'config', 'several'])) as { config: Built }).config
+        .Labels;
+    await cli.run([...make, ...files, folder]);
+    expect(await labels()).toEqual({ a: '1', b: '2', c: '3', d: '4' });
+    await cli.run([...make, ...files, '-f', `${folder}/c`, folder]);
+    expect(await labels()).toBeUndefined();
+    const bad = await cli.call([...make, ...files, '-f', '-', folder], { input: 'NOPE\n' });
+    expect(bad.stderr).toMatch(/a\.dockerfile \+ \S*b\.dockerfile \+ stdin:5:1/);
   });
 });
