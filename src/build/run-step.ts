@@ -89,7 +89,7 @@ function refuseUnsupported({ security }: RunInstruction): void {
   });
 }
 
-export function networkOf({ network }: RunInstruction, options: BuildOptions): 'host' | 'none' {
+function networkOf({ network }: RunInstruction, options: BuildOptions): 'host' | 'none' {
   switch (network) {
     case undefined:
     case 'default':

@@ -26,7 +26,9 @@ export function withRefusedOptions(command: Command): Command {
     const refuse = (): never => {
       throw new ArchBuildError('USAGE', `${flags.replace(/^-\w, | <.*/g, '')} cannot be kept here`, { hint });
     };
-    command.addOption(new Option(flags).hideHelp().argParser(refuse));
+    command.addOption(
+      new Option(flags, 'known, and refused with what to do instead').hideHelp().argParser(refuse),
+    );
   }
   return command;
 }
