@@ -1,18 +1,21 @@
 /** The end of a build: config, manifest and index documents, into the store. */
 import type { Descriptor } from '../oci/descriptor.ts';
+import { digestOfDiffId } from '../oci/digest.ts';
 import { formatImageConfig, type ImageConfig } from '../oci/image-config.ts';
 import { buildManifest } from '../oci/manifest.ts';
 import { MEDIA_TYPES } from '../oci/media-types.ts';
 import type { Platform } from '../oci/platform.ts';
 import type { Store } from '../store/store.ts';
 import { writeIndex } from '../store/write-index.ts';
+import { formatCache, INLINE_ANNOTATION } from './cache/cache-document.ts';
 import { creationTime } from './cached-step.ts';
 import { EXTENSION_ANNOTATION, formatExtension, isClusterImage } from './cluster-image.ts';
 import type { BuildOptions } from './options.ts';
 import { containerConfigOf, type StageState } from './stage-state.ts';
 
 /** What of a build's options is part of the image. */
-export type ImageOptions = Pick<BuildOptions, 'annotations' | 'labels' | 'unset' | 'sourceDateEpoch'>;
+export type ImageOptions = Pick<BuildOptions, 'annotations' | 'labels' | 'unset' | 'sourceDateEpoch'> &
+  Partial<Pick<BuildOptions, 'cacheTo'>>;
 
 /** Writes one platform's config and manifest; the descriptor names the platform. */
 export function writeManifest(
@@ -37,7 +40,12 @@ const BASE_DIGEST = 'org.opencontainers.image.base.digest';
 
 /** Those of the command line count; an empty one takes a word about the base back. */
 function annotationsOf(state: StageState, options: ImageOptions): Record<string, string> {
-  const all = { ...baseAnnotations(state, options), ...clusterAnnotations(state), ...options.annotations };
+  const all = {
+    ...baseAnnotations(state, options),
+    ...clusterAnnotations(state),
+    ...cacheAnnotations(state, options),
+    ...options.annotations,
+  };
   const isTakenBack = (name: string): boolean =>
     options.annotations[name] === '' && [BASE_NAME, BASE_DIGEST].includes(name);
   return Object.fromEntries(Object.entries(all).filter(([name]) => !isTakenBack(name)));
@@ -55,6 +63,17 @@ function baseAnnotations({ origin, config }: StageState, { labels }: ImageOption
 function clusterAnnotations({ cluster }: StageState): Readonly<Record<string, string>> {
   if (cluster === undefined || !isClusterImage(cluster)) return {};
   return { [EXTENSION_ANNOTATION]: formatExtension(cluster) };
+}
+
+/** `--cache-to type=inline`: the layers that the cache speaks of are the image's own. */
+function cacheAnnotations(
+  { layers, made }: StageState,
+  { cacheTo = [] }: ImageOptions,
+): Readonly<Record<string, string>> {
+  if (!cacheTo.some(({ type }) => type === 'inline')) return {};
+  const digests = layers.map(({ digest }) => digest);
+  const cache = formatCache(made, ({ diffId }) => digests.lastIndexOf(digestOfDiffId(diffId)));
+  return { [INLINE_ANNOTATION]: cache };
 }
 
 /** A single manifest stands for itself; several get an index. */

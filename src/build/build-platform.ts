@@ -5,6 +5,9 @@ import type { Kubefile, Stage } from '../kubefile/instruction.ts';
 import { findBaseStage, findCopyStage, selectStages, stagesUsedBy } from '../kubefile/select-stages.ts';
 import type { CacheKey, ChainId } from '../oci/digest.ts';
 import { formatPlatform, type Platform } from '../oci/platform.ts';
+import type { StepRecord } from './cache/cache-document.ts';
+import type { CacheMode } from './cache/cache-options.ts';
+import type { ImportedCaches } from './cache/import-cache.ts';
 import { ensureRootfs, scratchImage } from './base-image.ts';
 import { type BaseImages } from './base-images.ts';
 import { SharedFate } from './shared-fate.ts';
@@ -49,6 +52,7 @@ export interface PlatformBuild extends BuildWork {
   readonly context: () => BuildContext;
   readonly directories: ContextDirectories;
   readonly hostPlatform: Platform;
+  readonly caches: Pick<ImportedCaches, 'find'>;
 }
 
 /** What the target's last step leaves. */
@@ -57,8 +61,13 @@ export interface PlatformState {
   readonly state: StageState;
 }
 
+export interface BuiltPlatform extends PlatformState {
+  /** What the steps of the image itself made, and of all its stages. */
+  readonly made: Readonly<Record<CacheMode, readonly StepRecord[]>>;
+}
+
 /** Stages of earlier platforms, and earlier stages, go first where not all can be worked on at once. */
-export async function buildPlatform(build: PlatformBuild, target: Platform): Promise<PlatformState> {
+export async function buildPlatform(build: PlatformBuild, target: Platform): Promise<BuiltPlatform> {
   const { kubefile, options } = build;
   const scope = fromScope(build, target);
   const stages = selectStages(kubefile, options.target, scope);
@@ -72,10 +81,11 @@ export async function buildPlatform(build: PlatformBuild, target: Platform): Pro
       beginAfter(uses, () => build.slots.use(place.rank, () => buildStage(build, place))),
     );
   }
-  const last = (await build.fate.all([...begun.values()].map(({ end }) => end))).at(-1);
+  const ends = await build.fate.all([...begun.values()].map(({ end }) => end));
+  const last = ends.at(-1);
   if (last === undefined) throw new ArchBuildError('KUBEFILE_SEMANTICS', `${kubefile.file} has no FROM`);
   const platform = options.platformImplied === true ? last.platform : target;
-  return { platform, state: last };
+  return { platform, state: last, made: { min: last.made, max: ends.flatMap(({ made }) => made) } };
 }
 
 export interface StageBuild {
@@ -151,6 +161,7 @@ export function stageContext(build: PlatformBuild, place: StageBuild): StageCont
     words: { escape: kubefile.escape, args: stageArgs(build, stage, target) },
     escape: kubefile.escape,
     steps: build.steps,
+    imported: (key) => build.caches.find(key),
     waitFor,
     ensureRootfs: (state) => ensureRootfs(job, state, build.unpacked),
     origin: (from) => originOf(build, from, place),

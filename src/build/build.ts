@@ -13,6 +13,10 @@ import { BaseImages } from './base-images.ts';
 import { buildPlatform, newWork } from './build-platform.ts';
 import { writeBuildRecord } from './build-record.ts';
 import { warnOf } from './check.ts';
+import type { StepRecord } from './cache/cache-document.ts';
+import type { CacheMode } from './cache/cache-options.ts';
+import { exportCaches } from './cache/export-cache.ts';
+import { ImportedCaches } from './cache/import-cache.ts';
 import { openBuildContext } from './context.ts';
 import { withEnvironment, writtenKubefile } from './kubefile-of.ts';
 import { ContextDirectories, replaceStages } from './named-contexts.ts';
@@ -49,9 +53,10 @@ export async function build(job: Job, options: BuildOptions): Promise<BuildResul
   for (const platform of options.emulate) await emulation.forPlatform(platform); // must work even if nothing needs it
   const context = once(() => openBuildContext(options, kubefile.dialect));
   const directories = new ContextDirectories(options.buildContexts);
-  const shared = { ...work, ...source, emulation, bases, context, directories };
-  const states = await work.fate.all(options.platforms.map((platform) => buildPlatform(shared, platform)));
-  const finished = await gatherStep(shared, states);
+  await using caches = new ImportedCaches(work.job, options.cacheFrom, options.insecure);
+  const shared = { ...work, ...source, emulation, bases, context, directories, caches };
+  const built = await work.fate.all(options.platforms.map((platform) => buildPlatform(shared, platform)));
+  const finished = await gatherStep(shared, built);
   const manifests = finished.map(({ platform, state }) => writeManifest(store, state, { platform, options }));
   warnUnusedArgs(job, written, options);
   for (const name of directories.unused())
@@ -59,6 +64,9 @@ export async function build(job: Job, options: BuildOptions): Promise<BuildResul
   const root = writeRoot(store, manifests, options.indexAnnotations);
   const { outputs, tags, insecure } = options;
   await writeOutputs({ job: work.job, root, manifests, tags, insecure }, outputs);
+  const made = (mode: CacheMode): StepRecord[] => built.flatMap((platform) => platform.made[mode]);
+  const records = { min: made('min'), max: made('max') };
+  await exportCaches({ job: work.job, records, insecure }, options.cacheTo);
   if (!isCacheOnly(outputs)) await store.images.put(root, tags);
   const emulated = emulation.describe();
   const record = writeBuildRecord(store, { started, options, manifests, root, emulation: emulated });

@@ -19,7 +19,7 @@ export interface CachedStep {
   readonly make?: () => Promise<Snapshot | undefined>;
 }
 
-type StepContext = Pick<RunContext, 'job' | 'options' | 'steps' | 'waitFor'>;
+type StepContext = Pick<RunContext, 'job' | 'options' | 'steps' | 'imported' | 'waitFor'>;
 
 /** The step's key, and what it once made, when that is still there and may be used. */
 export function lookUp(
@@ -43,10 +43,25 @@ export async function runCached(
   const { name, text, createdBy } = step;
   const { key, known } = lookUp(context, step);
   const elsewhere = step.make === undefined ? undefined : context.steps.get(key);
-  const found = known ?? (elsewhere && (await context.waitFor(elsewhere)));
+  const found =
+    known ?? (elsewhere && (await context.waitFor(elsewhere))) ?? (await importedStep(context, step, key));
   report({ type: found === undefined ? 'step-started' : 'step-cached', step: name, text });
   const made = found ?? (await context.steps.make(key, () => makeStep(context, step, key)));
-  return withStep(state, { ...made, createdBy });
+  const { created, snapshot } = made;
+  const record = {
+    key,
+    created,
+    ...(snapshot && { layer: { diffId: snapshot.diffId, size: snapshot.size } }),
+  };
+  return { ...withStep(state, { ...made, createdBy }), made: [...state.made, record] };
+}
+
+async function importedStep(
+  { options, imported }: StepContext,
+  step: CachedStep,
+  key: CacheKey,
+): Promise<MadeStep | undefined> {
+  return options.noCache && step.make !== undefined ? undefined : imported(key);
 }
 
 async function makeStep({ job, options }: StepContext, step: CachedStep, key: CacheKey): Promise<MadeStep> {

@@ -237,7 +237,13 @@ async function addLayer(
     context: [['#images', formatImageLock(record)]],
   });
   const count = images.length === 1 ? 'one container image' : `${images.length} container images`;
-  return runCached({ ...build, waitFor: (other) => other }, state, {
+  // What --cache-to exports is what steps made: images come from registries, which are their own cache.
+  const context = {
+    ...build,
+    waitFor: <T>(other: Promise<T>) => other,
+    imported: () => Promise.resolve(undefined),
+  };
+  return runCached(context, state, {
     name: { platform: text, stage: 'registry', index: 1, total: 1 },
     text: `gather ${count}`,
     createdBy: CREATED_BY,

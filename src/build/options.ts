@@ -9,6 +9,7 @@ import type { ArchBuildError } from '../errors.ts';
 import type { Reporter, StepName } from '../events.ts';
 import type { StepSettings } from './step-settings.ts';
 import type { Store } from '../store/store.ts';
+import type { CacheSource, CacheTarget } from './cache/cache-options.ts';
 import type { Output } from './output/output.ts';
 import type { Outcome, SandboxOptions } from '../sys/sandbox.ts';
 
@@ -88,6 +89,8 @@ export interface BuildOptions extends BuildSource {
   /** Paths of the sockets of ssh agents, by id. */
   readonly sshAgents: ReadonlyMap<string, string>;
   readonly noCache: boolean;
+  readonly cacheFrom: readonly CacheSource[];
+  readonly cacheTo: readonly CacheTarget[];
   /** Stages and platforms that are worked on at the same time; 1: one after the other, in order. */
   readonly jobs: number;
   readonly pull: PullPolicy;

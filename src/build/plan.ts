@@ -59,6 +59,7 @@ export async function planBuild(job: Job, options: BuildOptions): Promise<BuildP
     directories: new ContextDirectories(options.buildContexts),
     hostPlatform: hostPlatform(),
     ...newWork(job, 1),
+    caches: { find: () => Promise.resolve(undefined) },
   };
   const platforms: PlatformPlan[] = [];
   for (const platform of options.platforms) platforms.push(await planPlatform(build, platform));

@@ -5,8 +5,8 @@ import type { Descriptor } from '../oci/descriptor.ts';
 import { environmentOf, type ContainerConfig, type ImageConfig } from '../oci/image-config.ts';
 import { MEDIA_TYPES } from '../oci/media-types.ts';
 import type { Platform } from '../oci/platform.ts';
-import type { Snapshot } from '../store/snapshots.ts';
 import type { BaseOrigin } from './base-image.ts';
+import type { CachedLayer, StepRecord } from './cache/cache-document.ts';
 import { inheritedCluster, type ClusterImage } from './cluster-image.ts';
 import type { Variables } from './scope.ts';
 
@@ -25,6 +25,8 @@ export interface StageState {
   readonly cmdSet: boolean;
   /** The image the stage, or the one it stands on, began with. */
   readonly origin?: BaseOrigin | undefined;
+  /** What its steps, and those of the stages it began with, made. */
+  readonly made: readonly StepRecord[];
   /** kubefile/v2: what a cluster is told. */
   readonly cluster?: ClusterImage | undefined;
 }
@@ -43,6 +45,7 @@ export function beginStage(
     readonly layers: readonly Descriptor[];
     readonly chain: readonly ChainId[];
     readonly origin?: BaseOrigin | undefined;
+    readonly made?: readonly StepRecord[];
     readonly cluster?: ClusterImage | undefined;
   },
 ): StageState {
@@ -56,6 +59,7 @@ export function beginStage(
     declaredArgs: new Map(),
     cmdSet: false,
     origin: base.origin,
+    made: base.made ?? [],
     cluster: inheritedCluster(base.cluster),
   };
 }
@@ -68,8 +72,8 @@ export interface StepResult {
   /** RFC 3339. */
   readonly created: string;
   readonly createdBy: string;
-  /** The snapshot the step added, if it changed anything. */
-  readonly snapshot?: Snapshot;
+  /** The layer the step added, if it changed anything. */
+  readonly snapshot?: CachedLayer;
 }
 
 /** The state after a step: one history entry, and a layer when there is one. */

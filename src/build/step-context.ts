@@ -21,6 +21,8 @@ export interface RunContext {
   readonly emulation: Emulation;
   /** What steps of this build have made or are making. */
   readonly steps: SharedWork<CacheKey, MadeStep>;
+  /** What a step made elsewhere (`--cache-from`). */
+  readonly imported: (key: CacheKey) => Promise<MadeStep | undefined>;
   /** Waits for what another stage makes. */
   readonly waitFor: <T>(other: Promise<T>) => Promise<T>;
   /** Unpacks the layers below when they are not there yet. */

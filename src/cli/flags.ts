@@ -35,6 +35,8 @@ export interface BuildFlags {
   readonly secret: readonly string[];
   readonly ssh: readonly string[];
   readonly cache: boolean;
+  readonly cacheFrom: readonly string[];
+  readonly cacheTo: readonly string[];
   readonly jobs?: number;
   readonly pull: 'always' | 'missing' | 'never';
   readonly isolation: IsolationChoice;

@@ -1,5 +1,6 @@
 /** The toolboxes of a kit: of each machine for which a step will have to be lent a shell. */
-import { ensureRootfs, type BaseImages } from '../build/base-image.ts';
+import { ensureRootfs } from '../build/base-image.ts';
+import type { BaseImages } from '../build/base-images.ts';
 import { expandFrom, fromScope, stageArgs } from '../build/from-words.ts';
 import { contextKey, replaceStages } from '../build/named-contexts.ts';
 import type { Job } from '../build/options.ts';

@@ -70,6 +70,18 @@ export class OciLayout implements ContentSource, ContentSink {
     writeFileAtomic(join(this.#directory, 'index.json'), buildIndex(indexEntries([...others, merged])).bytes);
   }
 
+  /** As `addImage`; what had the names before is not listed any more, unless it has others. */
+  async replaceImage({ references, root }: NamedImage): Promise<void> {
+    const others = (await this.images())
+      .map((image) => ({
+        ...image,
+        references: image.references.filter((name) => !references.includes(name)),
+      }))
+      .filter((image) => image.references.length > 0 && image.root.digest !== root.digest);
+    const manifests = indexEntries([...others, { root, references }]);
+    writeFileAtomic(join(this.#directory, 'index.json'), buildIndex(manifests).bytes);
+  }
+
   async *read(descriptor: Descriptor): AsyncGenerator<Uint8Array, void, undefined> {
     const file = await this.#openBlob(descriptor);
     try {

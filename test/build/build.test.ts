@@ -69,6 +69,8 @@ const DEFAULTS: Omit<BuildOptions, 'context' | 'file'> = {
   target: undefined,
   network: 'host',
   noCache: false,
+  cacheFrom: [],
+  cacheTo: [],
   jobs: 4,
   pull: 'never',
   isolation: 'auto',

@@ -58,6 +58,8 @@ async function openYard(): Promise<Yard> {
         secrets: new Map(),
         sshAgents: new Map(),
         noCache: false,
+        cacheFrom: [],
+        cacheTo: [],
         jobs: 4,
         pull: 'never',
         isolation: 'auto',

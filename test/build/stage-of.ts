@@ -110,6 +110,8 @@ function contextOf(buildArgs: Readonly<Record<string, string>>): RunContext {
     target: undefined,
     network: 'host',
     noCache: false,
+    cacheFrom: [],
+    cacheTo: [],
     jobs: 1,
     pull: 'never',
     isolation: 'auto',

@@ -18,6 +18,7 @@ import { printJson } from '../answer.ts';
 import { platformNamed } from '../architectures.ts';
 import { contextsOf } from '../build-contexts.ts';
 import { openPlace } from '../build-place.ts';
+import { cachesOf } from '../caches.ts';
 import { gatherOptions } from '../gather-options.ts';
 import { findingsData, findingsText } from '../findings.ts';
 import type { BuildFlags } from '../flags.ts';
@@ -120,6 +121,7 @@ function optionsOf(
     sshAgents: sshAgentsOf(flags.ssh, process.env),
     noCache: !flags.cache,
     jobs: jobsOf(flags),
+    ...cachesOf(flags, { offline }),
     pull: flags.pull,
     isolation: flags.isolation,
     emulator: flags.emulator,

@@ -45,8 +45,6 @@ export function buildCommand({ globals, exitWith }: CommandContext): Command {
     .addOption(buildArgFileOption())
     .addOption(buildContextOption())
     .option('--target <stage>', 'build up to this stage')
-    .option('--no-cache', 'run every step again')
-    .option('--jobs <n>', 'platforms and stages worked on at the same time (default: processors)', parseJobs)
     .option('--source-date-epoch <seconds>', 'timestamp of new files and of the config', parseEpoch)
     .addOption(
       choice('--progress <mode>', 'how to show progress', ['auto', 'tty', 'plain', 'json', 'quiet']).default(
@@ -98,6 +96,25 @@ function withSandboxOptions(command: Command): Command {
   return withRefusedOptions(withOptions);
 }
 
+/** What is made again, what is known from before or elsewhere, and how much is done at once. */
+function withWorkOptions(command: Command): Command {
+  return command
+    .option('--no-cache', 'run every step again')
+    .addOption(
+      repeatable(
+        '--cache-from <cache>',
+        'REF, or type=registry,ref=… or type=local,src=…: what steps made elsewhere',
+      ),
+    )
+    .addOption(
+      repeatable(
+        '--cache-to <cache>',
+        'REF, type=registry,ref=…, type=local,dest=… (with mode=min|max) or type=inline: what steps made, for others',
+      ),
+    )
+    .option('--jobs <n>', 'platforms and stages worked on at the same time (default: processors)', parseJobs);
+}
+
 /** What a RUN is given, and what happens when it fails. */
 function withStepOptions(command: Command): Command {
   return command
@@ -116,6 +133,7 @@ function withStepOptions(command: Command): Command {
 /** In the order in which the help shows them. */
 const OPTION_GROUPS = [
   withImageOptions,
+  withWorkOptions,
   withStepOptions,
   withSandboxOptions,
   withGatherOptions,

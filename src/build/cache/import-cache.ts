@@ -1,0 +1,153 @@
+/**
+ * `--cache-from`: what steps made elsewhere. A cache is asked when the store does not have a step's result, and a layer
+ * is brought when its step comes up; it counts when its content has the digest that the cache says, and for this
+ * build alone. That the step really makes that layer is the cache's word: who names it trusts who writes to it.
+ */
+import { ArchBuildError } from '../../errors.ts';
+import { decompress } from '../../layer/decompress.ts';
+import type { ContentSource } from '../../oci/content.ts';
+import type { Descriptor } from '../../oci/descriptor.ts';
+import { digestOfDiffId, type CacheKey } from '../../oci/digest.ts';
+import { parseDocument, parseManifest } from '../../oci/manifest.ts';
+import { isManifestType, MEDIA_TYPES } from '../../oci/media-types.ts';
+import { parseReference } from '../../oci/reference.ts';
+import { storeSink } from '../../store/content-sink.ts';
+import type { RegistryClient } from '../../transfer/registry-client.ts';
+import type { Job } from '../options.ts';
+import { SharedWork } from '../shared-work.ts';
+import type { MadeStep } from '../step-context.ts';
+import { CACHE_CONFIG_TYPE, INLINE_ANNOTATION, parseCache, type PlacedRecord } from './cache-document.ts';
+import { describeCache, type CacheSource } from './cache-options.ts';
+
+interface OpenCache {
+  readonly name: string;
+  readonly source: ContentSource;
+  readonly records: ReadonlyMap<CacheKey, FoundRecord>;
+}
+
+interface FoundRecord extends PlacedRecord {
+  /** Of the layer as the cache stores it, maybe compressed. */
+  readonly descriptor: Descriptor | undefined;
+}
+
+export class ImportedCaches implements AsyncDisposable {
+  readonly #job: Job;
+  readonly #sources: readonly CacheSource[];
+  readonly #insecure: readonly string[];
+  readonly #clients: RegistryClient[] = [];
+  readonly #found = new SharedWork<CacheKey, MadeStep | undefined>();
+  #caches: Promise<readonly OpenCache[]> | undefined;
+
+  /** Nothing is opened before the first question. */
+  constructor(job: Job, sources: readonly CacheSource[], insecure: readonly string[] = []) {
+    this.#job = job;
+    this.#sources = sources;
+    this.#insecure = insecure;
+  }
+
+  /** What the first cache that has the step says it made, its layer in the store. Cannot be had: a warning, undefined. */
+  async find(key: CacheKey): Promise<MadeStep | undefined> {
+    if (this.#sources.length === 0) return undefined;
+    return this.#found.make(key, async () => {
+      this.#caches ??= this.#openAll();
+      for (const cache of await this.#caches) {
+        const record = cache.records.get(key);
+        const made = record && (await this.#orWarning(cache.name, () => this.#bring(cache, record)));
+        if (made !== undefined) return made;
+      }
+      return undefined;
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const client of this.#clients) await client[Symbol.asyncDispose]();
+  }
+
+  async #openAll(): Promise<readonly OpenCache[]> {
+    const opened = await Promise.all(
+      this.#sources.map((source) => this.#orWarning(describeCache(source), () => this.#open(source))),
+    );
+    return opened.filter((cache) => cache !== undefined);
+  }
+
+  async #open(from: CacheSource): Promise<OpenCache> {
+    const { source, root } = from.type === 'local' ? await openLayout(from) : await this.#openRegistry(from);
+    const name = describeCache(from);
+    const records = new Map((await readRecords(source, root)).map((record) => [record.key, record]));
+    this.#job.report({ type: 'info', text: `cache ${name}: ${records.size} steps` });
+    return { name, source, records };
+  }
+
+  async #openRegistry({
+    reference,
+  }: Extract<CacheSource, { type: 'registry' }>): Promise<{ source: ContentSource; root: Descriptor }> {
+    const { RegistryClient } = await import('../../transfer/registry-client.ts'); // most builds have no such cache
+    const { RegistrySource } = await import('../../transfer/registry-source.ts');
+    const { report, signal } = this.#job;
+    const client = new RegistryClient({ insecure: this.#insecure, report, signal });
+    this.#clients.push(client);
+    const parsed = parseReference(reference);
+    const source = new RegistrySource(client, parsed);
+    return { source, root: await source.resolve(parsed) };
+  }
+
+  async #bring({ source }: OpenCache, { created, layer, descriptor }: FoundRecord): Promise<MadeStep> {
+    if (layer === undefined) return { created };
+    if (descriptor === undefined)
+      throw new ArchBuildError('DOCUMENT_INVALID', `it has no layer ${layer.index}`);
+    const { verified } = await import('../../transfer/verified-stream.ts');
+    const { store } = this.#job;
+    const { diffId, size } = layer;
+    const tar: Descriptor = { mediaType: MEDIA_TYPES.ociLayer, digest: digestOfDiffId(diffId), size };
+    if (!(await storeSink(store).has(tar))) {
+      const { data } = await decompress(verified(descriptor, source.read(descriptor)));
+      await store.blobs.write(tar, data);
+    }
+    return { created, snapshot: { diffId, size } };
+  }
+
+  async #orWarning<T>(name: string, work: () => Promise<T>): Promise<T | undefined> {
+    const { signal, report } = this.#job;
+    try {
+      return await work();
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof ArchBuildError)) throw error;
+      report({ type: 'warning', text: `the cache ${name} is of no use here: ${error.message}` });
+      return undefined;
+    }
+  }
+}
+
+async function openLayout({
+  directory,
+  tag,
+}: Extract<CacheSource, { type: 'local' }>): Promise<{ source: ContentSource; root: Descriptor }> {
+  const { OciLayout } = await import('../../transfer/oci-layout.ts');
+  const source = await OciLayout.open(directory);
+  const root = await source.find({ tag });
+  if (root === undefined) throw new ArchBuildError('IMAGE_NOT_FOUND', `it has no tag ${tag}`);
+  return { source, root };
+}
+
+/** Of a cache of its own, or of all platforms of an image that carries one. */
+async function readRecords(source: ContentSource, root: Descriptor): Promise<FoundRecord[]> {
+  const { readDocument } = await import('../../transfer/verified-stream.ts');
+  const document = parseDocument(await readDocument(source, root), root.mediaType);
+  const manifests =
+    document.kind === 'manifest'
+      ? [root]
+      : document.index.manifests.filter(({ mediaType }) => isManifestType(mediaType));
+  const records: FoundRecord[] = [];
+  for (const descriptor of manifests) {
+    const { config, layers, annotations = {} } = parseManifest(await readDocument(source, descriptor));
+    const inline = annotations[INLINE_ANNOTATION];
+    const isCache = config.mediaType === CACHE_CONFIG_TYPE;
+    if (!isCache && inline === undefined) continue;
+    const bytes = isCache ? await readDocument(source, config) : Buffer.from(inline ?? '');
+    for (const record of parseCache(bytes, 'cache'))
+      records.push({ ...record, descriptor: layers[record.layer?.index ?? -1] });
+  }
+  if (records.length > 0) return records;
+  throw new ArchBuildError('DOCUMENT_INVALID', 'it says nothing of any step');
+}
