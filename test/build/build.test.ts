@@ -13,6 +13,7 @@ import { describeImage, type PlatformImage } from '../../src/store/image-details
 import { openStore, type Store } from '../../src/store/store.ts';
 import { describeWithRoot } from '../support/requires.ts';
 import { openScratch } from '../support/scratch.ts';
+import { DEFAULT_OPTIONS } from './build-options.ts';
 
 interface Workshop extends AsyncDisposable {
   readonly store: Store;
@@ -41,7 +42,7 @@ async function openWorkshop(): Promise<Workshop> {
     context,
     events,
     build: (text, options = {}) =>
-      build(job, { ...DEFAULTS, context, file: { path: 'Dockerfile', text }, ...options }),
+      build(job, { ...DEFAULT_OPTIONS, context, file: { path: 'Dockerfile', text }, ...options }),
     images,
     config: (result) => images(result)[0]!.config,
     [Symbol.asyncDispose]: async () => {
@@ -50,38 +51,6 @@ async function openWorkshop(): Promise<Workshop> {
     },
   };
 }
-
-const DEFAULTS: Omit<BuildOptions, 'context' | 'file'> = {
-  offline: false,
-  tags: [],
-  platforms: [parsePlatform('linux/amd64')],
-  emulate: [],
-  dialect: 'dockerfile',
-  buildArgs: {},
-  environment: {},
-  steps: DEFAULT_SETTINGS,
-  unset: { environment: [], labels: [] },
-  buildContexts: new Map(),
-  labels: {},
-  annotations: {},
-  indexAnnotations: {},
-  outputs: [],
-  target: undefined,
-  network: 'host',
-  noCache: false,
-  cacheFrom: [],
-  cacheTo: [],
-  jobs: 4,
-  pull: 'never',
-  isolation: 'auto',
-  emulator: [],
-  emulatorCpu: [],
-  emulatorRetry: false,
-  sourceDateEpoch: undefined,
-  secrets: new Map(),
-  sshAgents: new Map(),
-  insecure: [],
-};
 
 const ALL = `FROM scratch
 MAINTAINER me
@@ -297,7 +266,7 @@ describeWithRoot('a build', () => {
       if (event.type === 'step-started') controller.abort(new Error('stop'));
     };
     const options = {
-      ...DEFAULTS,
+      ...DEFAULT_OPTIONS,
       context: shop.context,
       file: { path: 'Dockerfile', text: ALL },
       tags: ['x'],

@@ -10,6 +10,7 @@ import { buildManifest, parseManifest } from '../../oci/manifest.ts';
 import { isManifestType, MEDIA_TYPES } from '../../oci/media-types.ts';
 import { once } from '../../transfer/once.ts';
 import type { Job } from '../options.ts';
+import { writing } from '../output/writing.ts';
 import { CACHE_CONFIG_TYPE, formatCache, type CachedLayer, type StepRecord } from './cache-document.ts';
 import { describeCache, type CacheMode, type CacheTarget } from './cache-options.ts';
 
@@ -41,7 +42,7 @@ async function exportCache({ job, records, insecure }: CacheExport, target: OwnT
   job.report({ type: 'info', text: `writing the cache ${describeCache(target)}: ${count} steps` });
   const { report, signal } = job;
   if (target.type === 'local') {
-    await writeLayout(job, target, { root, source });
+    await writing(target.directory, () => writeLayout(job, target, { root, source }));
     return;
   }
   const { pushImage } = await import('../../transfer/push.ts');

@@ -8,6 +8,7 @@ import { formatReference, parseReference } from '../../oci/reference.ts';
 import type { Built } from './built.ts';
 import { writeLayout } from './image-layout.ts';
 import type { Output } from './output.ts';
+import { writing } from './writing.ts';
 import { openTrees, writeRootfs } from './rootfs-output.ts';
 
 type Writers = {
@@ -30,7 +31,8 @@ const WRITERS: Writers = {
 export async function writeOutputs(built: Built, outputs: readonly Output[]): Promise<void> {
   for (const output of outputs) {
     built.job.signal.throwIfAborted();
-    await writerOf(output.type)(built, output);
+    const place = 'directory' in output ? output.directory : `--output type=${output.type}`;
+    await writing(place, () => writerOf(output.type)(built, output));
   }
 }
 
