@@ -5,6 +5,7 @@ import type { Kubefile, Stage } from '../kubefile/instruction.ts';
 import { findBaseStage, findCopyStage, selectStages, stagesUsedBy } from '../kubefile/select-stages.ts';
 import type { CacheKey, ChainId } from '../oci/digest.ts';
 import { formatPlatform, type Platform } from '../oci/platform.ts';
+import type { Snapshot } from '../store/snapshots.ts';
 import type { StepRecord } from './cache/cache-document.ts';
 import type { CacheMode } from './cache/cache-options.ts';
 import type { ImportedCaches } from './cache/import-cache.ts';
@@ -29,6 +30,7 @@ export interface BuildWork {
   readonly fate: SharedFate;
   readonly slots: WorkSlots;
   readonly steps: SharedWork<CacheKey, MadeStep>;
+  readonly copies: SharedWork<string, Snapshot | undefined>;
   readonly unpacked: SharedWork<ChainId, void>;
 }
 
@@ -39,6 +41,7 @@ export function newWork(job: Job, jobs: number): BuildWork {
     fate,
     slots: new WorkSlots(jobs),
     steps: new SharedWork(),
+    copies: new SharedWork(),
     unpacked: new SharedWork(),
   };
 }
@@ -161,6 +164,7 @@ export function stageContext(build: PlatformBuild, place: StageBuild): StageCont
     words: { escape: kubefile.escape, args: stageArgs(build, stage, target) },
     escape: kubefile.escape,
     steps: build.steps,
+    copies: build.copies,
     imported: (key) => build.caches.find(key),
     waitFor,
     ensureRootfs: (state) => ensureRootfs(job, state, build.unpacked),

@@ -6,7 +6,7 @@ import { ArchBuildError } from '../errors.ts';
 import { cleanBytePath, formatBytePath, joinBytePath, parentOf, type BytePath } from '../layer/byte-path.ts';
 import type { Attributes } from '../layer/attributes.ts';
 import type { LayerWriter } from '../layer/layer-writer.ts';
-import { readLink } from '../layer/merged-tree.ts';
+import { readLink, type MergedTree } from '../layer/merged-tree.ts';
 import { permissionsOf, type TreeNode } from '../layer/tree-node.ts';
 import { DEVICE_MARK } from '../layer/whiteout.ts';
 import { decodeDevice } from '../sys/special-file.ts';
@@ -44,14 +44,15 @@ export async function copyFiles(writer: LayerWriter, request: CopyRequest): Prom
   });
 }
 
-interface Destination {
+export interface Destination {
   /** Resolved in the rootfs: no symlinks left. */
   readonly path: BytePath;
   /** Named as a directory, or one already. */
   readonly isDirectory: boolean;
 }
 
-function destinationOf({ tree }: LayerWriter, request: CopyRequest): Destination {
+/** Throws COPY when the sources do not fit there. */
+export function destinationOf({ tree }: { readonly tree: MergedTree }, request: CopyRequest): Destination {
   const { destination, workdir, placement, sources, wordCount } = request;
   const text = destination.startsWith('/') ? destination : `${workdir}/${destination}`;
   const lexical = cleanBytePath(Buffer.from(text, 'utf8').toString('latin1'));
@@ -79,6 +80,16 @@ function destinationOf({ tree }: LayerWriter, request: CopyRequest): Destination
   return { path, isDirectory };
 }
 
+/** Where a source goes: to the destination, whose name it takes, or into it. */
+export function topOf(
+  { name, node }: Pick<SelectedSource, 'name' | 'node'>,
+  { path, isDirectory }: Destination,
+  { placement }: Pick<CopyRequest, 'placement'>,
+): BytePath {
+  const goesInside = placement === 'sealer-v1' || (isDirectory && node.type !== 'directory');
+  return goesInside && name !== '' ? joinBytePath(path, name) : path;
+}
+
 class Copier {
   readonly #writer: LayerWriter;
   readonly #request: CopyRequest;
@@ -93,8 +104,7 @@ class Copier {
   }
 
   async copy({ name, node, files }: SelectedSource, { path, isDirectory }: Destination): Promise<void> {
-    const goesInside = this.#request.placement === 'sealer-v1' || (isDirectory && node.type !== 'directory');
-    const top = goesInside && name !== '' ? joinBytePath(path, name) : path;
+    const top = topOf({ name, node }, { path, isDirectory }, this.#request);
     // The directory that is spread is not copied itself: an existing one stays as it is, a new one is 0755.
     const isSpread = node.type === 'directory' && top === path;
     if (isSpread && this.#writer.tree.lookup(top) === undefined) this.#own.add(top);

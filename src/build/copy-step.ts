@@ -6,6 +6,7 @@ import type { StepName } from '../events.ts';
 import type { CopyFlags, CopyInstruction } from '../kubefile/instruction.ts';
 import { LayerWriter } from '../layer/layer-writer.ts';
 import { MergedTree } from '../layer/merged-tree.ts';
+import type { ChainId } from '../oci/digest.ts';
 import { formatPlatform } from '../oci/platform.ts';
 import type { Snapshot } from '../store/snapshots.ts';
 import { addArchives } from './add-archives.ts';
@@ -13,6 +14,7 @@ import { openRemotes } from './add-remote.ts';
 import type { Downloads } from './add-url.ts';
 import { cacheKeyOf } from './cache-key.ts';
 import type { CachedStep } from './cached-step.ts';
+import { jointKey } from './joint-copy.ts';
 import { commitLayer } from './commit-layer.ts';
 import type { BuildContext } from './context.ts';
 import { digestSources } from './content-digest.ts';
@@ -63,7 +65,7 @@ export async function planCopy(
       ['#selection', JSON.stringify([instruction.flags.parents, operands.exclude, instruction.flags.unpack])],
     ],
   });
-  const copy: Copy = { instruction, operands, sources, from, downloads };
+  const copy: Copy = { instruction, operands, sources, from, downloads, digest };
   return {
     name,
     text: instruction.source,
@@ -105,21 +107,47 @@ interface Copy {
   readonly sources: readonly SelectedSource[];
   readonly from: Origin;
   readonly downloads: Downloads;
+  /** Of the sources. */
+  readonly digest: string;
 }
 
 async function makeLayer(context: CopyContext, state: StageState, copy: Copy): Promise<Snapshot | undefined> {
-  const { job, options } = context;
+  const { job } = context;
   const { link } = copy.instruction.flags;
   if (!link) await context.ensureRootfs(state);
   const chain = link ? [] : state.chain;
   const lower = new MergedTree(job.store.snapshots.trees(chain));
+  const request = await requestOf(context, state, { copy, lower });
+  const make = (): Promise<Snapshot | undefined> => writeLayer(context, { copy, request, lower, chain });
+  const joint = isPlain(copy) ? jointKey({ words: wordsOf(copy), request, lower }) : undefined;
+  if (joint === undefined) return make();
+  const elsewhere = context.copies.get(joint);
+  return elsewhere === undefined ? context.copies.make(joint, make) : context.waitFor(elsewhere);
+}
+
+/** Nothing but files that are there already. */
+const isPlain = ({ instruction: { keyword, flags }, operands: { heredocs, urls } }: Copy): boolean =>
+  keyword === 'COPY' && !flags.parents && heredocs.length === 0 && urls.length === 0;
+
+const wordsOf = ({ digest, operands }: Copy): string[] => [digest, operands.chmod ?? ''];
+
+async function writeLayer(
+  { job, options }: CopyContext,
+  { copy, request, lower, chain }: LayerParts,
+): Promise<Snapshot | undefined> {
   const directory = join(job.store.makeDirectory('copy'), 'fs');
   mkdirSync(directory, { mode: 0o755 });
   const writer = new LayerWriter(directory, lower, { now: newFileTime(options) });
-  const request = await requestOf(context, state, { copy, lower });
   const rest = await addArchives(writer, request, archivesAmong(copy, request));
   if (rest.sources.length > 0 || request.sources.length === 0) await copyFiles(writer, rest);
   return commitLayer(job, directory, { chain, epochSeconds: options.sourceDateEpoch });
+}
+
+interface LayerParts {
+  readonly copy: Copy;
+  readonly request: CopyRequest;
+  readonly lower: MergedTree;
+  readonly chain: readonly ChainId[];
 }
 
 /** What ADD looks into: local files, with `--unpack` downloaded ones, too. */

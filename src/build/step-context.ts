@@ -2,6 +2,7 @@
 import type { Emulation } from '../emulation/ladder.ts';
 import type { Dialect } from '../kubefile/instruction.ts';
 import type { CacheKey } from '../oci/digest.ts';
+import type { Snapshot } from '../store/snapshots.ts';
 import type { BuildContext } from './context.ts';
 import type { BuildOptions, Job } from './options.ts';
 import type { SharedWork } from './shared-work.ts';
@@ -21,6 +22,8 @@ export interface RunContext {
   readonly emulation: Emulation;
   /** What steps of this build have made or are making. */
   readonly steps: SharedWork<CacheKey, MadeStep>;
+  /** Layers that copies on several platforms have in common, by what they are made of. */
+  readonly copies: SharedWork<string, Snapshot | undefined>;
   /** What a step made elsewhere (`--cache-from`). */
   readonly imported: (key: CacheKey) => Promise<MadeStep | undefined>;
   /** Waits for what another stage makes. */
