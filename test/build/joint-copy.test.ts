@@ -55,7 +55,6 @@ describeWithRoot('a COPY of the same files', () => {
   });
 
   it.each([
-    ['replaces something on one platform', 'COPY tree/a /base/amd64'],
     ['goes into a directory that differs', 'ARG TARGETARCH\nCOPY tree /base/$TARGETARCH.d/'],
     [
       'goes below a directory of another mode',
