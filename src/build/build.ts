@@ -24,7 +24,7 @@ import { gatherStep } from './gather-step.ts';
 import { checkOffline } from './offline.ts';
 import { expectedImages } from './outside-needs.ts';
 import type { BuildOptions, Job } from './options.ts';
-import { isCacheOnly } from './output/output.ts';
+import { isCacheOnly, storedNames } from './output/output.ts';
 import { writeOutputs } from './output/write-outputs.ts';
 
 export interface BuildResult {
@@ -67,7 +67,7 @@ export async function build(job: Job, options: BuildOptions): Promise<BuildResul
   const made = (mode: CacheMode): StepRecord[] => built.flatMap((platform) => platform.made[mode]);
   const records = { min: made('min'), max: made('max') };
   await exportCaches({ job: work.job, records, insecure }, options.cacheTo);
-  if (!isCacheOnly(outputs)) await store.images.put(root, tags);
+  if (!isCacheOnly(outputs)) await store.images.put(root, [...tags, ...storedNames(outputs)]);
   const emulated = emulation.describe();
   const record = writeBuildRecord(store, { started, options, manifests, root, emulation: emulated });
   return { root, manifests, record, emulation: emulated };

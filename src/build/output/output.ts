@@ -29,6 +29,10 @@ interface Named {
   readonly names: readonly string[];
 }
 
+/** The names that outputs give the image in the store. */
+export const storedNames = (outputs: readonly Output[]): string[] =>
+  outputs.flatMap((output) => (output.type === 'image' ? output.names : []));
+
 /** Only what leaves nothing behind was asked for. */
 export const isCacheOnly = (outputs: readonly Output[]): boolean =>
   outputs.length > 0 && outputs.every(({ type }) => type === 'cacheonly');
