@@ -1,4 +1,4 @@
-/** What a build hands to its outputs. */
+/** What a build has made, for its outputs. */
 import type { Descriptor } from '../../oci/descriptor.ts';
 import type { Job } from '../options.ts';
 

@@ -1,9 +1,9 @@
 /** The result as an OCI image layout. */
 import { existsSync } from 'node:fs';
 import { storeContent } from '../../layer/image-content.ts';
+import type { Built } from './built.ts';
 import type { Output } from './output.ts';
 import { openStaging } from './staging.ts';
-import type { Built } from './built.ts';
 
 /** A new layout is there whole or not at all; one that is there already gets one more image, its index last. */
 export async function writeLayout(

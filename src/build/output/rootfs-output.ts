@@ -12,9 +12,9 @@ import { formatPlatform, platformOfConfig, type Platform } from '../../oci/platf
 import { isHostRoot, overlayNamespace } from '../../sys/identity.ts';
 import { ensureRootfs } from '../base-image.ts';
 import type { Job } from '../options.ts';
+import type { Built } from './built.ts';
 import type { Output } from './output.ts';
 import { openStaging } from './staging.ts';
-import type { Built } from './built.ts';
 
 /** The layers are unpacked when they are not yet. A folder's name is the platform's, as docker buildx has it. */
 export async function openTrees(
