@@ -64,7 +64,10 @@ describeWith(
       await using registry = await DockerRegistry.start(cli.scratch.path('.'));
       await using tools = await openForeignTools();
       const reference = `${registry.host}/team/cache:1`;
-      await build(cli, 'app', { ...PROJECT, args: ['--cache-to', `type=registry,ref=${reference},mode=max`] });
+      await build(cli, 'app', {
+        ...PROJECT,
+        args: ['--cache-to', `type=registry,ref=${reference},mode=max`],
+      });
       const target = tools.scratch.path('copied');
       await tools.skopeo([
         'copy',
