@@ -112,6 +112,10 @@ export interface ListFlags {
 
 export interface ImagesFlags extends ListFlags {
   readonly trunc: boolean;
+  readonly quiet?: boolean;
+  readonly digests?: boolean;
+  readonly platforms?: boolean;
+  readonly filter: readonly string[];
 }
 
 export interface PlatformFlags {

@@ -88,6 +88,16 @@ export class Blobs {
     );
   }
 
+  /** The digests of everything there is, at once: for those who would ask `has` thousands of times. */
+  present(): Set<string> {
+    const algorithms = namesIn(this.#layout.blobs);
+    return new Set(
+      algorithms.flatMap((algorithm) =>
+        namesIn(join(this.#layout.blobs, algorithm)).map((name) => `${algorithm}:${name}`),
+      ),
+    );
+  }
+
   sizeOf(digest: Digest): number {
     return statSync(this.#layout.blob(digest)).size;
   }

@@ -2,7 +2,7 @@
  * Which names stand for which image: the layout's index.json. One entry a name; an image without a name keeps one
  * entry without. Changes happen under a lock and by rename: a reader sees the old or the new list.
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { ArchBuildError } from '../errors.ts';
 import { encodedOf } from '../oci/digest.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
@@ -24,13 +24,21 @@ export interface StoredImage {
 
 export class Images {
   readonly #layout: StoreLayout;
+  #read: { readonly version: string; readonly images: readonly StoredImage[] } | undefined;
 
   constructor(layout: StoreLayout) {
     this.#layout = layout;
   }
 
-  list(): StoredImage[] {
-    if (!existsSync(this.#layout.index)) return [];
+  list(): readonly StoredImage[] {
+    const stat = statSync(this.#layout.index, { bigint: true, throwIfNoEntry: false });
+    if (stat === undefined) return [];
+    const version = `${stat.ino} ${stat.mtimeNs} ${stat.size}`; // it is never changed in place
+    if (this.#read?.version !== version) this.#read = { version, images: this.#readAll() };
+    return this.#read.images;
+  }
+
+  #readAll(): readonly StoredImage[] {
     const index = parseIndex(readFileSync(this.#layout.index), { limitBytes: Infinity });
     return index.manifests.map((descriptor) => {
       const { annotations, ...root } = descriptor;
@@ -83,7 +91,7 @@ export class Images {
     return removed;
   }
 
-  async #change(edit: (images: StoredImage[]) => StoredImage[]): Promise<void> {
+  async #change(edit: (images: readonly StoredImage[]) => readonly StoredImage[]): Promise<void> {
     using _lock = await acquireLock(this.#layout.indexLock, 'exclusive', { waitMs: LOCK_WAIT_MS });
     const manifests = edit(this.list()).map(({ name, root }) =>
       name === undefined ? root : { ...root, annotations: { ...root.annotations, [REF_NAME]: name } },

@@ -7,6 +7,7 @@
  *   layers/<diffID>.json               a layer whose tar is not kept: the snapshot it is made from again
  *   packed/<digest>.json             what a layer became when it was packed for the way
  *   cache/<key>.json                   a step's result
+ *   facts.json                         what documents say, remembered: see document-facts.ts
  *   builds/<time>-<id>.json            a record of each build
  *   emulators/<version>/qemu-<arch>
  *   mount-caches/<sha256 of id>/<n>    directories of RUN --mount=type=cache
@@ -39,6 +40,7 @@ export interface StoreLayout {
   readonly layers: string;
   readonly packed: string;
   readonly cache: string;
+  readonly facts: string;
   readonly builds: string;
   readonly emulators: string;
   readonly mountCaches: string;
@@ -68,6 +70,7 @@ export function storeLayout(root: string): StoreLayout {
     layers: at('layers'),
     packed: at('packed'),
     cache: at('cache'),
+    facts: at('facts.json'),
     builds: at('builds'),
     emulators: at('emulators'),
     mountCaches: at('mount-caches'),

@@ -2,12 +2,11 @@
  * Removing what nothing needs: blobs no image reaches, snapshots no image is made of, cache records without their
  * snapshot. Needs the store's exclusive lock.
  */
-import { ArchBuildError } from '../errors.ts';
-import { chainIdsOf, diffIdOfDigest, type ChainId, type Digest } from '../oci/digest.ts';
+import { digestOfDiffId, diffIdOfDigest, type ChainId, type Digest } from '../oci/digest.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import { parseImageConfig } from '../oci/image-config.ts';
 import { childrenOf } from '../oci/manifest.ts';
-import { isConfigType, isIndexType, isManifestType } from '../oci/media-types.ts';
+import { isIndexType, isManifestType } from '../oci/media-types.ts';
+import { factsOr, type FactsOfDocuments, type IndexFacts, type ManifestFacts } from './document-facts.ts';
 import type { Snapshot } from './snapshots.ts';
 import type { Store } from './store.ts';
 
@@ -30,8 +29,9 @@ export interface PruneOptions {
 }
 
 export async function prune(store: Store, options: PruneOptions): Promise<PruneResult> {
-  const unnamed = options.unnamed ? store.images.list().filter(({ name }) => name === undefined) : [];
-  const roots = store.images.list().filter((image) => !(options.unnamed && image.name === undefined));
+  const images = store.images.list();
+  const unnamed = options.unnamed ? images.filter(({ name }) => name === undefined) : [];
+  const roots = images.filter((image) => !(options.unnamed && image.name === undefined));
   const needed = reach(
     store,
     roots.map(({ root }) => root),
@@ -60,6 +60,7 @@ export async function prune(store: Store, options: PruneOptions): Promise<PruneR
     (digest) => store.blobs.has(digest) || store.snapshots.layerRecord(diffIdOfDigest(digest)) !== undefined,
   );
   if (options.cache) store.mountCaches.clear();
+  store.facts.save((digest) => needed.blobs.has(digest));
   return { ...counts, cacheRecords: store.cache.sweep() };
 }
 
@@ -75,16 +76,37 @@ function reach(store: Store, roots: readonly Descriptor[]): Needed {
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
     if (needed.blobs.has(next.digest)) continue;
     needed.blobs.add(next.digest);
-    waiting.push(...childrenIn(store, next));
-    for (const chainId of chainsOf(store, next)) needed.chains.add(chainId);
+    if (!reachByFacts(store, next, needed)) waiting.push(...childrenIn(store, next));
   }
   store.mounts.sweep();
   for (const { chain } of store.mounts.list()) for (const chainId of chain) needed.chains.add(chainId);
-  for (const digest of [...needed.blobs]) {
-    const made = store.snapshots.layerRecord(diffIdOfDigest(digest));
+  for (const diffId of store.snapshots.recorded()) {
+    if (!needed.blobs.has(digestOfDiffId(diffId))) continue;
+    const made = store.snapshots.layerRecord(diffId);
     if (made !== undefined) keepAncestors(store, made.chainId, needed.chains);
   }
   return needed;
+}
+
+/** Without reading a document, where its facts say all that is to know; false where they do not. */
+function reachByFacts({ facts }: Store, descriptor: Descriptor, needed: Needed): boolean {
+  const found = factsOr(() => facts.of(descriptor), undefined);
+  if (found === undefined) return false;
+  const manifests = found.kind === 'manifest' ? [found] : manifestsOf(facts, found);
+  if (manifests === undefined) return false;
+  for (const digest of found.children) needed.blobs.add(digest);
+  for (const { children, chain } of manifests) {
+    for (const digest of children) needed.blobs.add(digest);
+    for (const chainId of chain) needed.chains.add(chainId);
+  }
+  return true;
+}
+
+/** Undefined when something else than whole images is in the index. */
+function manifestsOf(facts: FactsOfDocuments, index: IndexFacts): readonly ManifestFacts[] | undefined {
+  if (index.platforms.includes('')) return undefined;
+  const found = index.children.map((digest) => factsOr(() => facts.ofManifest(digest), undefined));
+  return found.every((each) => each?.kind === 'manifest') ? (found) : undefined;
 }
 
 /** A layer's tar is made from one snapshot, which may stand on others than the image at hand. */
@@ -97,24 +119,7 @@ function keepAncestors(store: Store, chainId: ChainId, chains: Set<ChainId>): vo
 
 function childrenIn(store: Store, descriptor: Descriptor): readonly Descriptor[] {
   if (!isIndexType(descriptor.mediaType) && !isManifestType(descriptor.mediaType)) return [];
-  return readOr(() => childrenOf(descriptor, store.blobs.readDocument(descriptor.digest)), []);
-}
-
-function chainsOf(store: Store, descriptor: Descriptor): readonly ChainId[] {
-  if (!isConfigType(descriptor.mediaType)) return [];
-  return readOr(
-    () => chainIdsOf(parseImageConfig(store.blobs.readDocument(descriptor.digest)).rootfs.diff_ids),
-    [],
-  );
-}
-
-function readOr<T>(read: () => T, otherwise: T): T {
-  try {
-    return read();
-  } catch (error) {
-    if (error instanceof ArchBuildError) return otherwise;
-    throw error;
-  }
+  return factsOr(() => childrenOf(descriptor, store.blobs.readDocument(descriptor.digest)), []);
 }
 
 /** Children before parents, so that a removal cut short leaves no snapshot on a missing one. */

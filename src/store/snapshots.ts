@@ -88,6 +88,14 @@ export class Snapshots {
     }
   }
 
+  /** The layers that have a record. */
+  recorded(): DiffId[] {
+    const names = existsSync(this.#layout.layers) ? readdirSync(this.#layout.layers) : [];
+    return names.flatMap((name) =>
+      /^[0-9a-f]{64}\.json$/.test(name) ? [`sha256:${name.slice(0, 64)}` as DiffId] : [],
+    );
+  }
+
   /** Without the damaged ones. */
   list(): Snapshot[] {
     return this.#names().flatMap((hex) => this.#readable(hex) ?? []);

@@ -6,6 +6,7 @@ import { acquireLock, type Lock } from '../sys/lock.ts';
 import { openSession, type Session } from '../sys/scratch.ts';
 import { Blobs } from './blobs.ts';
 import { CacheRecords } from './cache-records.ts';
+import { FactsOfDocuments } from './document-facts.ts';
 import { Images } from './images.ts';
 import { storeLayout, type StoreLayout } from './layout.ts';
 import { MountCaches } from './mount-caches.ts';
@@ -20,6 +21,7 @@ export interface Store extends AsyncDisposable {
   readonly blobs: Blobs;
   readonly partials: PartialBlobs;
   readonly images: Images;
+  readonly facts: FactsOfDocuments;
   readonly snapshots: Snapshots;
   readonly packed: PackedLayers;
   readonly cache: CacheRecords;
@@ -56,11 +58,13 @@ function openWith(layout: StoreLayout, lock: Lock): Store {
     return session.makeDirectory(prefix);
   };
   let staging: string | undefined;
+  const blobs = new Blobs(layout, () => (staging ??= makeDirectory('blobs')));
   return {
     layout,
-    blobs: new Blobs(layout, () => (staging ??= makeDirectory('blobs'))),
+    blobs,
     partials: new PartialBlobs(layout),
     images: new Images(layout),
+    facts: new FactsOfDocuments(layout, blobs),
     snapshots: new Snapshots(layout, () => makeDirectory('removed')),
     packed: new PackedLayers(layout),
     cache: new CacheRecords(layout),

@@ -1,69 +1,32 @@
 /** `images`, `tag`, `rmi`. */
 import { ArchBuildError } from '../../errors.ts';
-import { formatPlatform, matchesPlatform, type Platform } from '../../oci/platform.ts';
-import { familiarReference, formatReference, parseReference, withDefaultTag } from '../../oci/reference.ts';
-import { describeImage, pickPlatform, type ImageDetails } from '../../store/image-details.ts';
+import type { Platform } from '../../oci/platform.ts';
+import { formatReference, parseReference, withDefaultTag } from '../../oci/reference.ts';
+import { describeImage, pickPlatform } from '../../store/image-details.ts';
+import { summarizeImage } from '../../store/image-summary.ts';
 import type { StoredImage } from '../../store/images.ts';
 import { prune } from '../../store/prune.ts';
-import { openStore, type Store } from '../../store/store.ts';
-import { writeIndex } from '../../store/write-index.ts';
+import { removePlatform } from '../../store/remove-platform.ts';
+import { openStore } from '../../store/store.ts';
 import { printJson } from '../answer.ts';
 import { platformFlag } from '../architectures.ts';
 import { wantsJson, type ImagesFlags, type PlatformFlags } from '../flags.ts';
 import { storeFor, type Globals } from '../globals.ts';
-import { formatBytes } from '../reporter.ts';
-import { formatAge, formatTable, shortDigest } from '../table.ts';
+import { imageFilter } from '../image-filter.ts';
+import { idLines, imageRow, imagesTable } from '../images-text.ts';
 
 export async function images(globals: Globals, flags: ImagesFlags): Promise<void> {
   await using store = await storeFor(globals);
-  const all = store.images.list().map((image) => describeImage(store, image));
-  if (wantsJson(flags)) {
-    printJson(all.map(jsonRow));
-    return;
-  }
-  const digest = (text: string): string => (flags.trunc ? shortDigest(text) : text);
-  const rows = all.flatMap((details) => tableRows(details, digest));
-  process.stdout.write(formatTable(['NAME', 'TAG', 'PLATFORM', 'DIGEST', 'CREATED', 'SIZE'], rows));
-}
-
-function nameAndTag({ name }: StoredImage): [string, string] {
-  if (name === undefined) return ['<none>', '<none>'];
-  const { tag = '', ...reference } = parseReference(name);
-  return [familiarReference(reference), tag];
-}
-
-/** Of an index that is here in part, each row says so. */
-function tableRows(
-  { image, platforms, missing }: ImageDetails,
-  digest: (text: string) => string,
-): string[][] {
-  const [name, tag] = nameAndTag(image);
-  const part = missing.length === 0 ? '' : ` (${platforms.length} of ${platforms.length + missing.length})`;
-  return platforms.map(({ platform, config, size }) => [
-    name,
-    tag,
-    formatPlatform(platform) + part,
-    digest(image.root.digest),
-    formatAge(config.created, Date.now()),
-    formatBytes(size),
-  ]);
-}
-
-function jsonRow({ image, platforms, missing }: ImageDetails): object {
-  return {
-    name: image.name ?? null,
-    digest: image.root.digest,
-    mediaType: image.root.mediaType,
-    missing: missing.map(formatPlatform),
-    platforms: platforms.map(({ platform, descriptor, manifest, config, size }) => ({
-      platform: formatPlatform(platform),
-      digest: descriptor.digest,
-      config: manifest.config.digest,
-      created: config.created ?? null,
-      size,
-      layers: manifest.layers.length,
-    })),
-  };
+  const present = store.blobs.present();
+  const isWanted = imageFilter(flags.filter, store);
+  const all = store.images
+    .list()
+    .map((image) => summarizeImage(store.facts, image, present))
+    .filter(isWanted);
+  store.facts.save();
+  if (flags.quiet === true) process.stdout.write(idLines(all, flags));
+  else if (wantsJson(flags)) printJson(all.map(imageRow));
+  else process.stdout.write(imagesTable(all, flags));
 }
 
 export async function tag(
@@ -113,21 +76,3 @@ async function removeNames(
 
 const isSame = (a: StoredImage, b: StoredImage): boolean =>
   a.name === b.name && a.root.digest === b.root.digest;
-
-/** The image without one platform: a smaller index under the same name; without the last one, no image. */
-async function removePlatform(store: Store, image: StoredImage, wanted: Platform): Promise<void> {
-  const details = describeImage(store, image);
-  pickPlatform(details, wanted);
-  const rest = (details.index?.manifests ?? []).filter(
-    ({ platform }) => platform === undefined || !matchesPlatform(wanted, platform),
-  );
-  if (rest.length === 0) {
-    await store.images.remove((each) => isSame(each, image));
-    return;
-  }
-  if (image.name === undefined)
-    throw new ArchBuildError('USAGE', 'an image without a name is removed as a whole');
-  const root = writeIndex(store, rest);
-  await store.images.put(root, [image.name]);
-  await store.images.remove(({ name, root: old }) => name === undefined && old.digest === image.root.digest);
-}

@@ -2,7 +2,7 @@
 import { Command } from 'commander';
 import type { ImagesFlags, InspectFlags, ListFlags, PlatformFlags, PruneFlags } from '../flags.ts';
 import type { CommandContext } from '../globals.ts';
-import { choice, formatOption, jsonOption, platformOption } from '../options.ts';
+import { choice, formatOption, jsonOption, platformOption, repeatable } from '../options.ts';
 
 export function imageCommands(context: CommandContext): Command[] {
   return [
@@ -21,6 +21,15 @@ function imagesCommand({ globals }: CommandContext): Command {
     .addOption(formatOption())
     .addOption(jsonOption())
     .option('--no-trunc', 'whole digests')
+    .option('-q, --quiet', 'digests only')
+    .option('--digests', 'also the digest of each platform’s manifest')
+    .option('--platforms', 'also the platforms of an image that the store lacks')
+    .addOption(
+      repeatable(
+        '--filter <name=value>',
+        'reference, platform, dangling, partial, before, since; repeatable',
+      ),
+    )
     .action(async (flags: ImagesFlags) => {
       await (await import('../actions/images.ts')).images(globals(), flags);
     });
