@@ -124,6 +124,7 @@ export interface PlatformFlags {
 
 export interface InspectFlags extends PlatformFlags {
   readonly format: 'json' | 'config' | 'manifest' | 'index' | 'sealer';
+  readonly raw?: boolean;
 }
 
 export interface MountFlags extends PlatformFlags {
@@ -138,6 +139,14 @@ export interface UnmountFlags {
 
 export interface PruneFlags {
   readonly dryRun?: boolean;
+  readonly all?: boolean;
+  readonly filter: readonly string[];
+  readonly keepBytes?: number;
+  readonly json?: boolean;
+}
+
+export interface DfFlags extends ListFlags {
+  readonly verbose?: boolean;
 }
 
 export interface PlatformsFlags {

@@ -145,3 +145,10 @@ export function parseEpoch(text: string): number {
   }
   return seconds;
 }
+
+/** `500`, `20M`, `10G`, `1T`: bytes. */
+export function parseSize(text: string): number {
+  const [, number = '', unit = ''] = /^(\d{1,9})([KMGT]?)B?$/i.exec(text) ?? [];
+  if (number === '') throw new InvalidArgumentError('write a number of bytes such as 500M or 10G.');
+  return Number(number) * 1024 ** ' KMGT'.indexOf(unit === '' ? ' ' : unit.toUpperCase());
+}

@@ -102,6 +102,11 @@ export class Blobs {
     return statSync(this.#layout.blob(digest)).size;
   }
 
+  /** When it came into the store, in milliseconds since 1970. */
+  madeAt(digest: Digest): number {
+    return statSync(this.#layout.blob(digest)).mtimeMs;
+  }
+
   remove(digest: Digest): void {
     rmSync(this.#layout.blob(digest), { force: true });
   }

@@ -3,7 +3,7 @@
  * id. Locks say who uses one; the kernel frees them when a build dies.
  */
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { ArchBuildError } from '../errors.ts';
 import { acquireLock, tryLock, type Lock } from '../sys/lock.ts';
@@ -17,6 +17,14 @@ export interface OpenCache extends Disposable {
 
 /** Fills a new, empty directory that becomes the cache when it is done. */
 export type Fill = (directory: string) => Promise<void>;
+
+/** What others write to meanwhile may vanish under our eyes. */
+function bytesIn(directory: string): number {
+  return readdirSync(directory, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => lstatSync(join(entry.parentPath, entry.name), { throwIfNoEntry: false })?.size ?? 0)
+    .reduce((sum, size) => sum + size, 0);
+}
 
 const WAIT_MS = 60 * 60_000;
 const MOST_PRIVATE = 1000;
@@ -46,6 +54,12 @@ export class MountCaches {
       throw error;
     }
     return { directory, [Symbol.dispose]: () => lock[Symbol.dispose]() };
+  }
+
+  /** The size of each directory's files by the hash of its id, bytes. */
+  sizes(): ReadonlyMap<string, number> {
+    const ids = existsSync(this.#root) ? readdirSync(this.#root) : [];
+    return new Map(ids.map((id) => [id, bytesIn(join(this.#root, id))]));
   }
 
   /** Needs the store's exclusive lock. */

@@ -2,11 +2,9 @@
  * Removing what nothing needs: blobs no image reaches, snapshots no image is made of, cache records without their
  * snapshot. Needs the store's exclusive lock.
  */
-import { digestOfDiffId, diffIdOfDigest, type ChainId, type Digest } from '../oci/digest.ts';
-import type { Descriptor } from '../oci/descriptor.ts';
-import { childrenOf } from '../oci/manifest.ts';
-import { isIndexType, isManifestType } from '../oci/media-types.ts';
-import { factsOr, type FactsOfDocuments, type IndexFacts, type ManifestFacts } from './document-facts.ts';
+import { diffIdOfDigest, type ChainId } from '../oci/digest.ts';
+import type { StoredImage } from './images.ts';
+import { reach } from './reach.ts';
 import type { Snapshot } from './snapshots.ts';
 import type { Store } from './store.ts';
 
@@ -25,101 +23,85 @@ export interface PruneOptions {
   readonly cache: boolean;
   /** Also images without a name. */
   readonly unnamed: boolean;
+  /** Also images that have one. */
+  readonly named?: boolean;
+  /** Of images and the build cache only what was made before this time, in milliseconds since 1970. */
+  readonly madeBefore?: number | undefined;
+  /** Of the build cache the newest stays, up to this many bytes of layers. */
+  readonly keepBytes?: number | undefined;
   readonly dryRun: boolean;
 }
 
 export async function prune(store: Store, options: PruneOptions): Promise<PruneResult> {
   const images = store.images.list();
-  const unnamed = options.unnamed ? images.filter(({ name }) => name === undefined) : [];
-  const roots = images.filter((image) => !(options.unnamed && image.name === undefined));
-  const needed = reach(
-    store,
-    roots.map(({ root }) => root),
-  );
+  const leaving = new Set(images.filter((image) => isLeaving(store, image, options)));
+  const roots = images.filter((image) => !leaving.has(image)).map(({ root }) => root);
+  const needed = reach(store, roots);
   const blobs = store.blobs.list().filter((digest) => !needed.blobs.has(digest));
-  const snapshots = options.cache
-    ? store.snapshots.list().filter(({ chainId }) => !needed.chains.has(chainId))
-    : [];
+  const unused = store.snapshots.list().filter(({ chainId }) => !needed.chains.has(chainId));
+  const kept = options.cache ? keptOf(store, unused, options) : undefined;
+  const snapshots = unused.filter(({ chainId }) => kept?.has(chainId) === false);
   const partials = store.partials.sweep('all', options.dryRun);
   const bytes =
     partials.bytes +
     blobs.reduce((sum, digest) => sum + store.blobs.sizeOf(digest), 0) +
     snapshots.reduce((sum, { size }) => sum + size, 0);
   const counts = {
-    images: unnamed.length,
+    images: leaving.size,
     blobs: blobs.length + partials.count,
     snapshots: snapshots.length,
     bytes,
   };
   if (options.dryRun) return { ...counts, cacheRecords: 0 };
-  if (unnamed.length > 0) await store.images.remove(({ name }) => name === undefined);
+  if (leaving.size > 0) await store.images.remove((image) => isLeaving(store, image, options));
   for (const digest of blobs) store.blobs.remove(digest);
   for (const snapshot of leavesFirst(snapshots)) store.snapshots.remove(snapshot);
   store.snapshots.sweep();
   store.packed.sweep(
     (digest) => store.blobs.has(digest) || store.snapshots.layerRecord(diffIdOfDigest(digest)) !== undefined,
   );
-  if (options.cache) store.mountCaches.clear();
+  const isSelective = options.madeBefore !== undefined || options.keepBytes !== undefined;
+  if (options.cache && !isSelective) store.mountCaches.clear();
   store.facts.save((digest) => needed.blobs.has(digest));
   return { ...counts, cacheRecords: store.cache.sweep() };
 }
 
-interface Needed {
-  readonly blobs: Set<Digest>;
-  readonly chains: Set<ChainId>;
+function isLeaving({ blobs }: Store, { name, root }: StoredImage, options: PruneOptions): boolean {
+  const { unnamed, named = false, madeBefore = Infinity } = options;
+  if (name === undefined ? !unnamed : !named) return false;
+  return madeBefore === Infinity || !blobs.has(root.digest) || blobs.madeAt(root.digest) < madeBefore;
 }
 
-/** Everything the roots lead to. A document that is missing or damaged leads nowhere: it is not a reason to stop. */
-function reach(store: Store, roots: readonly Descriptor[]): Needed {
-  const needed: Needed = { blobs: new Set(), chains: new Set() };
-  const waiting = [...roots];
-  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-    if (needed.blobs.has(next.digest)) continue;
-    needed.blobs.add(next.digest);
-    if (!reachByFacts(store, next, needed)) waiting.push(...childrenIn(store, next));
+/** The newest snapshots of the build cache that may stay, with what they stand on. */
+function keptOf(
+  { snapshots }: Store,
+  unused: readonly Snapshot[],
+  { madeBefore, keepBytes }: PruneOptions,
+): ReadonlySet<ChainId> {
+  const kept = new Set<ChainId>();
+  if (madeBefore === undefined && keepBytes === undefined) return kept;
+  const byId = new Map(unused.map((snapshot) => [snapshot.chainId, snapshot]));
+  const newestFirst = unused
+    .map((snapshot) => ({ snapshot, madeAt: snapshots.madeAt(snapshot.chainId) }))
+    .filter(({ madeAt }) => madeBefore === undefined || madeAt >= madeBefore)
+    .sort((one, other) => other.madeAt - one.madeAt);
+  let bytes = 0;
+  for (const { snapshot } of newestFirst) {
+    const added = stackOf(snapshot, byId).filter(({ chainId }) => !kept.has(chainId));
+    bytes += added.reduce((sum, { size }) => sum + size, 0);
+    if (keepBytes !== undefined && bytes > keepBytes) break;
+    for (const { chainId } of added) kept.add(chainId);
   }
-  store.mounts.sweep();
-  for (const { chain } of store.mounts.list()) for (const chainId of chain) needed.chains.add(chainId);
-  for (const diffId of store.snapshots.recorded()) {
-    if (!needed.blobs.has(digestOfDiffId(diffId))) continue;
-    const made = store.snapshots.layerRecord(diffId);
-    if (made !== undefined) keepAncestors(store, made.chainId, needed.chains);
+  return kept;
+}
+
+function stackOf(snapshot: Snapshot, byId: ReadonlyMap<ChainId, Snapshot>): Snapshot[] {
+  const stack: Snapshot[] = [];
+  for (let next: Snapshot | undefined = snapshot; next !== undefined;) {
+    stack.push(next);
+    next = next.parent === undefined ? undefined : byId.get(next.parent);
   }
-  return needed;
-}
-
-/** Without reading a document, where its facts say all that is to know; false where they do not. */
-function reachByFacts({ facts }: Store, descriptor: Descriptor, needed: Needed): boolean {
-  const found = factsOr(() => facts.of(descriptor), undefined);
-  if (found === undefined) return false;
-  const manifests = found.kind === 'manifest' ? [found] : manifestsOf(facts, found);
-  if (manifests === undefined) return false;
-  for (const digest of found.children) needed.blobs.add(digest);
-  for (const { children, chain } of manifests) {
-    for (const digest of children) needed.blobs.add(digest);
-    for (const chainId of chain) needed.chains.add(chainId);
-  }
-  return true;
-}
-
-/** Undefined when something else than whole images is in the index. */
-function manifestsOf(facts: FactsOfDocuments, index: IndexFacts): readonly ManifestFacts[] | undefined {
-  if (index.platforms.includes('')) return undefined;
-  const found = index.children.map((digest) => factsOr(() => facts.ofManifest(digest), undefined));
-  return found.every((each) => each?.kind === 'manifest') ? (found) : undefined;
-}
-
-/** A layer's tar is made from one snapshot, which may stand on others than the image at hand. */
-function keepAncestors(store: Store, chainId: ChainId, chains: Set<ChainId>): void {
-  for (let next: ChainId | undefined = chainId; next !== undefined && !chains.has(next);) {
-    chains.add(next);
-    next = store.snapshots.has(next) ? store.snapshots.get(next).parent : undefined;
-  }
-}
-
-function childrenIn(store: Store, descriptor: Descriptor): readonly Descriptor[] {
-  if (!isIndexType(descriptor.mediaType) && !isManifestType(descriptor.mediaType)) return [];
-  return factsOr(() => childrenOf(descriptor, store.blobs.readDocument(descriptor.digest)), []);
+  return stack;
 }
 
 /** Children before parents, so that a removal cut short leaves no snapshot on a missing one. */

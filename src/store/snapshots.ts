@@ -2,7 +2,16 @@
  * Unpacked layers by chainID: directories in overlay form that are lowerdirs of later steps. A snapshot is made in
  * the session's directory and renamed into place, so it is whole or absent; two builds that make the same one agree.
  */
-import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, join } from 'node:path';
 import { ArchBuildError, systemErrorCode } from '../errors.ts';
 import { chainIdOf, type ChainId, type DiffId } from '../oci/digest.ts';
@@ -86,6 +95,11 @@ export class Snapshots {
       if (systemErrorCode(error) === 'ENOENT' || error instanceof SyntaxError) return undefined;
       throw error;
     }
+  }
+
+  /** In milliseconds since 1970. */
+  madeAt(chainId: ChainId): number {
+    return statSync(join(this.#layout.snapshot(chainId), 'snapshot.json')).mtimeMs;
   }
 
   /** The layers that have a record. */

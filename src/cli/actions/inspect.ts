@@ -2,6 +2,7 @@
 import { formatSealerMetadata } from '../../cluster/sealer-metadata.ts';
 import { sealerDocuments } from '../../deploy/sealer-documents.ts';
 import { ArchBuildError } from '../../errors.ts';
+import type { Digest } from '../../oci/digest.ts';
 import { formatPlatform } from '../../oci/platform.ts';
 import {
   describeImage,
@@ -22,8 +23,15 @@ export async function inspect(globals: Globals, name: string, flags: InspectFlag
   if (flags.format === 'sealer') requireRoot(globals); // layers may have to be unpacked
   await using store = await storeFor(globals);
   const details = describeImage(store, store.images.get(name));
-  if (flags.format === 'sealer') await printSealer({ store, signal: globals.signal }, details, flags);
+  if (flags.raw === true) process.stdout.write(store.blobs.readDocument(rawDigest(details, flags)));
+  else if (flags.format === 'sealer') await printSealer({ store, signal: globals.signal }, details, flags);
   else printJson(documentOf(details, { ...flags, format: flags.format }));
+}
+
+/** Of what the name stands for, or of one platform's manifest. */
+function rawDigest(details: ImageDetails, flags: InspectFlags): Digest {
+  const wanted = platformFlag(flags);
+  return wanted === undefined ? details.image.root.digest : pickPlatform(details, wanted).descriptor.digest;
 }
 
 /** The manifest list, which is YAML as JSON is, and then each platform's Image. */
@@ -53,8 +61,11 @@ function documentOf(
       return {
         name: image.name ?? null,
         digest: image.root.digest,
+        mediaType: image.root.mediaType,
+        annotations: index?.annotations ?? {},
+        partial: missing.length > 0,
+        absent: missing.map(formatPlatform),
         index: index ?? null,
-        missing: missing.map(formatPlatform),
         platforms: picked.map(platformJson),
       };
     }
@@ -69,9 +80,18 @@ function documentOf(
   }
 }
 
-const platformJson = ({ platform, descriptor, manifest, config }: PlatformImage): object => ({
+const platformJson = ({ platform, descriptor, manifest, config, size }: PlatformImage): object => ({
   platform: formatPlatform(platform),
   digest: descriptor.digest,
+  created: config.created ?? null,
+  size,
+  layers: manifest.layers.map(({ mediaType, digest, size: bytes }, at) => ({
+    mediaType,
+    digest,
+    diffId: config.rootfs.diff_ids[at] ?? null,
+    size: bytes,
+  })),
+  annotations: manifest.annotations ?? {},
   manifest,
   config,
 });

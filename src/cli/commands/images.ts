@@ -1,8 +1,8 @@
 /** The commands about images of the store: their tables of options. */
-import { Command } from 'commander';
-import type { ImagesFlags, InspectFlags, ListFlags, PlatformFlags, PruneFlags } from '../flags.ts';
+import { Command, Option } from 'commander';
+import type { DfFlags, ImagesFlags, InspectFlags, ListFlags, PlatformFlags, PruneFlags } from '../flags.ts';
 import type { CommandContext } from '../globals.ts';
-import { choice, formatOption, jsonOption, platformOption, repeatable } from '../options.ts';
+import { choice, formatOption, jsonOption, parseSize, platformOption, repeatable } from '../options.ts';
 
 export function imageCommands(context: CommandContext): Command[] {
   return [
@@ -11,6 +11,7 @@ export function imageCommands(context: CommandContext): Command[] {
     historyCommand(context),
     tagCommand(context),
     rmiCommand(context),
+    dfCommand(context),
     pruneCommand(context),
   ];
 }
@@ -47,6 +48,7 @@ function inspectCommand({ globals }: CommandContext): Command {
         ['json', 'config', 'manifest', 'index', 'sealer'],
       ).default('json'),
     )
+    .option('--raw', 'the bytes of the index or manifest, as they are')
     .action(async (image: string, flags: InspectFlags) => {
       await (await import('../actions/inspect.ts')).inspect(globals(), image, flags);
     });
@@ -85,10 +87,29 @@ function rmiCommand({ globals }: CommandContext): Command {
     });
 }
 
+function dfCommand({ globals }: CommandContext): Command {
+  return new Command('df')
+    .description('show what the store’s space is used for, and what prune would give back')
+    .option('-v, --verbose', 'each snapshot and each mount cache')
+    .addOption(formatOption())
+    .addOption(jsonOption())
+    .action(async (flags: DfFlags) => {
+      await (await import('../actions/df.ts')).df(globals(), flags);
+    });
+}
+
 function pruneCommand({ globals }: CommandContext): Command {
   return new Command('prune')
     .description('remove content no image needs: nameless images and the build cache')
+    .option('-a, --all', 'also the images that have a name')
+    .addOption(repeatable('--filter <until=…>', 'only what was made before: until=24h or a time'))
+    .addOption(
+      new Option('--keep-bytes <size>', 'the newest of the build cache stays, up to so much (10G)').argParser(
+        parseSize,
+      ),
+    )
     .option('--dry-run', 'only say what would go')
+    .addOption(jsonOption())
     .action(async (flags: PruneFlags) => {
       await (await import('../actions/prune.ts')).prune(globals(), flags);
     });
