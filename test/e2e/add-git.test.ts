@@ -12,6 +12,7 @@ import { runTool } from '../support/foreign-tools.ts';
 import { describeWith } from '../support/requires.ts';
 import { build, cachedSteps, STACK_TRACE, tryBuild } from './projects.ts';
 import { readSaved } from './saved-image.ts';
+import { closeVerified } from './verified.ts';
 
 let cli: Cli;
 let server: Server;
@@ -34,7 +35,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   server.close();
-  await cli[Symbol.asyncDispose]();
+  await closeVerified(cli);
 });
 
 /** A commit of a fixed time with a tag, a later one on main, a branch of its own, a submodule. */

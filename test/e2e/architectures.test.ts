@@ -6,6 +6,7 @@ import { openForeignTools } from '../support/foreign-tools.ts';
 import { describeWith } from '../support/requires.ts';
 import { busyboxRootfs, fetchEmulators } from './bases.ts';
 import { build } from './projects.ts';
+import { closeVerified } from './verified.ts';
 
 interface Row {
   /** As scripts/busybox-rootfs.sh says it. */
@@ -50,7 +51,7 @@ beforeAll(async () => {
   const platforms = ['--platform', ROWS.map(({ platform }) => platform).join(',')];
   ({ digest } = await build(cli, 'every', { kubefile: KUBEFILE, platforms }));
 });
-afterAll(() => cli[Symbol.asyncDispose]());
+afterAll(() => closeVerified(cli));
 
 interface Inspected {
   readonly digest: string;

@@ -7,6 +7,7 @@ import { describeWith } from '../support/requires.ts';
 import { openBusyboxCli } from './bases.ts';
 import { build, cachedSteps, STACK_TRACE, tryBuild, writeFiles } from './projects.ts';
 import { readSaved } from './saved-image.ts';
+import { closeVerified } from './verified.ts';
 
 let cli: Cli;
 let directory: string;
@@ -32,7 +33,7 @@ beforeAll(async () => {
   await runTool('tar', ['-xf', `${layout}.tar`, '-C', layout]);
   await cli.run(['rmi', 'kept:v2']);
 });
-afterAll(() => cli[Symbol.asyncDispose]());
+afterAll(() => closeVerified(cli));
 
 const ARGS = ['--dialect', 'dockerfile', '--offline'];
 const TREE = { a: 'file 0644 0:0 A', 'd/': 'dir 0755 0:0', 'd/b': 'file 0644 0:0 B' };

@@ -11,6 +11,7 @@ import { captureCliState, diffHostState } from '../support/host-state.ts';
 import { describeWith } from '../support/requires.ts';
 import { debianRootfs } from './debian-rootfs.ts';
 import { build, cachedSteps } from './projects.ts';
+import { closeVerified } from './verified.ts';
 
 const KUBEFILE = `FROM debian AS data
 WORKDIR /data
@@ -38,7 +39,7 @@ beforeAll(async () => {
   await cli.run(['import', await debianRootfs(), 'debian', '--platform', 'linux/arm64']);
 });
 afterAll(async () => {
-  await cli[Symbol.asyncDispose]();
+  await closeVerified(cli);
   await tools[Symbol.asyncDispose]();
 });
 

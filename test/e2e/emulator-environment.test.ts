@@ -7,6 +7,7 @@ import type { Cli } from '../support/cli.ts';
 import { describeWith } from '../support/requires.ts';
 import { openBusyboxCli } from './bases.ts';
 import { build, tryBuild, type ProjectOptions } from './projects.ts';
+import { closeVerified } from './verified.ts';
 
 let cli: Cli;
 
@@ -16,7 +17,7 @@ beforeAll(async () => {
     kubefile: 'FROM busybox\nENV QEMU_VERSION=1 QEMU_LOG=nosuch QEMU_STRACE=1\n',
   });
 });
-afterAll(() => cli[Symbol.asyncDispose]());
+afterAll(() => closeVerified(cli));
 
 describeWith(['root', 'private-binfmt'], 'a variable of the emulator', () => {
   const cases: readonly ({ name: string; kubefile: string } & ProjectOptions)[] = [

@@ -12,6 +12,7 @@ import { describeWith } from '../support/requires.ts';
 import { busyboxRootfs, fetchEmulators, openBusyboxCli, TEST_EMULATORS } from './bases.ts';
 import { makeCrashingEmulator } from './crashing-emulator.ts';
 import { build, tryBuild } from './projects.ts';
+import { closeVerified } from './verified.ts';
 
 let cli: Cli;
 
@@ -19,7 +20,7 @@ beforeAll(async () => {
   cli = await openBusyboxCli();
   await fetchEmulators(['aarch64', 'loongarch64']);
 });
-afterAll(() => cli[Symbol.asyncDispose]());
+afterAll(() => closeVerified(cli));
 
 const BINFMT_STATUS = '/proc/sys/fs/binfmt_misc/status';
 const programOf = (version: string): string => join(TEST_EMULATORS, version, 'qemu-aarch64');

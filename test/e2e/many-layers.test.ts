@@ -5,13 +5,14 @@ import { describeWith } from '../support/requires.ts';
 import { openBusyboxCli } from './bases.ts';
 import { build } from './projects.ts';
 import { readSaved } from './saved-image.ts';
+import { closeVerified } from './verified.ts';
 
 let cli: Cli;
 
 beforeAll(async () => {
   cli = await openBusyboxCli();
 });
-afterAll(() => cli[Symbol.asyncDispose]());
+afterAll(() => closeVerified(cli));
 
 /** Made by COPY, which mounts nothing; the last one by RUN over all the others. */
 function kubefileOf(layers: number): string {

@@ -9,6 +9,7 @@ import { describeWith } from '../support/requires.ts';
 import { openUserCli } from '../support/ordinary-user.ts';
 import { busyboxRootfs, openBusyboxCli } from './bases.ts';
 import { build, tryBuild } from './projects.ts';
+import { closeVerified } from './verified.ts';
 
 const REFUSE = join(import.meta.dirname, '../programs/refuse.c');
 const SCRIPT = 'for i in 1 2 3; do /bin/echo $i | /bin/sed s/2/two/; done; kill -0 $$ && /bin/sh -c "exit 9"';
@@ -21,7 +22,7 @@ beforeAll(async () => {
   refuse = cli.scratch.path('refuse');
   execFileSync('gcc', ['-O2', '-o', refuse, REFUSE]);
 });
-afterAll(() => cli[Symbol.asyncDispose]());
+afterAll(() => closeVerified(cli));
 
 const run = (script: string): string[] => ['run', '--isolation', 'prefix', 'busybox', 'sh', '-c', script];
 

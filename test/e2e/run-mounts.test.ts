@@ -10,12 +10,13 @@ import { captureCliState, diffHostState } from '../support/host-state.ts';
 import { describeWith } from '../support/requires.ts';
 import { openBusyboxCli } from './bases.ts';
 import { build, cachedSteps, STACK_TRACE, tryBuild, type Files } from './projects.ts';
+import { closeVerified } from './verified.ts';
 
 let cli: Cli;
 beforeAll(async () => {
   cli = await openBusyboxCli();
 });
-afterAll(() => cli[Symbol.asyncDispose]());
+afterAll(() => closeVerified(cli));
 
 const ARGS = ['--dialect', 'dockerfile'];
 let count = 0;

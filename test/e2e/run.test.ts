@@ -8,6 +8,7 @@ import { describeWith } from '../support/requires.ts';
 import { openBusyboxCli } from './bases.ts';
 import { build, STACK_TRACE } from './projects.ts';
 import { openTerminal, PROGRAM } from './terminal.ts';
+import { closeVerified } from './verified.ts';
 
 const KUBEFILE = `FROM busybox
 RUN echo 'user:x:1000:1000::/home/user:/bin/sh' >> /etc/passwd && echo 'staff:x:50:user' >> /etc/group
@@ -24,7 +25,7 @@ beforeAll(async () => {
   cli = await openBusyboxCli();
   await build(cli, 'app', { kubefile: KUBEFILE });
 });
-afterAll(() => cli[Symbol.asyncDispose]());
+afterAll(() => closeVerified(cli));
 
 const sh = (script: string, options: readonly string[] = [], image = 'busybox'): string[] => [
   'run',

@@ -6,6 +6,7 @@ import { describeWith } from '../support/requires.ts';
 import { openBusyboxCli } from './bases.ts';
 import { build, tryBuild, STACK_TRACE, writeFiles, type Files } from './projects.ts';
 import { readSaved, type LayerEntries } from './saved-image.ts';
+import { closeVerified } from './verified.ts';
 
 let cli: Cli;
 
@@ -19,7 +20,7 @@ RUN mkdir -p /t /real /d/sub && echo old > /t/f && echo one > /d/one && echo two
 `;
   await build(cli, 'base', { kubefile });
 });
-afterAll(() => cli[Symbol.asyncDispose]());
+afterAll(() => closeVerified(cli));
 
 interface Case {
   readonly name: string;

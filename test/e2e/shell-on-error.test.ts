@@ -10,12 +10,13 @@ import { describeWith } from '../support/requires.ts';
 import { busyboxRootfs, openBusyboxCli } from './bases.ts';
 import { tryBuild, writeFiles } from './projects.ts';
 import { openTerminal, type Terminal } from './terminal.ts';
+import { closeVerified } from './verified.ts';
 
 let cli: Cli;
 beforeAll(async () => {
   cli = await openBusyboxCli();
 });
-afterAll(() => cli[Symbol.asyncDispose]());
+afterAll(() => closeVerified(cli));
 
 async function openBuild(kubefile: string, args: readonly string[] = []): Promise<Terminal> {
   const context = cli.scratch.path('context');

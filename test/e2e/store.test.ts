@@ -5,13 +5,14 @@ import { openCli, type Cli } from '../support/cli.ts';
 import { describeWith } from '../support/requires.ts';
 import { busyboxRootfs, openBusyboxCli } from './bases.ts';
 import { build, cachedSteps, tryBuild, writeFiles } from './projects.ts';
+import { closeVerified } from './verified.ts';
 
 let cli: Cli;
 
 beforeAll(async () => {
   cli = await openBusyboxCli();
 });
-afterAll(() => cli[Symbol.asyncDispose]());
+afterAll(() => closeVerified(cli));
 
 const KUBEFILE = `FROM busybox
 ENV A=1

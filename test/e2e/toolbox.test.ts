@@ -8,6 +8,7 @@ import { openUserCli } from '../support/ordinary-user.ts';
 import { describeWith } from '../support/requires.ts';
 import { busyboxRootfs } from './bases.ts';
 import { build, cachedSteps, STACK_TRACE, tryBuild, writeFiles } from './projects.ts';
+import { closeVerified } from './verified.ts';
 
 let cli: Cli;
 /** A static arm64 busybox. */
@@ -20,7 +21,7 @@ beforeAll(async () => {
   busybox = join(unpacked, 'bin/busybox');
   await importDirectory('data', { data: 'b\na\n' });
 });
-afterAll(() => cli[Symbol.asyncDispose]());
+afterAll(() => closeVerified(cli));
 
 async function importDirectory(name: string, etc: Readonly<Record<string, string>>): Promise<void> {
   const directory = cli.scratch.path(`rootfs-${name}`);

@@ -8,6 +8,7 @@ import { DockerRegistry } from '../system/docker-registry.ts';
 import { busyboxRootfs } from './bases.ts';
 import { build, tryBuild } from './projects.ts';
 import { PROGRAM } from './terminal.ts';
+import { closeVerified } from './verified.ts';
 
 const PLATFORMS = ['linux/amd64', 'linux/arm64'];
 const KUBEFILE = `FROM base-$TARGETARCH
@@ -37,7 +38,7 @@ beforeAll(async () => {
   }));
 });
 afterAll(async () => {
-  await cli[Symbol.asyncDispose]();
+  await closeVerified(cli);
   await tools[Symbol.asyncDispose]();
 });
 

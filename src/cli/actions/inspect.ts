@@ -10,6 +10,7 @@ import {
   type ImageDetails,
   type PlatformImage,
 } from '../../store/image-details.ts';
+import { findBuildRecord } from '../../store/build-records.ts';
 import type { Store } from '../../store/store.ts';
 import { printJson } from '../answer.ts';
 import { platformFlag } from '../architectures.ts';
@@ -25,7 +26,7 @@ export async function inspect(globals: Globals, name: string, flags: InspectFlag
   const details = describeImage(store, store.images.get(name));
   if (flags.raw === true) process.stdout.write(store.blobs.readDocument(rawDigest(details, flags)));
   else if (flags.format === 'sealer') await printSealer({ store, signal: globals.signal }, details, flags);
-  else printJson(documentOf(details, { ...flags, format: flags.format }));
+  else printJson(documentOf(store, details, { ...flags, format: flags.format }));
 }
 
 /** Of what the name stands for, or of one platform's manifest. */
@@ -50,6 +51,7 @@ async function printSealer(
 type DocumentFormat = Exclude<InspectFlags['format'], 'sealer'>;
 
 function documentOf(
+  { layout }: Store,
   details: ImageDetails,
   flags: PlatformFlags & { readonly format: DocumentFormat },
 ): unknown {
@@ -65,6 +67,7 @@ function documentOf(
         annotations: index?.annotations ?? {},
         partial: missing.length > 0,
         absent: missing.map(formatPlatform),
+        emulation: findBuildRecord(layout, image.root.digest)?.['emulation'] ?? null,
         index: index ?? null,
         platforms: picked.map(platformJson),
       };
