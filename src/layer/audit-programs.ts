@@ -27,7 +27,7 @@ export interface FoundBinary extends Binary {
 }
 
 /** No binary says what it is in fewer bytes than these. */
-export const HEAD_BYTES = 64;
+const HEAD_BYTES = 64;
 
 /** Of an entry of a tar that is being read; must be asked before the next entry is. */
 export async function binaryOf(

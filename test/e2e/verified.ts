@@ -8,7 +8,7 @@ interface Result {
 }
 
 /** All images that the store names, at once. */
-export async function expectVerified(cli: Cli): Promise<void> {
+async function expectVerified(cli: Cli): Promise<void> {
   const images = JSON.parse(await cli.run(['images', '--json'])) as { name: string | null; digest: string }[];
   const names = images.map(({ name, digest }) => name ?? digest);
   if (names.length === 0) return;
