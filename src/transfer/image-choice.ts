@@ -70,9 +70,7 @@ export function renamed(images: readonly NamedImage[], { name, text }: Wanted): 
   const reference = isFullName(name) ? fullReference(name) : undefined;
   if (isFullName(name) && reference === undefined)
     throw new ArchBuildError('USAGE', `${JSON.stringify(name)} in ${text} is not a name`);
-  return [
-    reference === undefined ? { root, references: [], tags: [name] } : { root, references: [reference] },
-  ];
+  return [{ root, references: reference === undefined ? [] : [reference], tags: [name] }];
 }
 
 /** Throws USAGE unless there is exactly one. */

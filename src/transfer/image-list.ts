@@ -8,7 +8,7 @@ import { formatReference, parseReference, withDefaultTag } from '../oci/referenc
 export interface NamedImage {
   /** Full names (`docker.io/library/hello:v1`); empty for an image without one. */
   readonly references: readonly string[];
-  /** Words that are no full names (`v1`), as other tools leave them in layouts. */
+  /** The very words an image is found by in a layout of other tools: `v1`, or a full name as somebody wrote it. */
   readonly tags?: readonly string[];
   readonly root: Descriptor;
 }
@@ -31,17 +31,20 @@ export function indexEntries(images: readonly NamedImage[]): Descriptor[] {
     annotations: { ...root.annotations, ...names },
   });
   return images.flatMap(({ references, tags = [], root }) => {
-    const named = references.map((reference) => {
-      const tag = tagOf(reference);
-      const refName = (users.get(tag)?.size ?? 0) > 1 ? reference : tag;
-      return annotated(root, { [FULL_NAME]: reference, [REF_NAME]: refName });
-    });
+    const written = new Set(tags.map(fullReference));
+    const named = references
+      .filter((reference) => !written.has(reference))
+      .map((reference) => {
+        const tag = tagOf(reference);
+        const refName = (users.get(tag)?.size ?? 0) > 1 ? reference : tag;
+        return annotated(root, { [FULL_NAME]: reference, [REF_NAME]: refName });
+      });
     const tagged = tags.map((tag) => annotated(root, { [REF_NAME]: tag }));
     return named.length + tagged.length === 0 ? [root] : [...named, ...tagged];
   });
 }
 
-/** The entries of an index.json by image. A ref.name that is only a word is a tag, and no name in a store. */
+/** The entries of an index.json by image. A ref.name that is only a word is no name in a store. */
 export function namedImages(entries: readonly Descriptor[]): NamedImage[] {
   const images = new Map<string, { references: Set<string>; tags: Set<string>; root: Descriptor }>();
   for (const { annotations, ...descriptor } of entries) {
@@ -52,7 +55,7 @@ export function namedImages(entries: readonly Descriptor[]): NamedImage[] {
     const reference =
       fullReference(fullName) ?? (isFullName(refName ?? '') ? fullReference(refName) : undefined);
     if (reference !== undefined) image.references.add(reference);
-    else if (refName !== undefined) image.tags.add(refName);
+    if (refName !== undefined && fullReference(fullName) === undefined) image.tags.add(refName);
   }
   return [...images.values()].map(({ references, tags, root }) => ({
     references: [...references],

@@ -217,7 +217,7 @@ describe('an OCI layout', () => {
     );
     const layout = await OciLayout.open(join(directory, 'theirs'));
     const [image] = await layout.images();
-    expect(image).toEqual({ references: [NAME], root: { ...index, digest: index.digest } });
+    expect(image).toEqual({ references: [NAME], tags: [NAME], root: { ...index, digest: index.digest } });
     const sink = new MemoryContent();
     await copyGraph(image!.root, { from: layout, to: sink });
     expect([...sink.blobs].sort()).toEqual([...content.blobs].sort());
