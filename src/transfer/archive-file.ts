@@ -15,6 +15,10 @@ export interface ArchiveFile extends AsyncDisposable {
   /** The regular file at the path, a link in the archive followed once unless `links` says no. */
   find(path: string, options?: { links: 'follow' | 'refuse' }): Extent | undefined;
   read(extent: Extent): AsyncIterable<Uint8Array>;
+  /** Paths of the regular files. */
+  files(): string[];
+  /** A tar in the archive, readable as long as the archive is. */
+  inside(extent: Extent): Promise<ArchiveFile>;
 }
 
 /** Where a member's data is. Bytes. */
@@ -94,8 +98,10 @@ async function unpackTo(copy: string, path: string): Promise<void> {
   let fed = 0;
   const counted = async function* (): AsyncGenerator<Buffer> {
     // a socket in the place of standard input cannot be opened by its name
-    const where = path === '/dev/stdin' ? { fd: 0, autoClose: false } : {};
-    for await (const chunk of createReadStream(path, { ...where, highWaterMark: READ_SIZE })) {
+    const isSocket = path === '/dev/stdin' && (await stat(path)).isSocket();
+    for await (const chunk of isSocket
+      ? process.stdin
+      : createReadStream(path, { highWaterMark: READ_SIZE })) {
       fed += (chunk as Buffer).length;
       yield chunk as Buffer;
     }
@@ -144,6 +150,8 @@ function archiveOf(
       );
     },
     read: (extent) => readExtent(file, extent),
+    files: () => [...members].flatMap(([path, { type }]) => (type === 'file' ? [path] : [])),
+    inside: async (extent) => archiveOf(file, await indexTar(file, extent), () => Promise.resolve()),
     [Symbol.asyncDispose]: async () => (closed ??= close()),
   };
 }

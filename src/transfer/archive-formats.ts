@@ -3,9 +3,10 @@ import type { Platform } from '../oci/platform.ts';
 import { dockerArchive } from './docker-archive.ts';
 import type { ImageSet } from './image-set.ts';
 import { ociArchive } from './oci-archive.ts';
+import { sealerArchive } from './sealer-archive.ts';
 import type { Traits } from './transports/transport.ts';
 
-export type ArchiveFormat = 'oci' | 'docker';
+export type ArchiveFormat = 'oci' | 'docker' | 'sealer-v0.11';
 
 export interface ArchiveOptions {
   /** What a docker that knows one platform gets of an image that has several. */
@@ -23,6 +24,10 @@ export const ARCHIVE_FORMATS: Readonly<Record<ArchiveFormat, ArchiveWriter>> = {
     traits: {},
     write: ({ content, images, select }, { preferredPlatform }) =>
       ociArchive(content, images, { preferredPlatform, ...(select === undefined ? {} : { select }) }),
+  },
+  'sealer-v0.11': {
+    traits: { complete: true },
+    write: (set, options) => sealerArchive(set, options),
   },
   docker: { traits: { single: true }, write: ({ content, images }) => dockerArchive(content, images) },
 };

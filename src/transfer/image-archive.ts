@@ -15,9 +15,10 @@ import { readDockerImages } from './docker-images.ts';
 import { namedImages, type NamedImage } from './image-list.ts';
 import { checkLayoutVersion } from './oci-layout.ts';
 import { once } from './once.ts';
+import { listOfMembers } from './sealer-archive.ts';
 
 export interface ImageArchive extends ContentSource, AsyncDisposable {
-  readonly format: 'oci' | 'docker';
+  readonly format: 'oci' | 'docker' | 'sealer';
   readonly images: readonly NamedImage[];
   /** An archive may lack some platforms of an index: with `selectPresent`, copyGraph leaves those out. */
   has(descriptor: Descriptor): boolean;
@@ -31,14 +32,13 @@ export interface ImageArchive extends ContentSource, AsyncDisposable {
 export async function openImageArchive(path: string, temporaryDirectory?: string): Promise<ImageArchive> {
   const file = await openArchiveFile(path, temporaryDirectory);
   try {
-    const isOci = file.find('oci-layout') !== undefined;
-    const isDocker = file.find('manifest.json') !== undefined;
-    if (!isOci && !isDocker) {
+    const kind = KINDS.find(({ mark }) => file.find(mark) !== undefined);
+    if (kind === undefined) {
       throw new ArchBuildError('ARCHIVE_INVALID', `${path} has neither oci-layout nor manifest.json`, {
         hint: 'a root file system becomes an image with `arch-build import`',
       });
     }
-    const archive = isOci ? await ociImages(file, path) : await dockerImages(file);
+    const archive = await kind.open(file, path);
     await checkContent(archive);
     return archive;
   } catch (error) {
@@ -60,6 +60,44 @@ function asArchiveError(error: unknown, path: string): unknown {
   if (!(error instanceof ArchBuildError) || !codes.includes(error.code)) return error;
   const details = error.hint === undefined ? {} : { hint: error.hint };
   return new ArchBuildError('ARCHIVE_INVALID', `${path}: ${error.message}`, { ...details, cause: error });
+}
+
+/** What an archive is, by the first of these files it has. */
+const KINDS: readonly {
+  readonly mark: string;
+  readonly open: (file: ArchiveFile, path: string) => Promise<ImageArchive>;
+}[] = [
+  { mark: 'oci-layout', open: ociImages },
+  { mark: 'manifest.json', open: dockerImages },
+  { mark: 'Metadata', open: sealerImages },
+];
+
+/** sealer v0.11 keeps each platform of an image as an OCI archive in the archive; the list is made again here. */
+async function sealerImages(file: ArchiveFile, path: string): Promise<ImageArchive> {
+  const members: ImageArchive[] = [];
+  for (const name of file.files().filter((each) => each !== 'Metadata')) {
+    const extent = file.find(name);
+    if (extent !== undefined) members.push(await ociImages(await file.inside(extent), `${path}: ${name}`));
+  }
+  const { image, blobs } = await listOfMembers(members, await readText(file, 'Metadata'));
+  const home = (descriptor: Descriptor): ImageArchive | undefined =>
+    members.find((member) => member.has(descriptor));
+  const has = (descriptor: Descriptor): boolean =>
+    blobs.has(descriptor.digest) || home(descriptor) !== undefined;
+  return {
+    format: 'sealer',
+    images: [image],
+    has,
+    selectPresent: (children) => children.filter(has),
+    read: (descriptor) => {
+      const made = blobs.get(descriptor.digest);
+      if (made !== undefined) return once(made);
+      const member = home(descriptor);
+      if (member !== undefined) return member.read(descriptor);
+      throw new ArchBuildError('BLOB_MISSING', `the archive does not have ${descriptor.digest}`);
+    },
+    [Symbol.asyncDispose]: async () => file[Symbol.asyncDispose](),
+  };
 }
 
 async function ociImages(file: ArchiveFile, path: string): Promise<ImageArchive> {

@@ -33,6 +33,15 @@ export async function* ociArchive(
   images: readonly NamedImage[],
   options: ArchiveOptions,
 ): AsyncGenerator<Uint8Array, void, undefined> {
+  yield* writeTar(await ociArchiveEntries(source, images, options));
+}
+
+/** What the archive is made of, in its order. */
+export async function ociArchiveEntries(
+  source: ContentSource,
+  images: readonly NamedImage[],
+  options: ArchiveOptions,
+): Promise<TarEntry[]> {
   if (images.length === 0) throw new ArchBuildError('ARCHIVE_INVALID', 'an archive without images');
   const roots = images.map(({ root }) => root);
   const graph = await loadGraph(source, roots, options.select);
@@ -57,7 +66,7 @@ export async function* ociArchive(
     ...files,
     ...metadata(graph, images, options.preferredPlatform),
   ];
-  yield* writeTar(entries.sort((one, other) => (one.path < other.path ? -1 : 1)));
+  return entries.sort((one, other) => (one.path < other.path ? -1 : 1));
 }
 
 const blobPath = ({ digest }: Descriptor): string => `blobs/${algorithmOf(digest)}/${encodedOf(digest)}`;

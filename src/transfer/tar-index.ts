@@ -19,14 +19,17 @@ export type TarMember =
 const BLOCK = 512;
 
 /**
- * The members by normalised path (no `./`, no trailing `/`). Throws ARCHIVE_INVALID for what is not a tar, is cut
+ * The members by normalised path (no `./`, no trailing `/`); of a tar within the file, their places in the file. Throws ARCHIVE_INVALID for what is not a tar, is cut
  * off, names a path outside of itself, or names one twice.
  */
-export async function indexTar(file: FileHandle): Promise<ReadonlyMap<string, TarMember>> {
-  const { size: end } = await file.stat();
+export async function indexTar(
+  file: FileHandle,
+  within?: { readonly offset: number; readonly size: number },
+): Promise<ReadonlyMap<string, TarMember>> {
+  const end = within === undefined ? (await file.stat()).size : within.offset + within.size;
   const members = new Map<string, TarMember>();
   let extension: Extension = {};
-  let position = 0;
+  let position = within?.offset ?? 0;
   while (position < end) {
     const header = decode(await readAt(file, position, BLOCK), extension);
     if (header === undefined) break; // the first null block ends the archive

@@ -34,6 +34,13 @@ export async function* writeTar(
   yield Buffer.alloc(2 * BLOCK);
 }
 
+/** The length of what `writeTar` makes of the entries, bytes. */
+export function tarSize(entries: Iterable<TarEntry>): number {
+  let size = 2 * BLOCK;
+  for (const entry of entries) size += BLOCK + ('data' in entry ? Math.ceil(entry.size / BLOCK) * BLOCK : 0);
+  return size;
+}
+
 export function tarText(path: string, text: string): TarFile {
   const bytes = Buffer.from(text);
   return { path, size: bytes.length, data: () => once(bytes) };

@@ -51,7 +51,7 @@ function copyCommand({ globals }: CommandContext): Command {
 
 const PLACES =
   'docker://NAME, oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:REF], dir:DIR, store:NAME';
-const ARCHIVE_NAMES = ['oci', 'docker'] satisfies ArchiveFormat[];
+const ARCHIVE_NAMES = ['oci', 'docker', 'sealer-v0.11'] satisfies ArchiveFormat[];
 
 function archiveCommands({ globals }: CommandContext): Command[] {
   return [
@@ -61,7 +61,9 @@ function archiveCommands({ globals }: CommandContext): Command[] {
       .option('-o, --output <file>', 'the archive; - is stdout')
       .addOption(platformsOption())
       .addOption(
-        choice('--format <format>', 'oci holds all platforms, docker one', ARCHIVE_NAMES).default('oci'),
+        choice('--format <format>', 'oci and sealer hold all platforms, docker one', ARCHIVE_NAMES).default(
+          'oci',
+        ),
       )
       .addOption(compressionOption('as they are, so that digests stay'))
       .addOption(compressionLevelOption())
