@@ -27,15 +27,14 @@ function isCalled({ references, tags = [] }: NamedImage, name: string): boolean 
   );
 }
 
-/** `PATH[:NAME]`, as skopeo has it: the path ends at the first colon. Throws USAGE for no path. */
+/** `PATH[:NAME]` or `PATH@DIGEST`: as skopeo has it, the path ends at the first colon. Throws USAGE for no path. */
 export function splitPath(
   rest: string,
   text: string,
 ): { readonly path: string; readonly name: string | undefined } {
-  const [, path = '', name] =
-    /^([^:]*?)(?::(.+)|@(sha256:[0-9a-f]{64}))?$/.exec(rest.replace(/@(?=sha256:)/, ':@')) ?? [];
+  const [, path = '', name, digest] = /^([^:]*?)(?::(.+)|(@sha256:[0-9a-f]{64}))?$/.exec(rest) ?? [];
   if (path === '') throw new ArchBuildError('USAGE', `${text} names no path`);
-  return { path, name };
+  return { path, name: name ?? digest };
 }
 
 interface Wanted {

@@ -9,6 +9,7 @@ import {
   parsePlatform,
   type Platform,
 } from '../../src/oci/platform.ts';
+import { servingPlatforms } from '../../src/oci/platform-choice.ts';
 import { debianPackage } from './debian-data.ts';
 import { goFunction, goRows, goText, type GoValue } from './go-literal.ts';
 import { testVectors, type Vector } from './tally.ts';
@@ -73,6 +74,19 @@ const vectors: Vector[] = [
     name: `refuse ${JSON.stringify(inputOf(row))}`,
     check: () => refuses(inputOf(row)),
   })),
+  ...rowsOf(compareTests, 'TestOnly').flatMap((row) =>
+    Object.entries(row['matches'] as Readonly<Record<string, string[]>>).flatMap(([expected, haves]) =>
+      haves.map((have) => ({
+        name: `${goText(row['platform'])} ${expected === 'true' ? 'is served' : 'is not served'} by ${have}`,
+        check: () => {
+          const serving = servingPlatforms(parsePlatform(goText(row['platform'])));
+          expect(serving.some((each) => matchesPlatform(each, parsePlatform(have)))).toBe(
+            expected === 'true',
+          );
+        },
+      })),
+    ),
+  ),
   ...rowsOf(compareTests, 'TestOnlyStrict').flatMap((row) =>
     Object.entries(row['matches'] as Readonly<Record<string, string[]>>).flatMap(([expected, haves]) =>
       haves.map((have) => ({

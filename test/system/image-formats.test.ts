@@ -46,7 +46,7 @@ afterAll(async () => {
 
 const oddName = fc.oneof(
   fc.stringMatching(/^[a-z][a-z0-9._-]{0,8}$/),
-  fc.constantFrom('ünïcode 😀', 'line\nfeed', '-dash', 'quote"\\', `${'long'.repeat(40)}`, ' ', '...', 'a=b'),
+  fc.constantFrom('ünïcode 😀', 'line\nfeed', '-dash', 'quote"\\', 'long'.repeat(40), ' ', '...', 'a=b'),
 );
 const attributes = fc.record({
   mode: fc.constantFrom(0o644, 0o755, 0o4755, 0o2711, 0o1777, 0),
