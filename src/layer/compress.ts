@@ -11,7 +11,7 @@ export interface Packing {
   readonly level: number;
 }
 
-export const LEVELS = { gzip: { usual: 6, highest: 9 }, zstd: { usual: 3, highest: 19 } } as const;
+const LEVELS = { gzip: { usual: 6, highest: 9 }, zstd: { usual: 3, highest: 19 } } as const;
 
 /** Throws USAGE for a level that the kind does not have. */
 export function packingOf(kind: Packing['kind'], level: number = LEVELS[kind].usual): Packing {

@@ -39,7 +39,7 @@ export function storePlace(name: string, text: string): Place {
 }
 
 /** What a store has, without naming anything of it. An index may name platforms that were never pulled. */
-export const storeSet = (store: Store): ImageSet => ({
+const storeSet = (store: Store): ImageSet => ({
   content: storeContent(store),
   images: [],
   select: (children) => children.filter(({ digest }) => store.blobs.has(digest)),
