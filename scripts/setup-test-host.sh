@@ -37,6 +37,8 @@ umoci umoci
 buildah buildah
 podman podman
 docker-registry docker-registry
+sshd openssh-server
+ssh openssh-client
 htpasswd apache2-utils
 tmux tmux
 bats bats

@@ -1,4 +1,5 @@
 /** What the command line gives to the commands, as commander names it. */
+import type { HostKeys } from '../sys/ssh.ts';
 import type { IsolationChoice } from '../emulation/emulation-request.ts';
 import type { Compression, Family } from '../oci/media-types.ts';
 import type { ArchiveFormat } from '../transfer/archive-formats.ts';
@@ -88,7 +89,30 @@ export interface KitFlags extends Pick<
   readonly node?: string;
 }
 
-export interface RunFlags {
+/** The hosts of a cluster, and how they are reached. */
+export interface HostFlags {
+  readonly masters: readonly string[];
+  readonly nodes: readonly string[];
+  readonly port?: number;
+  readonly identity?: string;
+  readonly sshConfig?: string;
+  readonly hostKeys: HostKeys;
+  readonly cluster: string;
+}
+
+export interface ClusterPlanFlags extends HostFlags {
+  /** `IP=PLATFORM`. */
+  readonly platform: readonly string[];
+  readonly env: readonly string[];
+  readonly user?: string;
+  readonly json?: boolean;
+}
+
+export interface RunFlags extends HostFlags {
+  readonly jobs: number;
+  readonly dryRun?: boolean;
+  readonly force?: boolean;
+
   readonly interactive?: boolean;
   readonly tty?: boolean;
   readonly platform?: string;

@@ -4,6 +4,7 @@ import { Command, CommanderError, Help, Option } from 'commander';
 import { ArchBuildError } from '../errors.ts';
 import { setLimits } from '../oci/limits.ts';
 import { buildCommand } from './commands/build.ts';
+import { clusterCommand } from './commands/cluster.ts';
 import { completionCommand } from './commands/completion.ts';
 import { hostCommands } from './commands/host.ts';
 import { imageCommands } from './commands/images.ts';
@@ -53,6 +54,7 @@ export function createProgram(signal: AbortSignal, exitWith: (status: number) =>
     runCommand(context),
     ...imageCommands(context),
     ...mountCommands(context),
+    clusterCommand(context),
     ...transferCommands(context),
     mergeCommand(context),
     manifestCommand(context),

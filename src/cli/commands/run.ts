@@ -3,10 +3,11 @@ import { Command } from 'commander';
 import type { RunFlags } from '../flags.ts';
 import type { CommandContext } from '../globals.ts';
 import { choice, repeatable, withRunOptions } from '../options.ts';
+import { countOption, withHostOptions } from './cluster.ts';
 
 export function runCommand({ globals, exitWith }: CommandContext): Command {
   const command = new Command('run')
-    .description('run a program of an image, emulated where it is foreign; exits with its status')
+    .description('run a program of an image, emulated where it is foreign; with -m and -n a cluster of it')
     .argument('<image>', 'name or digest')
     .argument('[command...]', 'instead of the image’s own')
     .passThroughOptions()
@@ -23,8 +24,17 @@ export function runCommand({ globals, exitWith }: CommandContext): Command {
     .option('-u, --user <user[:group]>', 'user')
     .option('--entrypoint <program>', 'instead of the image’s entrypoint; empty for none')
     .addOption(choice('--network <mode>', 'network', ['host', 'none']).default('host'));
+  withHostOptions(command)
+    .addOption(countOption('--jobs <n>', 'cluster: hosts at once').default(8))
+    .option('--dry-run', 'cluster: print the plan, touch no host')
+    .option('--force', 'cluster: do again what is done');
   return withRunOptions(command).action(
     async (image: string, command: readonly string[], flags: RunFlags) => {
+      if (flags.masters.length + flags.nodes.length > 0) {
+        const { runOnHosts } = await import('../actions/cluster.ts');
+        await runOnHosts(globals(), { image, command }, flags);
+        return;
+      }
       const { run } = await import('../actions/run.ts');
       exitWith(await run(globals(), { image, command }, flags));
     },
