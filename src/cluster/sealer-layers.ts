@@ -5,7 +5,7 @@ import { normalizePlatform, type Platform } from '../oci/platform.ts';
 import type { SealerLayer, SealerLayerType } from './sealer-image.ts';
 
 /** What the layer of gathered container images says of itself. */
-export const ROOTFS_CACHE = 'rootfs cache';
+const ROOTFS_CACHE = 'rootfs cache';
 
 /**
  * `ids` has one for each layer of the history, undefined for a layer without files: sealer has none of those.

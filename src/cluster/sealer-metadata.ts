@@ -21,7 +21,7 @@ export function formatSealerMetadata(metadata: SealerMetadata, form: 'store' | '
 }
 
 /** The document as a value, its fields in sealer's order. */
-export const metadataDocument = (metadata: SealerMetadata): object =>
+const metadataDocument = (metadata: SealerMetadata): object =>
   Object.fromEntries(
     Object.entries(metadata).map(([name, manifests]) => [
       name,

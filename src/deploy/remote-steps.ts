@@ -28,7 +28,7 @@ export interface StepContext {
 }
 
 /** A step that ended otherwise than with status 0. */
-export class StepFailure extends ArchBuildError {
+class StepFailure extends ArchBuildError {
   constructor({ status, tail }: RemoteOutcome) {
     super('REMOTE', `ended with status ${status}`, { items: tail });
   }

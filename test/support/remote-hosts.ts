@@ -50,7 +50,17 @@ export async function openRemoteHosts(machines: readonly string[]): Promise<Remo
       through: ['nsenter', '--target', String(hub.pid), '--net'],
       on: (address, script) => {
         const pid = String(hosts.get(address)?.pid);
-        return runTool('nsenter', ['--target', pid, '--mount', '--net', '--uts', '--pid', 'sh', '-c', script]);
+        return runTool('nsenter', [
+          '--target',
+          pid,
+          '--mount',
+          '--net',
+          '--uts',
+          '--pid',
+          'sh',
+          '-c',
+          script,
+        ]);
       },
       [Symbol.asyncDispose]: close,
     };
