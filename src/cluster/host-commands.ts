@@ -9,6 +9,8 @@ export interface NamedCommand {
   /** For people. */
   readonly text: string;
   readonly command: string;
+  /** It looks itself whether there is anything to do, and there may be after a reboot. */
+  readonly always?: boolean;
 }
 
 const MARK = '# arch-build';
@@ -80,6 +82,7 @@ export function registryCommand(start: RegistryStart, options: RegistryOptions):
   return {
     text: `start ${start.kind === 'program' ? start.path : 'the host’s registry program'} on port ${port} with ${registry}`,
     command: `${find}\n${serve(options)}`,
+    always: true,
   };
 }
 
@@ -94,9 +97,8 @@ version: 0.1
 storage:
   filesystem:
     rootdirectory: ${registry}
-  maintenance:
-    readonly:
-      enabled: true
+  delete:
+    enabled: true
 http:
   addr: :${port}
 END

@@ -75,7 +75,7 @@ export type HostStep =
   /** The registries of all platforms as one. */
   | (StepBase & { readonly action: 'send-registry' })
   /** A shell's text, run as root with the host's environment. */
-  | (StepBase & { readonly action: 'run'; readonly command: string });
+  | (StepBase & { readonly action: 'run'; readonly command: string; readonly always?: boolean });
 
 export interface HostPlan {
   readonly address: string;

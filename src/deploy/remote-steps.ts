@@ -45,11 +45,16 @@ export interface HostState {
 
 export async function readState({ directories }: HostPlan, ask: RunRemote): Promise<HostState> {
   const { rootfs, state } = directories;
-  const script = `cat ${shellWord(`${rootfs}/${MARKER}`)} 2>/dev/null || echo
+  const script = `echo ${BEGIN}
+cat ${shellWord(`${rootfs}/${MARKER}`)} 2>/dev/null || echo
 cat ${shellWord(`${state}/done`)} 2>/dev/null || true`;
-  const [tree = '', ...done] = (await succeed(ask(script))).stdout.split('\n');
+  const { stdout } = await succeed(ask(script));
+  const [tree = '', ...done] = stdout.slice(stdout.indexOf(`${BEGIN}\n`) + BEGIN.length + 1).split('\n');
   return { tree, done: new Set(done) };
 }
+
+/** What a login shell says of its own comes before it. */
+const BEGIN = 'arch-build-state';
 
 const MARKER = '.arch-build';
 

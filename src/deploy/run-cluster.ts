@@ -50,7 +50,8 @@ async function runPhase(
     if (step.phase !== phase) continue;
     const name = { platform: host.address, stage: host.role, index: index + 1, total };
     const key = stepKey(plan, index);
-    if (state.done.has(key)) run.report({ type: 'step-cached', step: name, text: step.text });
+    const always = step.action === 'run' && step.always === true;
+    if (state.done.has(key) && !always) run.report({ type: 'step-cached', step: name, text: step.text });
     else await runOne(run, plan, { host, step, name, key });
   }
 }

@@ -106,6 +106,6 @@ const HOSTS_AT_ONCE = 8;
 
 async function askPlatform(ssh: Ssh, address: string, signal: AbortSignal): Promise<Platform> {
   const { status, stdout, tail } = await ssh.run(address, 'uname -m', { signal });
-  if (status === 0) return platformNamed(stdout.trim());
+  if (status === 0) return platformNamed(stdout.trim().split('\n').at(-1) ?? '');
   throw new ArchBuildError('REMOTE', `${address} does not say what it is: status ${status}`, { items: tail });
 }

@@ -26,7 +26,7 @@ export function runCommand({ globals, exitWith }: CommandContext): Command {
     .addOption(choice('--network <mode>', 'network', ['host', 'none']).default('host'));
   withHostOptions(command)
     .addOption(countOption('--jobs <n>', 'cluster: hosts at once').default(8))
-    .option('--dry-run', 'cluster: print the plan, touch no host')
+    .option('--dry-run', 'cluster: print the plan, change no host')
     .option('--force', 'cluster: do again what is done');
   return withRunOptions(command).action(
     async (image: string, command: readonly string[], flags: RunFlags) => {
