@@ -1,6 +1,6 @@
 /** One step on one host: the text its shell runs, and what is sent to it. */
 import { chainIdsOf, digestOf } from '../oci/digest.ts';
-import type { ClusterPlan, HostPlan, HostStep } from '../cluster/host-plan.ts';
+import type { ClusterPlan, HostDirectories, HostPlan, HostStep } from '../cluster/host-plan.ts';
 import { ArchBuildError } from '../errors.ts';
 import type { PlatformImage } from '../store/image-details.ts';
 import type { Store } from '../store/store.ts';
@@ -84,21 +84,36 @@ async function sendTree(context: StepContext, digest: string, key: string): Prom
     return;
   }
   const files = hostFiles(treeOf(store, platform), host);
-  const [incoming, outgoing] = [`${cluster}/incoming`, `${cluster}/outgoing`].map(shellWord);
-  const receive = `rm -rf ${incoming ?? ''} && mkdir -p ${incoming ?? ''} && exec tar -xpf - -C ${incoming ?? ''}`;
-  await succeed(run(receive, tarOf(files)));
-  tell(`sent ${files.length} files of ${formatPlatform(platform.platform)}`);
-  const swap = [
-    `cd ${shellWord(cluster)}`,
-    `ln -sfn ../registry incoming/registry`,
-    `mkdir -p registry`,
-    `printf '%s\\n' ${shellWord(marker)} >incoming/${MARKER}`,
-    `rm -rf ${outgoing ?? ''}`,
-    `{ [ ! -e ${shellWord(rootfs)} ] || mv ${shellWord(rootfs)} ${outgoing ?? ''}; }`,
-    `mv ${incoming ?? ''} ${shellWord(rootfs)}`,
-    `rm -rf ${outgoing ?? ''}`,
+  const incoming = shellWord(`${cluster}/incoming`);
+  const receive = [
+    foreignTree(rootfs),
+    `rm -rf ${incoming} && mkdir -p ${incoming} && exec tar -xpf - -C ${incoming}`,
   ];
-  await succeed(run(finish(swap.join(' &&\n'))));
+  await succeed(run(receive.join('\n'), tarOf(files)));
+  tell(`sent ${files.length} files of ${formatPlatform(platform.platform)}`);
+  await succeed(run(finish(replaceTree(host.directories, marker))));
+}
+
+/** A tree somebody else made is not ours to replace: sealer keeps the data of its registry in it. */
+const foreignTree = (
+  rootfs: string,
+): string => `if [ -e ${shellWord(rootfs)} ] && [ ! -e ${shellWord(`${rootfs}/${MARKER}`)} ]; then
+  echo ${shellWord(`${rootfs} is there and not made by arch-build: remove it, or name another --cluster`)} >&2
+  exit 1
+fi`;
+
+function replaceTree({ cluster, rootfs }: HostDirectories, marker: string): string {
+  const steps = [
+    `cd ${shellWord(cluster)}`,
+    'mkdir -p registry',
+    'ln -sfn ../registry incoming/registry',
+    `printf '%s\\n' ${shellWord(marker)} >incoming/${MARKER}`,
+    'rm -rf outgoing',
+    `{ [ ! -e ${shellWord(rootfs)} ] || mv ${shellWord(rootfs)} outgoing; }`,
+    `mv incoming ${shellWord(rootfs)}`,
+    'rm -rf outgoing',
+  ];
+  return steps.join(' &&\n');
 }
 
 /** A tree is another one when its layers are, or when its templates see other variables. */

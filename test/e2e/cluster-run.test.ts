@@ -165,6 +165,15 @@ describeWith(NEEDED, 'a cluster image on hosts', () => {
     expect(await hosts.on('10.77.0.12', `wc -l <${done}`)).toBe('2\n');
   });
 
+  it('does not replace a tree that it has not made', async () => {
+    const [master = ''] = hosts.addresses;
+    const data = '/var/lib/sealer/data/theirs/rootfs/registry/data';
+    await hosts.on(master, `mkdir -p ${data}`);
+    const { status, stderr } = await run('theirs', 'refusing:1');
+    expect([status, stderr]).toEqual([1, expect.stringContaining('not made by arch-build')]);
+    await hosts.on(master, `[ -d ${data} ]`);
+  });
+
   it('is planned without touching a host, and asks only for what it is not told', async () => {
     const words = ['cluster', 'plan', '-m', '10.77.0.10', '-n', '10.77.0.11', '--json', 'cluster:1'];
     const options = { through: hosts.through };
