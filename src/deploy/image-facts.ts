@@ -29,7 +29,7 @@ export async function imageFacts(
   const name = image.name ?? image.root.digest;
   if (first === undefined) throw new ArchBuildError('CLUSTER', `${name} has no platform in the store`);
   for (const { manifest, config } of platforms) {
-    await unpackLayers(store, { layers: manifest.layers, diffIds: config.rootfs.diff_ids }, signal);
+    await unpackLayers(store, { layers: manifest.layers, diffIds: config.rootfs.diff_ids }, { signal });
   }
   const trees = platforms.map((platform) => treeOf(store, platform));
   const cluster = clusterOf(first);
