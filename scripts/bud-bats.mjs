@@ -6,7 +6,9 @@
  * The suite comes out of Debian's source package, as the other conformance data does; test/conformance/bud stands in
  * for the programs, the registries and the web sites it uses, and its deltas.txt says which tests are skipped and why.
  * With --recheck none is skipped: what passes then has to leave that list. Prints `N passed, N failed, N skipped` and
- * writes one line per test to FILE. With --platform only stand-ins for those platforms are made.
+ * writes one line per test to FILE. With --platform only stand-ins for those platforms are made,
+ * with --image REGEXP only those with such a name;
+ * --jobs says how many tests run at the same time (default: processors, at most 4).
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -16,6 +18,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { readSuite } from '../test/conformance/bud/world/suite.mjs';
 import { openWorld } from '../test/conformance/bud/world/world.mjs';
 
 const repository = fileURLToPath(new URL('..', import.meta.url));
@@ -26,6 +29,8 @@ const { values } = parseArgs({
     source: { type: 'string' },
     bases: { type: 'string' },
     platform: { type: 'string', multiple: true },
+    image: { type: 'string' },
+    jobs: { type: 'string' },
     recheck: { type: 'boolean' },
   },
 });
@@ -54,22 +59,32 @@ async function main() {
     source,
     bases: values.bases ?? join(repository, '.cache/e2e'),
     platforms: values.platform,
+    images: new RegExp(values.image ?? ''),
   });
   try {
-    return report(
-      (await Promise.all(splitSuite(join(tests, 'bud.bats')).map((shard) => runBats(shard, world)))).flat(),
-    );
+    const suite = readSuite(join(tests, 'bud.bats'));
+    const results = await Promise.all(splitSuite(suite).map((path) => runBats(path, world)));
+    return report(results.flat(), suite.tests);
   } finally {
     world.close();
   }
 }
 
-function report(results) {
-  results.sort((one, other) => one.index - other.index);
-  const count = (state) => results.filter((result) => result.state === state).length;
+function report(outcomes, tests) {
+  const results = tests.flatMap(({ name, plain }) => {
+    const outcome = outcomes.find((each) => each.name.trimEnd() === name.trimEnd());
+    return outcome === undefined ? [] : [{ ...outcome, name, plain }];
+  });
+  const count = (state, among = results) => among.filter((result) => result.state === state).length;
   const lines = results.map(({ name, state, why }) => `${state} ${name}${why ? ` # ${why}` : ''}`);
-  if (values.result !== undefined) writeFileSync(values.result, [...lines, ''].join('\n'));
-  console.log(`bud.bats: ${count('passed')} passed, ${count('failed')} failed, ${count('skipped')} skipped`);
+  const plain = results.filter((result) => result.plain);
+  const summary = [
+    `bud.bats: ${count('passed')} passed, ${count('failed')} failed, ${count('skipped')} skipped`,
+    `of the ${plain.length} that only build, look at images and move them: ${count('passed', plain)} passed`,
+  ];
+  if (values.result !== undefined)
+    writeFileSync(values.result, [...summary.map((line) => `# ${line}`), ...lines, ''].join('\n'));
+  console.log(summary.join('\n'));
   return count('failed') === 0 ? 0 : 1;
 }
 
@@ -78,26 +93,24 @@ function shortenWaits(helpers) {
   writeFileSync(helpers, readFileSync(helpers, 'utf8').replace(/\bsleep 5\b/g, 'sleep 0'));
 }
 
-/** Files with a test each for every processor to take from; a `skip` becomes the first line of its test. */
-function splitSuite(file) {
+/** The tests dealt out to files, one per job; a `skip` becomes the first line of its test. */
+function splitSuite({ preamble, tests }) {
   const skips = readSkips();
-  const text = readFileSync(file, 'utf8');
-  const [head, ...tests] = text.split(/^(?=@test )/m);
-  const preamble = [head, ...text.match(/^function \w+[^\n]*\{\n[^]*?^\}$/gm)].join('\n');
-  const names = tests.map((test) => /^@test "(.*)" \{$/m.exec(test)?.[1]);
   for (const name of skips.keys())
-    if (!names.includes(name)) throw new Error(`deltas.txt skips ${name}, which is no test`);
-  const shards = Array.from({ length: Math.min(4, availableParallelism()) }, () => []);
-  tests.forEach((test, index) => {
-    const reason = values.recheck ? undefined : skips.get(names[index]);
-    shards[index % shards.length].push(
+    if (!tests.some((test) => test.name === name))
+      throw new Error(`deltas.txt skips ${name}, which is no test`);
+  const count = Number(values.jobs ?? Math.min(4, availableParallelism()));
+  const shards = Array.from({ length: count }, () => []);
+  tests.forEach(({ name, source: test }, index) => {
+    const reason = values.recheck ? undefined : skips.get(name);
+    shards[index % count].push(
       reason === undefined ? test : test.replace('\n', `\n  skip ${JSON.stringify(reason)}\n`),
     );
   });
   return shards.map((shard, index) => {
     const path = join(scratch, `tests/bud-${index}.bats`);
     writeFileSync(path, [preamble, ...shard].join('\n'));
-    return { path, names };
+    return path;
   });
 }
 
@@ -113,7 +126,7 @@ function readSkips() {
   return skips;
 }
 
-async function runBats({ path, names }, world) {
+async function runBats(path, world) {
   const only = values.only === undefined ? [] : ['-f', values.only];
   const [program, ...args] = world.command(['bats', '--formatter', 'tap', ...only, path]);
   const child = spawn(program, args, {
@@ -133,12 +146,7 @@ async function runBats({ path, names }, world) {
   for await (const line of createInterface({ input: child.stdout })) {
     const [, not, name, , why] = /^(not )?ok \d+ (.*?)( # skip(?:ped)? ?(.*))?$/.exec(line) ?? [];
     if (name !== undefined)
-      results.push({
-        name,
-        index: names.indexOf(name.trimEnd()) < 0 ? names.indexOf(name) : names.indexOf(name.trimEnd()),
-        state: not ? 'failed' : why === undefined ? 'passed' : 'skipped',
-        why,
-      });
+      results.push({ name, state: not ? 'failed' : why === undefined ? 'passed' : 'skipped', why });
     if (name !== undefined || line.startsWith('#')) console.error(line);
   }
   return results;

@@ -4,7 +4,7 @@ import { digestOfDiffId } from '../oci/digest.ts';
 import { formatImageConfig, type ImageConfig } from '../oci/image-config.ts';
 import { buildManifest } from '../oci/manifest.ts';
 import { MEDIA_TYPES } from '../oci/media-types.ts';
-import type { Platform } from '../oci/platform.ts';
+import { normalizePlatform, type Platform } from '../oci/platform.ts';
 import type { Store } from '../store/store.ts';
 import { writeIndex } from '../store/write-index.ts';
 import { formatCache, INLINE_ANNOTATION } from './cache/cache-document.ts';
@@ -103,9 +103,7 @@ function finishedConfig(state: StageState, platform: Platform, options: ImageOpt
   return {
     ...config,
     created: times.at(-1) ?? creationTime(options),
-    os: platform.os,
-    architecture: platform.architecture,
-    ...(platform.variant === undefined ? {} : { variant: platform.variant }),
+    ...normalizePlatform(platform),
     config: {
       ...container,
       ...(variables === undefined ? {} : { Env: variables }),

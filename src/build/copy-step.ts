@@ -140,7 +140,11 @@ async function writeLayer(
   const writer = new LayerWriter(directory, lower, { now: newFileTime(options) });
   const rest = await addArchives(writer, request, archivesAmong(copy, request));
   if (rest.sources.length > 0 || request.sources.length === 0) await copyFiles(writer, rest);
-  return commitLayer(job, directory, { chain, epochSeconds: options.sourceDateEpoch });
+  return commitLayer(job, directory, {
+    platform: state.platform,
+    chain,
+    epochSeconds: options.sourceDateEpoch,
+  });
 }
 
 interface LayerParts {

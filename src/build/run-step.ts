@@ -135,6 +135,10 @@ async function makeLayer(
   for (;;) {
     const upper = await attemptRun(context, state, { ...operands, toolbox });
     if (upper !== undefined)
-      return commitLayer(job, upper, { chain: state.chain, epochSeconds: options.sourceDateEpoch });
+      return commitLayer(job, upper, {
+        platform: state.platform,
+        chain: state.chain,
+        epochSeconds: options.sourceDateEpoch,
+      });
   }
 }

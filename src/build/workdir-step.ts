@@ -65,5 +65,9 @@ async function makeDirectory(context: RunContext, state: StageState): Promise<Sn
   const { uid, gid } = lookUpUser(User, readAccounts(lower));
   writer.ensureParents(path, { uid, gid });
   writer.makeDirectory(path, { mode: 0o755, uid, gid, mtimeNs });
-  return commitLayer(job, directory, { chain: state.chain, epochSeconds: options.sourceDateEpoch });
+  return commitLayer(job, directory, {
+    platform: state.platform,
+    chain: state.chain,
+    epochSeconds: options.sourceDateEpoch,
+  });
 }

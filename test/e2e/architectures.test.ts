@@ -5,7 +5,7 @@ import { openCli, type Cli } from '../support/cli.ts';
 import { openForeignTools } from '../support/foreign-tools.ts';
 import { describeWith } from '../support/requires.ts';
 import { busyboxRootfs, fetchEmulators } from './bases.ts';
-import { build } from './projects.ts';
+import { build, tryBuild } from './projects.ts';
 import { closeVerified } from './verified.ts';
 
 interface Row {
@@ -120,6 +120,22 @@ RUN uname -m >> /made
 `;
     await build(cli, 'cross', { kubefile });
     expect(await cli.run(['run', 'cross', 'cat', '/made'])).toBe('x86_64 for arm64\naarch64');
+  });
+
+  it('is for another system as long as only its configuration is made', async () => {
+    const platforms = ['--platform', 'windows(10.0.1+win32k)/amd64'];
+    await build(cli, 'windows', { kubefile: 'FROM scratch\nENV A=b\n', platforms });
+    const inspected = JSON.parse(await cli.run(['inspect', 'windows'])) as {
+      platforms: { config: Record<string, unknown> }[];
+    };
+    expect(inspected.platforms[0]?.config).toMatchObject({
+      os: 'windows',
+      'os.version': '10.0.1',
+      'os.features': ['win32k'],
+      config: { Env: expect.arrayContaining(['A=b']) as unknown },
+    });
+    const layered = await tryBuild(cli, 'windows', { kubefile: 'FROM scratch\nWORKDIR /a\n', platforms });
+    expect(layered.stderr).toMatch(/^error\[HOST_INCAPABLE\] .*layers of Windows images/m);
   });
 
   it.each([

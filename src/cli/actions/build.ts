@@ -153,19 +153,10 @@ export function refuseContradiction(offline: boolean, pull: BuildFlags['pull']):
 export function platformsOf(
   flags: Pick<BuildFlags, 'emulate' | 'platform'>,
 ): Pick<BuildOptions, 'emulate' | 'platforms' | 'platformImplied'> {
-  const emulate = uniquePlatforms(flags.emulate.map(platformOf));
-  const platforms = uniquePlatforms([...emulate, ...flags.platform.map(platformOf)]);
+  const emulate = uniquePlatforms(flags.emulate.map(platformNamed));
+  const platforms = uniquePlatforms([...emulate, ...flags.platform.map(platformNamed)]);
   if (platforms.length === 0) return { emulate, platforms: [hostPlatform()], platformImplied: true };
   return { emulate, platforms };
-}
-
-function platformOf(text: string): Platform {
-  const platform = platformNamed(text);
-  if (platform.os === 'linux') return platform;
-  throw new ArchBuildError(
-    'USAGE',
-    `cannot build for ${formatPlatform(platform)}: only Linux images are built`,
-  );
 }
 
 const uniquePlatforms = (platforms: readonly Platform[]): Platform[] => [

@@ -13,15 +13,23 @@ export function stagesOf(text, options) {
     if (name !== undefined && stages.length === 0)
       variables[name] = given[name] ?? process.env[name] ?? (value ?? '').replace(/^"|"$/g, '');
     const [, flags, word, alias] = /^\s*FROM\s+((?:--\S+\s+)*)(\S+)(?:\s+as\s+(\S+))?/i.exec(line) ?? [];
+    if (word === undefined && /^\s*[a-z]/i.test(line) && stages.length > 0) stages.at(-1).steps++;
     if (word === undefined) continue;
     const image = word.replace(/\$\{?(\w+)\}?/g, (_, variable) => variables[variable] ?? '');
     const replaced = stages.length === 0 && options.from ? options.from[0] : image;
     const base = contexts[replaced]?.replace(/^docker(?:-image)?:\/\//, '') ?? replaced;
     const shown = ['FROM', flags.trim(), base, alias && `AS ${alias}`].filter(Boolean).join(' ');
-    stages.push({ line: shown, image: base, name: alias ?? String(stages.length) });
+    stages.push({ line: shown, image: base, name: alias ?? String(stages.length), steps: 0 });
   }
+  const target = stages.findIndex(({ name }) => name === options.target?.[0]);
+  if (target >= 0) stages.splice(target + 1);
+  for (const stage of stages) stage.used = isUsed(stage, text);
   return stages;
 }
+
+/** Named by another stage. */
+const isUsed = ({ name }, text) =>
+  new RegExp(`^\\s*FROM\\s+(?:--\\S+\\s+)*${name}\\b|\\bfrom=${name}\\b`, 'im').test(text);
 
 /** The platforms that every base has, as its registry says. */
 export function allPlatforms(stages) {

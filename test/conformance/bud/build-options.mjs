@@ -16,16 +16,7 @@ export const PASSED = [
   ],
   ...['build-context', 'cache-from', 'cache-to', 'output', 'o', 'metadata-file', 'ignorefile', 'from'],
   ...['env', 'unsetenv', 'add-host', 'dns', 'dns-search', 'dns-option', 'volume', 'v', 'device'],
-  ...[
-    'cpp-flag',
-    'logfile',
-    'layer-label',
-    'hooks-dir',
-    'cache-ttl',
-    'os-version',
-    'os-feature',
-    'group-add',
-  ],
+  ...['cpp-flag', 'logfile', 'layer-label', 'hooks-dir', 'cache-ttl', 'group-add'],
   ...['cap-add', 'cap-drop', 'ulimit', 'shm-size', 'cgroup-parent', 'cpu-quota', 'cpu-period', 'cpuset-cpus'],
   ...['cpuset-mems', 'rusage-logfile', 'decryption-key'],
 ];
@@ -54,7 +45,7 @@ export const VALUES = [
     'iidfile',
     'timestamp',
   ],
-  ...['runtime', 'runtime-flag', 'security-opt', 'jobs'],
+  ...['runtime', 'runtime-flag', 'security-opt', 'jobs', 'os-version', 'os-feature'],
 ];
 export const FLAGS = [
   ...['layers', 'no-cache', 'quiet', 'q', 'pull', 'pull-always', 'pull-never', 'rm', 'force-rm', 'compress'],

@@ -16,11 +16,11 @@ export function build(args) {
     value: [...PASSED, ...DROPPED, ...VALUES, ...CONNECTION.value],
     flag: [...FLAGS, ...CONNECTION.flag],
   });
+  checkNumbers(options);
   if (words.length > 1) fail(`accepts at most 1 arg(s), received ${words.length}`);
   for (const [name, value] of Object.entries(ALWAYS))
     if (options[name] !== undefined && options[name] !== value)
       fail(`arch-build has no --${name}=${options[name]}`);
-  checkNumbers(options);
   const { context, files } = contextOf(options, words[0]);
   const text = textOf(files, context);
   const stages = stagesOf(text, options);
@@ -53,7 +53,7 @@ export function build(args) {
       // without --layers buildah keeps and asks no cache
       ...(options['no-cache'] || !layers ? ['--no-cache'] : []),
       ...files.flatMap((file) => ['-f', file]),
-      ...PASSED.flatMap((name) =>
+      ...PASSED.filter((name) => layers || !name.startsWith('cache-')).flatMap((name) =>
         (options[name] ?? []).flatMap((value) => [flagOf(name), valueOf(name, value)]),
       ),
       context,
@@ -72,6 +72,8 @@ function valueOf(name, value) {
       (_, image) => `=docker-image://${nameOf(image)}`,
     );
   if (name === 'from') return nameOf(value);
+  if (name === 'cache-from') return `type=registry,ref=${value}`;
+  if (name === 'cache-to') return `type=registry,ref=${value},mode=max`;
   if (name === 'secret')
     return value.replace(/,type=file\b/, '').replace(/^(.*)\bsrc=([^,]*)(.*),type=env\b/, '$1env=$2$3');
   return value;
@@ -80,6 +82,9 @@ function valueOf(name, value) {
 /** What is not in the current directory is looked for in the context. */
 function contextOf(options, word = '.') {
   const named = [...(options.file ?? []), ...(options.f ?? [])];
+  const first = join(word, 'Containerfile'); // arch-build would take Dockerfile first
+  if (named.length === 0 && existsSync(first) && statSync(first).isFile())
+    return { context: word, files: [first] };
   const isFile = existsSync(word) && statSync(word).isFile();
   if (isFile && named.length === 0) return { context: join(word, '..'), files: [word] };
   const files = named.flatMap((list) => list.split(',')).map((file) => findFile(file, word));
@@ -117,11 +122,22 @@ function pullPolicy(options) {
 
 function platformOf(options, stages) {
   const { platform, arch, os, variant } = options;
+  if (options['os-version'] !== undefined || options['os-feature'] !== undefined)
+    return ['--platform', `linux(${osDetails(options)})/amd64`];
   if (options['all-platforms']) return ['--platform', allPlatforms(stages).join(',')];
   if (platform !== undefined)
     return platform.flatMap((value) => ['--platform', value.split(',').map(complete).join(',')]);
   if (arch === undefined && os === undefined && variant === undefined) return [];
   return ['--platform', [os?.[0] ?? 'linux', arch?.[0] ?? 'amd64', variant?.[0]].filter(Boolean).join('/')];
+}
+
+/** A version and features are part of a platform's name; `feature-` takes one away. */
+function osDetails(options) {
+  const features = new Set();
+  for (const name of options['os-feature'] ?? [])
+    if (name.endsWith('-')) features.delete(name.slice(0, -1));
+    else features.add(name);
+  return [options['os-version']?.[0] ?? '', ...features].join('+');
 }
 
 /** Parts that are missing are the host's. */

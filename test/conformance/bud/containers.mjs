@@ -30,7 +30,9 @@ export function from(args) {
   const stem = basename(image.replace(/@.*$/, '').replace(/:[^/]*$/, ''));
   const name =
     options.name?.[0] ?? freeName(image === 'scratch' ? 'working-container' : `${stem}-working-container`);
-  writeContainer(name, { image, platform, lines: [] });
+  // a build of no more than FROM runs what ONBUILD asks for, as buildah does here
+  const triggers = image === 'scratch' ? [] : (describe(image).config.config?.OnBuild ?? []);
+  writeContainer(name, { image, platform, lines: triggers.map((line) => `# ${line}`) });
   console.log(name);
 }
 

@@ -52,7 +52,7 @@ function evaluate(code, scope) {
   const values = rest.map((word) => operand(word, scope));
   switch (first) {
     case 'index':
-      return values.slice(1).reduce((value, key) => value?.[key], values[0]);
+      return values.slice(1).reduce((value, key) => value?.[key], values[0]) ?? '';
     case 'len':
       return Object.keys(values[0] ?? {}).length;
     case 'json':

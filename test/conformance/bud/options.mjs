@@ -19,7 +19,7 @@ export function readOptions(args, { value = [], flag = [] }, { stopAtWord = fals
     }
     const [, name, given] = /^--?([^=]+)(?:=([^]*))?$/.exec(word) ?? [undefined, word];
     const short = word.startsWith('--') ? undefined : name[0];
-    if (flag.includes(name)) options[name] = given !== 'false';
+    if (flag.includes(name)) options[name] = { undefined: true, true: true, false: false }[given] ?? given;
     else if (value.includes(name))
       (options[name] ??= []).push(given ?? rest.shift() ?? fail(`flag needs an argument: ${word}`));
     else if (short !== undefined && value.includes(short))

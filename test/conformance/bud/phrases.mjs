@@ -3,26 +3,79 @@
  * for the same reason; without one our own words are repeated.
  */
 
-const COPY_FLAGS =
-  'COPY only supports the --chmod=<permissions> --chown=<uid:gid> --from=<image|stage> and the --exclude=<pattern> flags';
-const ADD_FLAGS =
-  'ADD only supports the --chmod=<permissions>, --chown=<uid:gid>, and --checksum=<checksum> --exclude=<pattern> flags';
+const FLAGS = {
+  COPY: 'COPY only supports the --chmod=<permissions> --chown=<uid:gid> --from=<image|stage> and the --exclude=<pattern> flags',
+  ADD: 'ADD only supports the --chmod=<permissions>, --chown=<uid:gid>, and --checksum=<checksum> --exclude=<pattern> flags',
+};
 
-/** Pattern of ours; buildah's words; `alone` without the step, `code` another exit status than 125. */
+/** Of a name, without what buildah leaves out of it. */
+const short = (name) => name.replace(/^docker\.io\/(?:library\/)?/, '').replace(/:latest$/, '');
+
+/** Pattern of ours; buildah's words; `alone` without the step; `code`, which group is the exit status. */
 const PHRASES = [
   { ours: /cannot read (\S+): ENOTDIR/, phrase: (path) => `open ${path}: not a directory` },
   { ours: /cannot read (\S+): ENOENT/, phrase: (path) => `open ${path}: no such file or directory` },
   {
     ours: /cannot read (\S+): EISDIR/,
-    phrase: (path) => `containerfile: ${path} cannot be path to a directory`,
+    phrase: (path) => `${path} is not a file: containerfile: cannot be path to a directory`,
   },
+  {
+    ours: /(\S+) has no Kubefile, Dockerfile, Containerfile/,
+    phrase: (path) =>
+      `cannot find Containerfile or Dockerfile in context directory: stat ${path}/Dockerfile: no such file or directory`,
+  },
+  { ours: /there is no directory (\S+)/, phrase: (path) => `stat ${path}: no such file or directory` },
+  { ours: /(\S+):1:1: file with no instructions/, phrase: (path) => `no contents in "${path}"`, alone: true },
+  { ours: /(\S+) is empty$/m, phrase: (path) => `no contents in "${path}"` },
   { ours: /--network is .*, not "(.*)"/, phrase: (mode) => `unsupported value ${JSON.stringify(mode)}` },
+  { ours: /'--network <mode>' argument '(.*)' is invalid/, phrase: (name) => `network not found: ${name}` },
   {
     ours: /"(.*)": not found\n(?:.*\n)*hint: the file exists, but (\S+) excludes it/,
     phrase: (path, file) =>
       `no items matching glob "${path}" copied (1 filtered out using ${file}): no such file or directory`,
   },
   { ours: /"(.*)": not found$/m, phrase: (path) => `copier: stat: "${path}": no such file or directory` },
+  { ours: /COPY takes no URL/, phrase: () => "source can't be a URL for COPY" },
+  {
+    ours: /flag --\w+ has no value\n +\d+ \| (COPY|ADD)/,
+    phrase: (instruction) => FLAGS[instruction],
+  },
+  {
+    ours: /the image has no user "(.*)"\n +\d+ \| .*--chown=(\S+)/,
+    phrase: (name, owner) => `looking up UID/GID for ":": can't find uid for user "${name}" of ${owner}`,
+  },
+  {
+    ours: /circular dependency detected on stage "(.*)"/,
+    phrase: (name) => `COPY --from=${name}: no stage or image found with that name`,
+  },
+  {
+    ours: /the secret (\S+) was not given/,
+    phrase: (id) => `secret required but no secret with id "${id}" found`,
+  },
+  {
+    ours: /--secret ".*" is not understood/,
+    phrase: () => 'incorrect secret flag format: should be --secret id=foo,src=bar',
+    alone: true,
+  },
+  { ours: /unknown option "(bind-propagation)"/, phrase: (name) => `invalid mount option ${name}` },
+  { ours: /--mount=\S+: (bind-propagation .*)/, phrase: (words) => `invalid mount option: ${words}` },
+  {
+    ours: /(--dns[a-z-]*) .*--network(?: |=)none|--network(?: |=)none .*(--dns[a-z-]*)/,
+    phrase: (one, other) => `the ${one ?? other} option cannot be used with --network=none`,
+    alone: true,
+  },
+  { ours: /^error\[USAGE\] --output .*/m, phrase: () => 'invalid build output option', alone: true },
+  {
+    ours: /no image "(\S+)" in the store/,
+    phrase: (name) => `creating build container: ${short(name)}: image not known`,
+    alone: true,
+  },
+  {
+    ours: /git \S+ ended with (\d+): (.*)/,
+    phrase: (status, words) => `failed while performing "git fetch": ${words}`,
+    alone: true,
+    code: 1,
+  },
   {
     ours: /not an image reference: "(?:localhost\/)?([^"]*[A-Z][^"]*)"/,
     phrase: (name) => `tag ${name}: invalid reference format: repository name must be lowercase`,
@@ -40,14 +93,24 @@ const PHRASES = [
 
 /** Of an error: the end of buildah's line, and how it is said. */
 export function phraseOf(text) {
-  for (const { ours, phrase, ...rest } of PHRASES) {
+  for (const { ours, phrase, alone, code } of PHRASES) {
     const match = ours.exec(text);
-    if (match !== null) return { ...rest, phrase: phrase(...match.slice(1)) };
+    if (match !== null)
+      return {
+        phrase: phrase(...match.slice(1)),
+        alone,
+        code: code === undefined ? undefined : Number(match[code]),
+      };
   }
   return { phrase: text.split('\n').find((line) => line.startsWith('error')) ?? text };
 }
 
-const WARNINGS = [];
+const WARNINGS = [
+  {
+    ours: /^--build-arg (\S+) is not used by/,
+    phrase: (name) => `[Warning] one or more build args were not consumed: [${name}]`,
+  },
+];
 
 /** A line to say after a warning of ours, or nothing. */
 export function warningOf(text) {
@@ -57,5 +120,3 @@ export function warningOf(text) {
   }
   return '';
 }
-
-export { ADD_FLAGS, COPY_FLAGS };

@@ -9,7 +9,8 @@ export class Speaker {
   #steps;
   /** Stages whose FROM was said. */
   #begun = new Set();
-  #warnings = [];
+  /** How far the Dockerfile was read for here-documents. */
+  #read = 0;
   #error = [];
 
   /** `text` is the Dockerfile's; `layers` says that steps are images. */
@@ -20,8 +21,10 @@ export class Speaker {
     this.#steps = layers ? new Steps() : undefined;
   }
 
+  /** Nothing is said, or the standard output is for an archive. */
   get #quiet() {
-    return this.#options.quiet || this.#options.q;
+    const { quiet, q, output = [], o = [] } = this.#options;
+    return quiet || q || [...output, ...o].includes('-');
   }
 
   /** A line of arch-build's: an event, or something for people. */
@@ -29,12 +32,10 @@ export class Speaker {
     const event = parseEvent(line);
     if (event !== undefined) return this.#say(event);
     this.#error.push(line);
-    process.stderr.write(`${line}\n`);
   }
 
   #say({ type, step, text, data, stream }) {
     if (type === 'warning') {
-      this.#warnings.push(text);
       process.stderr.write(`${text}\n${warningOf(text)}`);
     }
     if (type === 'step-started' || type === 'step-cached') this.#step(step, text, type === 'step-cached');
@@ -75,6 +76,9 @@ export class Speaker {
     const line = this.#stages[number]?.line;
     if (this.#begun.has(place) || line === undefined) return;
     this.#begun.add(place);
+    // stages without a step are in no event
+    for (const [before, { steps, used }] of this.#stages.slice(0, number).entries())
+      if (steps === 0 && used) this.#begin(platform, before, 1);
     console.log(`${this.#prefix(platform, number)}STEP 1/${total}: ${line}`);
   }
 
@@ -98,8 +102,10 @@ export class Speaker {
   /** The beginning of every here-document of a step, as buildah shows them. */
   #documents(text) {
     const lines = this.#text.split('\n');
-    let at = lines.findIndex((line) => line.trim() === text) + 1;
+    const from = lines.findIndex((line, index) => index >= this.#read && line.trim() === text);
+    let at = (from < 0 ? lines.findIndex((line) => line.trim() === text) : from) + 1;
     if (at === 0) return '';
+    this.#read = at;
     const shown = [...text.matchAll(/<<-?(["']?)(\w[\w.]*)\1/g)].map(([, , name]) => {
       const end = lines.findIndex((line, index) => index >= at && line.trim() === name);
       const body = lines.slice(at, end);
@@ -124,6 +130,7 @@ export class Speaker {
     const { phrase, alone, code } =
       exited === undefined ? phraseOf(text) : { phrase: `exit status ${exited}` };
     const where = source === undefined || alone ? '' : `building at STEP "${source.trim()}": `;
+    if (!alone) process.stderr.write(`${text}\n`);
     process.stderr.write(`Error: ${where}${phrase}\n`);
     if (signal !== null) return 128;
     return status === 1 && exited !== undefined ? Number(exited) : (code ?? 125);

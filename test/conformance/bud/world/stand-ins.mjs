@@ -87,9 +87,19 @@ const ALPINE = {
   'usr/local/bin/': '',
 };
 
+/** They stand on nothing. */
+const NO_BASE = ['name', 'digest'].flatMap((word) => [
+  '--annotation',
+  `org.opencontainers.image.base.${word}=`,
+]);
+
 /** Programs of the host with the libraries they load, for images of the host's architecture. */
 const IMAGES = [
-  { name: 'docker.io/library/busybox', platforms: ALL, files: COMMON },
+  {
+    name: 'docker.io/library/busybox',
+    platforms: ALL,
+    files: { ...COMMON, 'bin/paste': '#!/bin/sh\nexec cat "$@"\n' },
+  },
   { name: 'docker.io/library/busybox:musl', platforms: NATIVE, files: COMMON },
   {
     name: 'docker.io/library/alpine',
@@ -148,20 +158,22 @@ const IMAGES = [
 ];
 
 /** Builds those for some of the platforms and gives them to `push`, name by name. */
-export function makeStandIns({ scratch, bases, platforms = ALL, arch, push }) {
+export function makeStandIns({ scratch, bases, platforms = ALL, images, arch, push }) {
   const wanted = platforms.filter((platform) => ALL.includes(platform));
   for (const platform of wanted) {
     const rootfs = rootfsOf(bases, ARCHITECTURES[platform]);
     arch(['import', rootfs, `localhost/rootfs:${tagOf(platform)}`, '--platform', platform]);
   }
-  for (const image of IMAGES) {
+  for (const image of IMAGES.filter(
+    ({ name, programs = [] }) => images.test(name) && programs.every((path) => existsSync(path)),
+  )) {
     const context = join(scratch, image.name.replace(/[^a-z0-9]/g, '-'));
     writeContext(context, image);
     const built = image.platforms.filter((platform) => wanted.includes(platform));
     if (built.length === 0) continue;
     const file = join(context, 'Dockerfile');
     const options = ['--dialect', 'dockerfile', '--pull', 'never', '-q', '-f', file, '-t', image.name];
-    arch(['build', '--platform', built.join(','), ...options, context]);
+    arch(['build', '--platform', built.join(','), ...options, ...NO_BASE, context]);
     push(image.name);
   }
 }

@@ -16,7 +16,7 @@ const emulators = fileURLToPath(new URL('../../../../.cache/test-store/emulators
 const programs = fileURLToPath(new URL('programs.mjs', import.meta.url));
 
 /** `command` puts a program into the world; `close` ends the servers. */
-export async function openWorld({ scratch, source, bases, platforms }) {
+export async function openWorld({ scratch, source, bases, platforms, images }) {
   const network = `127.${randomInt(2, 250)}.${randomInt(2, 250)}`;
   const [registryAddress, siteAddress] = [`${network}.1`, `${network}.2`];
   const web = makeCertificates(join(scratch, 'web'), [registryAddress]);
@@ -33,7 +33,7 @@ export async function openWorld({ scratch, source, bases, platforms }) {
     GIT_SSL_CAINFO: bundle,
     ARCH_BUILD_EMULATORS: process.env.ARCH_BUILD_EMULATORS ?? emulators,
   };
-  fillRegistry({ scratch, bases, platforms, registryAddress, environment });
+  fillRegistry({ scratch, bases, platforms, images, registryAddress, environment });
   mkdirSync(join(scratch, 'cache')); // of _prefetch
   const bin = makePrograms(join(scratch, 'bin'));
   const hosts = join(scratch, 'hosts');
@@ -62,7 +62,7 @@ export async function openWorld({ scratch, source, bases, platforms }) {
   };
 }
 
-function fillRegistry({ scratch, bases, platforms, registryAddress, environment }) {
+function fillRegistry({ scratch, bases, platforms, images, registryAddress, environment }) {
   const store = join(scratch, 'seed');
   const arch = (args) => {
     const words = [program, '--root', store, ...args];
@@ -71,7 +71,7 @@ function fillRegistry({ scratch, bases, platforms, registryAddress, environment 
     if (status !== 0) throw new Error(`arch-build ${args.join(' ')}: ${stderr}`);
   };
   const push = (name) => arch(['push', name, name.replace(/^[^/]*/, `${registryAddress}:443`)]);
-  makeStandIns({ scratch: join(scratch, 'stand-ins'), bases, platforms, arch, push });
+  makeStandIns({ scratch: join(scratch, 'stand-ins'), bases, platforms, images, arch, push });
 }
 
 function makePrograms(directory) {
