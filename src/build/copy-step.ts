@@ -7,7 +7,7 @@ import type { CopyFlags, CopyInstruction } from '../kubefile/instruction.ts';
 import { LayerWriter } from '../layer/layer-writer.ts';
 import { MergedTree } from '../layer/merged-tree.ts';
 import type { ChainId } from '../oci/digest.ts';
-import { formatPlatform } from '../oci/platform.ts';
+import { formatPlatform, type Platform } from '../oci/platform.ts';
 import type { Snapshot } from '../store/snapshots.ts';
 import { addArchives } from './add-archives.ts';
 import { openRemotes } from './add-remote.ts';
@@ -118,7 +118,7 @@ async function makeLayer(context: CopyContext, state: StageState, copy: Copy): P
   const chain = link ? [] : state.chain;
   const lower = new MergedTree(job.store.snapshots.trees(chain));
   const request = await requestOf(context, state, { copy, lower });
-  const make = (): Promise<Snapshot | undefined> => writeLayer(context, { copy, request, lower, chain });
+  const make = (): Promise<Snapshot | undefined> => writeLayer(context, { copy, request, lower, chain, platform: state.platform });
   const joint = isPlain(copy) ? jointKey({ words: wordsOf(copy), request, lower }) : undefined;
   if (joint === undefined) return make();
   const elsewhere = context.copies.get(joint);
@@ -133,7 +133,7 @@ const wordsOf = ({ digest, operands }: Copy): string[] => [digest, operands.chmo
 
 async function writeLayer(
   { job, options }: CopyContext,
-  { copy, request, lower, chain }: LayerParts,
+  { copy, request, lower, chain, platform }: LayerParts,
 ): Promise<Snapshot | undefined> {
   const directory = join(job.store.makeDirectory('copy'), 'fs');
   mkdirSync(directory, { mode: 0o755 });
@@ -141,13 +141,14 @@ async function writeLayer(
   const rest = await addArchives(writer, request, archivesAmong(copy, request));
   if (rest.sources.length > 0 || request.sources.length === 0) await copyFiles(writer, rest);
   return commitLayer(job, directory, {
-    platform: state.platform,
+    platform,
     chain,
     epochSeconds: options.sourceDateEpoch,
   });
 }
 
 interface LayerParts {
+  readonly platform: Platform;
   readonly copy: Copy;
   readonly request: CopyRequest;
   readonly lower: MergedTree;

@@ -52,7 +52,7 @@ export async function writeGatherLayer(
     makeParents(writer, path);
     writer.writeFile(path, Buffer.from(formatImageLock(record)), FILE);
   });
-  return commitLayer(job, directory, { chain: state.chain, epochSeconds: options.sourceDateEpoch });
+  return commitLayer(job, directory, { platform, chain: state.chain, epochSeconds: options.sourceDateEpoch });
 }
 
 /** Blobs are known by their name, links by what they say. */
