@@ -118,7 +118,8 @@ async function makeLayer(context: CopyContext, state: StageState, copy: Copy): P
   const chain = link ? [] : state.chain;
   const lower = new MergedTree(job.store.snapshots.trees(chain));
   const request = await requestOf(context, state, { copy, lower });
-  const make = (): Promise<Snapshot | undefined> => writeLayer(context, { copy, request, lower, chain, platform: state.platform });
+  const make = (): Promise<Snapshot | undefined> =>
+    writeLayer(context, { copy, request, lower, chain, platform: state.platform });
   const joint = isPlain(copy) ? jointKey({ words: wordsOf(copy), request, lower }) : undefined;
   if (joint === undefined) return make();
   const elsewhere = context.copies.get(joint);

@@ -29,6 +29,11 @@ export class PackedLayers {
     return this.#read(layer)[packer];
   }
 
+  /** All that the layer is known to have become. */
+  formsOf(layer: Digest): Digest[] {
+    return Object.values(this.#read(layer)).map(({ digest }) => digest);
+  }
+
   put(layer: Digest, packer: string, packed: PackedLayer): void {
     const records = { ...this.#read(layer), [packer]: packed };
     writeFileAtomic(this.#layout.packedLayer(layer), JSON.stringify(records));

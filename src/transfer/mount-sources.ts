@@ -1,34 +1,35 @@
 /** Which repositories of a registry have blobs of an image already, as far as the names in the store tell. */
 import { ArchBuildError } from '../errors.ts';
-import type { ContentSource } from '../oci/content.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import { isConfigType } from '../oci/media-types.ts';
 import { parseReference } from '../oci/reference.ts';
 import type { Store } from '../store/store.ts';
-import { loadGraph, type ChildSelection } from './content-graph.ts';
+import { loadGraph } from './content-graph.ts';
+import type { ImageSet } from './image-set.ts';
 import type { MountSources } from './registry-sink.ts';
 
-interface PushedImage {
-  readonly content: ContentSource;
-  readonly root: Descriptor;
-  /** All children by default. */
-  readonly select?: ChildSelection;
-}
-
 /** For a push of the image under the name. Repositories with more of its layers come first. */
-export async function mountSources(store: Store, image: PushedImage, name: string): Promise<MountSources> {
+export async function mountSources(
+  store: Store,
+  { content, images, select }: ImageSet,
+  name: string,
+): Promise<MountSources> {
   const { domain, path } = parseReference(name);
-  const wanted = new Set(await layersBelow(image));
+  const roots = images.map(({ root }) => root);
+  const { blobs } = await loadGraph(content, roots, select);
+  const wanted = new Set(
+    blobs.filter(({ mediaType }) => !isConfigType(mediaType)).map(({ digest }) => digest),
+  );
   const byPath = new Map<string, Set<Digest>>();
-  for (const other of store.images.list()) {
-    if (other.name === undefined) continue;
-    const { domain: itsDomain, path: from } = parseReference(other.name);
-    if (itsDomain !== domain || from === path) continue;
-    const shared = (await layersBelow({ ...inStore(store), root: other.root })).filter((digest) =>
-      wanted.has(digest),
-    );
-    if (shared.length > 0) byPath.set(from, new Set([...(byPath.get(from) ?? []), ...shared]));
+  for (const image of store.images.list()) {
+    if (image.name === undefined) continue;
+    const other = parseReference(image.name);
+    if (other.domain !== domain || other.path === path) continue;
+    const layers = await layersBelow(store, image.root);
+    const pushed = layers.flatMap((digest) => [digest, ...store.packed.formsOf(digest)]);
+    const shared = pushed.filter((digest) => wanted.has(digest));
+    if (shared.length > 0) byPath.set(other.path, new Set([...(byPath.get(other.path) ?? []), ...shared]));
   }
   const sources = new Map<Digest, string[]>();
   const best = [...byPath].sort(([, a], [, b]) => b.size - a.size);
@@ -37,15 +38,13 @@ export async function mountSources(store: Store, image: PushedImage, name: strin
   return sources;
 }
 
-const inStore = ({ blobs }: Store): Omit<PushedImage, 'root'> => ({
-  content: { read: ({ digest }) => blobs.read(digest) },
-  select: (children) => children.filter(({ digest }) => blobs.has(digest)),
-});
-
-/** Nothing for an image with damage. */
-async function layersBelow({ content, root, select }: PushedImage): Promise<Digest[]> {
+/** Of what the store has; nothing for an image with damage. */
+async function layersBelow({ blobs }: Store, root: Descriptor): Promise<Digest[]> {
   try {
-    const graph = await loadGraph(content, [root], select);
+    const source = { read: ({ digest }: Descriptor) => blobs.read(digest) };
+    const graph = await loadGraph(source, [root], (children) =>
+      children.filter(({ digest }) => blobs.has(digest)),
+    );
     return graph.blobs.filter(({ mediaType }) => !isConfigType(mediaType)).map(({ digest }) => digest);
   } catch (error) {
     if (error instanceof ArchBuildError) return [];

@@ -173,7 +173,8 @@ describe('tokens', () => {
     await using store = await openStore(scratch.path('store'));
     await pullImage({ store }, `${registry.host}/team/base:1`, options());
     issuer.asked.length = 0;
-    const sources = await mountSources(store, { content, root: base.root }, `${registry.host}/team/app:1`);
+    const set = { content, images: [{ references: [], root: base.root }] };
+    const sources = await mountSources(store, set, `${registry.host}/team/app:1`);
     expect(sources).toEqual(new Map([[parseDigest(base.layers[0]!.digest), ['team/base']]]));
     content.reads.length = 0;
     await pushImage(

@@ -26,17 +26,9 @@ function registryPlace(name: string, text: string): Place {
     open: (context) => openRepository(name, context),
     write: async (set, { registry = {}, ...job }) => {
       const { root } = onlyImage(set.images, text);
+      const mounts = { mountSources: await mountSources(job.store, set, name) };
       const select = set.select === undefined ? {} : { select: set.select };
-      await pushImage(
-        set.content,
-        { root, name },
-        {
-          ...registry,
-          ...controlOf(job),
-          ...select,
-          mountSources: await mountSources(job.store, { content: set.content, root, ...select }, name),
-        },
-      );
+      await pushImage(set.content, { root, name }, { ...registry, ...controlOf(job), ...select, ...mounts });
     },
   };
 }
@@ -45,10 +37,11 @@ function registryPlace(name: string, text: string): Place {
 export async function openRepository(
   name: string,
   { registry = {}, ...control }: Control & Pick<TransportContext, 'registry'>,
-): Promise<ImageSource> {
+): Promise<ImageSource & { readonly content: MirroredSource }> {
   const reference = withDefaultTag(parseReference(name));
-  const routes = await routesOf(reference, 'pull', registry);
-  const client = new RegistryClient(withRoutes({ ...registry, ...controlOf(control) }, routes));
+  const options = { ...registry, ...controlOf(control) };
+  const routes = await routesOf(reference, 'pull', options);
+  const client = new RegistryClient(withRoutes(options, routes));
   try {
     const source = new MirroredSource(client, routes);
     const root = await source.resolve(reference);
