@@ -1,9 +1,7 @@
 /** After the last step: the container images that the results name, each resolved once, as one more layer each. */
 import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { AUTH_LIST } from '../cluster/find/auth-list.ts';
 import { clusterFiles } from '../cluster/find/cluster-files.ts';
-import { findImages, type FoundImage, type ListFile } from '../cluster/find/find-images.ts';
+import { findImages, type FoundImage, type FoundImages } from '../cluster/find/find-images.ts';
 import { gatherError } from '../cluster/gather/gather-error.ts';
 import {
   fetchImages,
@@ -16,7 +14,6 @@ import { ImageSources } from '../cluster/gather/image-sources.ts';
 import { formatImageLock, parseImageLock, type ImageLock } from '../cluster/gather/lock-file.ts';
 import { refuseCollisions, registryFiles } from '../cluster/gather/registry-files.ts';
 import { findStored, hasBlob, readRecord } from '../cluster/gather/registry-tree.ts';
-import { ArchBuildError, systemErrorCode } from '../errors.ts';
 import type { Kubefile } from '../kubefile/instruction.ts';
 import { storeContent } from '../layer/image-content.ts';
 import { MergedTree } from '../layer/merged-tree.ts';
@@ -29,7 +26,8 @@ import type { PlatformBuild, PlatformState } from './build-platform.ts';
 import { cacheKeyOf } from './cache-key.ts';
 import { runCached } from './cached-step.ts';
 import { writeGatherLayer } from './gather-layer.ts';
-import type { BuildOptions, GatherOptions } from './options.ts';
+import { readFindOptions } from './gather-lists.ts';
+import type { GatherOptions } from './options.ts';
 import type { StageState } from './stage-state.ts';
 
 /** What sealer calls the layer. */
@@ -69,7 +67,7 @@ const isWanted = ({ dialect }: Kubefile, { imageLists }: GatherOptions): boolean
 
 interface Result extends PlatformState {
   readonly tree: MergedTree;
-  readonly found: ReturnType<typeof findImages>;
+  readonly found: FoundImages;
 }
 
 async function lookInto(
@@ -77,35 +75,14 @@ async function lookInto(
   gather: GatherOptions,
   states: readonly PlatformState[],
 ): Promise<Result[]> {
-  const lists = {
-    imageLists: gather.imageLists.map(readList),
-    ignoredLists: gather.ignoredLists.map(readList),
-    authLists: authListsOf(options, gather).map(readList),
-    listsOnly: gather.listsOnly,
-  };
+  const lists = readFindOptions(options, gather);
   const results: Result[] = [];
   for (const { platform, state } of states) {
     await ensureRootfs(job, state);
     const tree = new MergedTree(job.store.snapshots.trees(state.chain));
-    results.push({ platform, state, tree, found: findImages(clusterFiles(tree), lists) });
+    results.push({ platform, state, tree, found: await findImages(clusterFiles(tree), lists) });
   }
   return results;
-}
-
-/** The context's own counts without being named, as sealer has it. */
-function authListsOf({ context }: BuildOptions, { authLists }: GatherOptions): readonly string[] {
-  const own = join(context, AUTH_LIST);
-  return existsSync(own) && !authLists.includes(own) ? [...authLists, own] : authLists;
-}
-
-function readList(path: string): ListFile {
-  try {
-    return { path, text: readFileSync(path, 'utf8') };
-  } catch (cause) {
-    throw new ArchBuildError('GATHER', `cannot read ${path}: ${systemErrorCode(cause) ?? String(cause)}`, {
-      cause,
-    });
-  }
 }
 
 /** Each name once, with the platforms and the places that want it. */

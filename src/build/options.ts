@@ -121,6 +121,10 @@ export interface GatherOptions {
   readonly lock: string | undefined;
   /** What the lock does not have is refused. */
   readonly locked: boolean;
+  /** Files with values of charts; without a name they are for every chart. */
+  readonly chartValues: readonly { readonly chart: string; readonly path: string }[];
+  /** What charts are told of the cluster. */
+  readonly kubeVersion: string | undefined;
   /** What manifests and charts name is left out. */
   readonly listsOnly: boolean;
   readonly names: DomainPolicy;

@@ -55,6 +55,8 @@ export interface BuildFlags {
   readonly gatherNames: 'path' | 'full';
   readonly imageList: readonly string[];
   readonly imageListWithAuth: readonly string[];
+  readonly chartValues: readonly string[];
+  readonly kubeVersion?: string;
   readonly imageSource: readonly string[];
   readonly imageLock?: string;
   readonly locked?: boolean;

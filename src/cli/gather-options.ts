@@ -10,6 +10,8 @@ type GatherFlags = Pick<
   | 'gatherNames'
   | 'imageList'
   | 'imageListWithAuth'
+  | 'chartValues'
+  | 'kubeVersion'
   | 'imageSource'
   | 'imageLock'
   | 'locked'
@@ -27,7 +29,15 @@ export function gatherOptions(flags: GatherFlags): GatherOptions {
     sources: flags.imageSource,
     lock: flags.imageLock === undefined ? undefined : resolve(flags.imageLock),
     locked: flags.locked === true,
+    chartValues: flags.chartValues.map(chartValuesOf),
+    kubeVersion: flags.kubeVersion,
     listsOnly: flags.gather === 'list',
     names: flags.gatherNames === 'full' ? 'keep' : 'drop',
   };
+}
+
+/** `FILE` or `CHART=FILE`. */
+function chartValuesOf(word: string): GatherOptions['chartValues'][number] {
+  const [, chart = '', path = word] = /^([\w.-]+)=(.+)$/.exec(word) ?? [];
+  return { chart, path: resolve(path) };
 }

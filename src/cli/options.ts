@@ -84,6 +84,10 @@ export function withGatherOptions(command: Command): Command {
         'asked before registries: an OCI layout, an archive, a directory of them, an image of the store; repeatable',
       ),
     )
+    .addOption(
+      repeatable('--chart-values <[chart=]file>', 'values that charts are rendered with, repeatable'),
+    )
+    .option('--kube-version <version>', 'version of the cluster that charts are told')
     .option(
       '--image-lock <file>',
       'what each container image was: obeyed when it is there, written at the end',

@@ -3,6 +3,7 @@ import { ArchBuildError } from '../../errors.ts';
 import { formatReference, parseReference, withDefaultTag, type Reference } from '../../oci/reference.ts';
 import type { Credentials } from '../../transfer/auth-config.ts';
 import { readAuthList } from './auth-list.ts';
+import { chartsAmong, findInCharts, type ChartOptions } from './chart-images.ts';
 import type { ClusterFiles } from './cluster-files.ts';
 import { findInImageList } from './image-list.ts';
 import {
@@ -41,20 +42,24 @@ export interface FindOptions {
   readonly authLists: readonly ListFile[];
   /** Images of these are left out, wherever they are named. */
   readonly ignoredLists: readonly ListFile[];
-  /** Lists only: no manifests, no applications. */
+  readonly charts: ChartOptions;
+  /** Lists only: no manifests, no charts, no applications. */
   readonly listsOnly: boolean;
 }
 
 export const IMAGE_LIST = 'manifests/imageList';
 const MANIFESTS = 'manifests';
+const CHARTS = 'charts';
 const APPLICATIONS = 'application/apps';
 
-export function findImages(files: ClusterFiles, options: FindOptions): FoundImages {
+export async function findImages(files: ClusterFiles, options: FindOptions): Promise<FoundImages> {
   const lists = options.imageLists.map(({ path, text }) => findInImageList(text, path));
   const ignored = collect(
     mergeFindings(options.ignoredLists.map(({ path, text }) => findInImageList(text, path))),
   );
-  const ofFiles = options.listsOnly ? [inOwnList(files)] : [inOwnList(files), ...inYamlFiles(files)];
+  const ofFiles = options.listsOnly
+    ? [inOwnList(files)]
+    : [inOwnList(files), ...(await inManifests(files, options))];
   const open = collect(mergeFindings([...ofFiles, ...lists]));
   const guarded = options.authLists.map(({ path, text }) => collectPrivate(text, path));
   const found = mergeFound([...guarded, open]);
@@ -70,9 +75,13 @@ function inOwnList(files: ClusterFiles): Findings {
   return findInImageList(files.read(IMAGE_LIST).toString('utf8'), IMAGE_LIST);
 }
 
-function inYamlFiles(files: ClusterFiles): Findings[] {
-  const paths = [...files.list(MANIFESTS), ...files.list(APPLICATIONS)].filter(isYamlPath);
-  return paths.map((path) => findInYaml(files.read(path).toString('utf8'), path));
+/** YAML as it is, charts rendered; an application is one or the other. */
+async function inManifests(files: ClusterFiles, { charts }: FindOptions): Promise<Findings[]> {
+  const applications = files.list(APPLICATIONS);
+  const found = [chartsAmong(files.list(CHARTS), files), chartsAmong(applications, files)] as const;
+  const plain = [...files.list(MANIFESTS), ...applications.filter((path) => !found[1].belongs(path))];
+  const texts = plain.filter(isYamlPath).map((path) => findInYaml(files.read(path).toString('utf8'), path));
+  return [...texts, await findInCharts(found[0], charts), await findInCharts(found[1], charts)];
 }
 
 function collectPrivate(text: string, path: string): FoundImages {

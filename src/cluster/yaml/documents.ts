@@ -47,6 +47,7 @@ const EXPANDED_LIMIT = 2_000_000;
 /** Throws YamlError. */
 export function readYaml(text: string): YamlText {
   if (text.length > TEXT_LIMIT) throw new YamlError(`it is larger than ${TEXT_LIMIT >> 20} MiB`);
+  if (/(?:[[{]\s*){5000}|(?:[-?:] ){5000}/.test(text)) throw new YamlError('it is nested too deep');
   const lines = new LineCounter();
   const documents = parse(text, lines);
   for (const { errors } of documents) {
