@@ -1,5 +1,4 @@
 /** After the last step: the container images that the results name, each resolved once, as one more layer each. */
-import { existsSync, readFileSync } from 'node:fs';
 import { clusterFiles } from '../cluster/find/cluster-files.ts';
 import { findImages, type FoundImage, type FoundImages } from '../cluster/find/find-images.ts';
 import { gatherError } from '../cluster/gather/gather-error.ts';
@@ -11,7 +10,7 @@ import {
   type NamedImage,
 } from '../cluster/gather/gather-images.ts';
 import { ImageSources } from '../cluster/gather/image-sources.ts';
-import { formatImageLock, parseImageLock, type ImageLock } from '../cluster/gather/lock-file.ts';
+import { formatImageLock, type ImageLock } from '../cluster/gather/lock-file.ts';
 import { refuseCollisions, registryFiles } from '../cluster/gather/registry-files.ts';
 import { findStored, hasBlob, readRecord } from '../cluster/gather/registry-tree.ts';
 import type { Kubefile } from '../kubefile/instruction.ts';
@@ -19,7 +18,6 @@ import { storeContent } from '../layer/image-content.ts';
 import { MergedTree } from '../layer/merged-tree.ts';
 import { formatPlatform, type Platform } from '../oci/platform.ts';
 import { parseReference } from '../oci/reference.ts';
-import { writeFileAtomic } from '../sys/atomic-file.ts';
 import { loadGraph } from '../transfer/content-graph.ts';
 import { ensureRootfs } from './base-image.ts';
 import type { PlatformBuild, PlatformState } from './build-platform.ts';
@@ -27,6 +25,7 @@ import { cacheKeyOf } from './cache-key.ts';
 import { runCached } from './cached-step.ts';
 import { writeGatherLayer } from './gather-layer.ts';
 import { readFindOptions } from './gather-lists.ts';
+import { readLock, writeLock } from './gather-lock.ts';
 import type { GatherOptions } from './options.ts';
 import type { StageState } from './stage-state.ts';
 
@@ -255,22 +254,4 @@ function recordOf(images: readonly IdentifiedImage[], platform: Platform): Image
       return [name, { root, manifests: new Map(digest === undefined ? [] : [[text, digest]]) }];
     }),
   );
-}
-
-function readLock({ lock }: GatherOptions): ImageLock {
-  return lock === undefined || !existsSync(lock)
-    ? new Map()
-    : parseImageLock(readFileSync(lock, 'utf8'), lock);
-}
-
-/** Platforms of earlier builds stay known as long as the name means the same. */
-function writeLock({ lock }: GatherOptions, images: readonly IdentifiedImage[], before: ImageLock): void {
-  if (lock === undefined) return;
-  const entries = images.map(({ name, root, manifests }) => {
-    const known = before.get(name);
-    const others = known?.root.digest === root.digest ? known.manifests : [];
-    return [name, { root, manifests: new Map([...others, ...manifests]) }] as const;
-  });
-  const text = formatImageLock(new Map(entries));
-  if (!existsSync(lock) || readFileSync(lock, 'utf8') !== text) writeFileAtomic(lock, text);
 }

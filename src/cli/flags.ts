@@ -66,6 +66,27 @@ export interface BuildFlags {
   readonly json?: boolean;
 }
 
+export interface GatherCommandFlags extends Pick<
+  BuildFlags,
+  | 'emulate'
+  | 'platform'
+  | 'pull'
+  | 'insecure'
+  | 'json'
+  | 'gather'
+  | 'gatherNames'
+  | 'imageList'
+  | 'imageListWithAuth'
+  | 'chartValues'
+  | 'kubeVersion'
+  | 'imageSource'
+  | 'imageLock'
+  | 'locked'
+  | 'ignoredImageList'
+> {
+  readonly list?: boolean;
+}
+
 export interface PackageFlags {
   readonly output?: string;
   readonly emulators: readonly string[];

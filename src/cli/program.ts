@@ -6,6 +6,7 @@ import { setLimits } from '../oci/limits.ts';
 import { buildCommand } from './commands/build.ts';
 import { clusterCommand } from './commands/cluster.ts';
 import { completionCommand } from './commands/completion.ts';
+import { gatherCommand } from './commands/gather.ts';
 import { hostCommands } from './commands/host.ts';
 import { imageCommands } from './commands/images.ts';
 import { kitCommands } from './commands/kit.ts';
@@ -59,6 +60,7 @@ export function createProgram(signal: AbortSignal, exitWith: (status: number) =>
     mergeCommand(context),
     manifestCommand(context),
     ...kitCommands(context),
+    gatherCommand(context),
     ...hostCommands(context),
     completionCommand(program),
   ]) {
