@@ -9,6 +9,7 @@ import { hostPlatform } from '../emulation/host.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { hasSingleId } from '../sys/identity.ts';
 import { writeManifest, writeRoot } from './assemble.ts';
+import { auditStep } from './audit-step.ts';
 import { BaseImages } from './base-images.ts';
 import { buildPlatform, newWork } from './build-platform.ts';
 import { writeBuildRecord } from './build-record.ts';
@@ -57,6 +58,7 @@ export async function build(job: Job, options: BuildOptions): Promise<BuildResul
   const shared = { ...work, ...source, emulation, bases, context, directories, caches };
   const built = await work.fate.all(options.platforms.map((platform) => buildPlatform(shared, platform)));
   const finished = await gatherStep(shared, built);
+  await auditStep(shared, finished);
   const manifests = finished.map(({ platform, state }) => writeManifest(store, state, { platform, options }));
   warnUnusedArgs(job, written, options);
   for (const name of directories.unused())

@@ -105,6 +105,8 @@ export interface BuildOptions extends BuildSource {
   readonly insecure: readonly string[];
   /** Container images for cluster images; without it none are gathered. */
   readonly gather?: GatherOptions;
+  /** Programs for another machine in the result of a Kubefile; without it nobody looks. */
+  readonly audit?: AuditOptions;
   /** Called while a failed RUN's sandbox can still be entered; the build fails all the same. */
   readonly onFailedStep?: (step: FailedStep) => Promise<void>;
 }
@@ -128,6 +130,12 @@ export interface GatherOptions {
   /** What manifests and charts name is left out. */
   readonly listsOnly: boolean;
   readonly names: DomainPolicy;
+}
+
+export interface AuditOptions {
+  readonly policy: 'error' | 'warn';
+  /** Patterns of paths (as in an ignore file) that may be for any machine. */
+  readonly allow: readonly string[];
 }
 
 /** Which step it is, and what the user wrote. */

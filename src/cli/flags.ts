@@ -61,6 +61,8 @@ export interface BuildFlags {
   readonly imageLock?: string;
   readonly locked?: boolean;
   readonly ignoredImageList: readonly string[];
+  readonly audit: 'error' | 'warn' | 'off';
+  readonly auditAllow: readonly string[];
   readonly check?: boolean;
   readonly plan?: boolean;
   readonly json?: boolean;

@@ -115,6 +115,19 @@ export class MergedTree {
     }
   }
 
+  /** The first bytes of a regular file, as many as there are. Throws IO. */
+  readBeginning(path: BytePath, length: number): Buffer {
+    const node = this.lookup(path);
+    if (node?.type !== 'file') throw new ArchBuildError('IO', `${formatBytePath(path)} is not a file`);
+    const fd = openFile(node.host);
+    try {
+      const buffer = Buffer.alloc(length);
+      return buffer.subarray(0, readSync(fd, buffer, 0, length, 0));
+    } finally {
+      closeSync(fd);
+    }
+  }
+
   /** Forgets what is known about a path and everything below it: the top layer was changed there. */
   forget(path: BytePath): void {
     if (path === ROOT) this.#root = undefined;

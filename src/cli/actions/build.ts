@@ -130,6 +130,7 @@ function optionsOf(
     sourceDateEpoch,
     insecure: flags.insecure,
     ...gatherOf(flags),
+    ...(flags.audit === 'off' ? {} : { audit: { policy: flags.audit, allow: flags.auditAllow } }),
   };
 }
 

@@ -16,6 +16,7 @@ import {
   parseJobs,
   repeatable,
   withGatherOptions,
+  withAuditOptions,
   withRunOptions,
 } from '../options.ts';
 
@@ -115,6 +116,19 @@ function withWorkOptions(command: Command): Command {
     .option('--jobs <n>', 'platforms and stages worked on at the same time (default: processors)', parseJobs);
 }
 
+/** What is looked for in the result. */
+function withAuditOptions(command: Command): Command {
+  return command
+    .addOption(
+      choice('--audit <policy>', 'programs for another machine in what a Kubefile makes', [
+        'error',
+        'warn',
+        'off',
+      ]).default('error'),
+    )
+    .addOption(repeatable('--audit-allow <glob>', 'paths whose programs may be for any machine, repeatable'));
+}
+
 /** What a RUN is given, and what happens when it fails. */
 function withStepOptions(command: Command): Command {
   return command
@@ -137,5 +151,6 @@ const OPTION_GROUPS = [
   withStepOptions,
   withSandboxOptions,
   withGatherOptions,
+  withAuditOptions,
   withRunOptions,
 ];

@@ -20,7 +20,7 @@ export class Output {
     for (let seen = 1; seen < line; seen++) start = this.#text.indexOf('\n', start) + 1;
     const next = this.#text.indexOf('\n', start);
     const end = next < 0 ? this.#text.length : next;
-    const mark = this.#marks.findLast(({ at }) => at <= end);
+    const mark = this.#marks.findLast(({ at }) => at < end || at === start);
     if (mark === undefined) return 1;
     return mark.at >= start ? mark.line : mark.line + count(this.#text.slice(mark.at, start));
   }
