@@ -3,15 +3,14 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { BaseImages } from '../build/base-images.ts';
 import { findOutsideNeeds, type NeedsSource } from '../build/outside-needs.ts';
+import { IMAGE_LIST } from '../cluster/find/find-images.ts';
+import { findInImageList } from '../cluster/find/image-list.ts';
 import { atLocation } from '../errors.ts';
 import { parseTrigger } from '../kubefile/parse.ts';
 import { imageWordsOf } from '../kubefile/select-stages.ts';
 import { formatPlatform, type Platform } from '../oci/platform.ts';
 import { formatReference, parseReference, withDefaultTag } from '../oci/reference.ts';
 import type { KitImage } from './kit-content.ts';
-
-/** The list of container images that cluster images carry. */
-const IMAGE_LIST = 'manifests/imageList';
 
 export interface KitNeeds {
   readonly source: NeedsSource;
@@ -57,10 +56,8 @@ function imagesOfTriggers({ kubefile }: NeedsSource, triggers: readonly string[]
   return words.filter((word) => !word.includes('$') && !stages.has(word.toLowerCase()));
 }
 
-/** One reference a line; blank lines and comments do not count. */
 function listedImages(context: string): string[] {
   const path = join(context, IMAGE_LIST);
   if (!existsSync(path)) return [];
-  const lines = readFileSync(path, 'utf8').split('\n');
-  return lines.map((line) => line.replace(/#.*/, '').trim()).filter((line) => line !== '');
+  return findInImageList(readFileSync(path, 'utf8'), path).mentions.map(({ text }) => text);
 }

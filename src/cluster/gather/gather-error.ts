@@ -42,7 +42,7 @@ function messageOf(failed: number, total: number, problems: number): string {
   return failed === 0 ? places : `${places}, and ${images}`;
 }
 
-export function namedIn(places: readonly Place[]): string {
+function namedIn(places: readonly Place[]): string {
   if (places.length === 0) return '';
   const shown = places.slice(0, PLACES_SHOWN).map(formatPlace).join(', ');
   const rest = places.length > PLACES_SHOWN ? ` and ${places.length - PLACES_SHOWN} more` : '';

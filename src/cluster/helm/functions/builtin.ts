@@ -125,7 +125,7 @@ const escapeScript = (value: string): string =>
       `\\u${(character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')}`,
   );
 
-export const queryEscape = (value: string): string =>
+const queryEscape = (value: string): string =>
   encodeURIComponent(value)
     .replace(/%20/g, '+')
     .replace(/[!'()*]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`);

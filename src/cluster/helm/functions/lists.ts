@@ -113,7 +113,7 @@ function chunks(size: number, values: readonly Value[]): Value[] {
 }
 
 /** A value that is no list is a list of it; nil is left out. */
-export function strings(value: Value): string[] {
+function strings(value: Value): string[] {
   const values = isList(value) ? value : value === null ? [] : [value];
   return values.filter((each) => each !== null).map(formatValue);
 }

@@ -74,7 +74,7 @@ export const STRINGS: FunctionTable = withAliases(
 
 const trimSpace = (value: string): string => value.replace(/^[\s\u0085]+|[\s\u0085]+$/g, '');
 
-export function trimSet(value: string, set: string, side: 'both' | 'start' | 'end'): string {
+function trimSet(value: string, set: string, side: 'both' | 'start' | 'end'): string {
   const characters = Array.from(value);
   let [from, to] = [0, characters.length];
   if (side !== 'end') while (from < to && set.includes(characters[from] ?? '')) from++;
