@@ -9,7 +9,13 @@ import type { Store } from '../store/store.ts';
 import { writeIndex } from '../store/write-index.ts';
 import { formatCache, INLINE_ANNOTATION } from './cache/cache-document.ts';
 import { creationTime } from './cached-step.ts';
-import { EXTENSION_ANNOTATION, formatExtension, isClusterImage } from './cluster-image.ts';
+import {
+  EXTENSION_ANNOTATION,
+  formatContainerImages,
+  formatExtension,
+  IMAGES_ANNOTATION,
+  isClusterImage,
+} from './cluster-image.ts';
 import type { BuildOptions } from './options.ts';
 import { containerConfigOf, type StageState } from './stage-state.ts';
 
@@ -29,7 +35,7 @@ export function writeManifest(
     digest: store.blobs.writeDocument(bytes),
     size: bytes.length,
   };
-  const annotations = annotationsOf(state, options);
+  const annotations = annotationsOf(state, { platform, options });
   const manifest = buildManifest({ config, layers: state.layers, annotations });
   store.blobs.writeDocument(manifest.bytes);
   return { ...manifest.descriptor, platform };
@@ -39,10 +45,13 @@ const BASE_NAME = 'org.opencontainers.image.base.name';
 const BASE_DIGEST = 'org.opencontainers.image.base.digest';
 
 /** Those of the command line count; an empty one takes a word about the base back. */
-function annotationsOf(state: StageState, options: ImageOptions): Record<string, string> {
+function annotationsOf(
+  state: StageState,
+  { platform, options }: { readonly platform: Platform; readonly options: ImageOptions },
+): Record<string, string> {
   const all = {
     ...baseAnnotations(state, options),
-    ...clusterAnnotations(state),
+    ...clusterAnnotations(state, platform),
     ...cacheAnnotations(state, options),
     ...options.annotations,
   };
@@ -60,9 +69,17 @@ function baseAnnotations({ origin, config }: StageState, { labels }: ImageOption
   return { ...(name === undefined ? {} : { [BASE_NAME]: name }), [BASE_DIGEST]: digest };
 }
 
-function clusterAnnotations({ cluster }: StageState): Readonly<Record<string, string>> {
-  if (cluster === undefined || !isClusterImage(cluster)) return {};
-  return { [EXTENSION_ANNOTATION]: formatExtension(cluster) };
+function clusterAnnotations(
+  { cluster, containerImages = [] }: StageState,
+  platform: Platform,
+): Readonly<Record<string, string>> {
+  const isTold = cluster !== undefined && isClusterImage(cluster);
+  return {
+    ...(isTold ? { [EXTENSION_ANNOTATION]: formatExtension(cluster) } : {}),
+    ...(containerImages.length === 0
+      ? {}
+      : { [IMAGES_ANNOTATION]: formatContainerImages(containerImages, platform) }),
+  };
 }
 
 /** `--cache-to type=inline`: the layers that the cache speaks of are the image's own. */

@@ -7,7 +7,7 @@ import { formatPlatform } from '../oci/platform.ts';
 import { ensureRootfs } from './base-image.ts';
 import type { PlatformBuild } from './build-platform.ts';
 import { cacheKeyOf } from './cache-key.ts';
-import type { PlatformState } from './gather-step.ts';
+import type { PlatformState } from './build-platform.ts';
 
 /** More are counted, not listed. */
 const SHOWN = 50;

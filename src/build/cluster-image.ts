@@ -3,9 +3,12 @@
  * environment, and what to start. Values; a stage hands them on as it hands on its config.
  */
 import { ArchBuildError } from '../errors.ts';
+import type { Platform } from '../oci/platform.ts';
 
 /** Of the manifest. */
 export const EXTENSION_ANNOTATION = 'sealer.image.extension';
+/** Of the manifest: the container images in `registry/`. */
+export const IMAGES_ANNOTATION = 'sealer.image.container.images';
 /** Where applications are in the image. */
 export const APPLICATIONS = '/application/apps';
 
@@ -66,6 +69,18 @@ export function formatExtension({ type, applications, env, launch }: ClusterImag
     },
   });
 }
+
+export const formatContainerImages = (names: readonly string[], platform: Platform): string =>
+  JSON.stringify(
+    names.map((image) => ({
+      image,
+      platform: {
+        architecture: platform.architecture,
+        os: platform.os,
+        ...(platform.variant === undefined ? {} : { variant: platform.variant }),
+      },
+    })),
+  );
 
 /** Throws DOCUMENT_INVALID for an annotation that is none of sealer's. */
 export function parseExtension(text: string): ClusterImage {

@@ -55,10 +55,18 @@ export async function gatherStep(
   });
   if (failures.length + problems.length > 0) throw gatherError(failures, images.length, problems);
   for (const result of results) checkCollisions(result, [...identified, ...present], gather);
-  const finished = await addLayers(build, gather, { results, identified });
-  writeLock(gather, [...identified, ...present], lock);
+  const all = [...identified, ...present];
+  const layered = await addLayers(build, gather, { results, identified });
+  const finished = layered.map(({ platform, state }) => ({
+    platform,
+    state: { ...state, containerImages: namesFor(all, platform) },
+  }));
+  writeLock(gather, all, lock);
   return finished;
 }
+
+const namesFor = (images: readonly NamedImage[], platform: Platform): string[] =>
+  images.flatMap(({ name, platforms }) => (platforms.includes(platform) ? [name] : [])).sort();
 
 /** Kubefiles make cluster images; a Dockerfile's result is one when the user brings a list of images for it. */
 const isWanted = ({ dialect }: Kubefile, { imageLists }: GatherOptions): boolean =>

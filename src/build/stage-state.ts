@@ -29,6 +29,8 @@ export interface StageState {
   readonly made: readonly StepRecord[];
   /** kubefile/v2: what a cluster is told. */
   readonly cluster?: ClusterImage | undefined;
+  /** Full names of the container images that were gathered for it. */
+  readonly containerImages?: readonly string[];
 }
 
 const HISTORY_COMMENT = 'arch-build';

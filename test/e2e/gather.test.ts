@@ -142,6 +142,18 @@ describeWith(
       expect(web?.places).toEqual([{ file: 'charts/web/templates/deployment.yaml', line: 7 }]);
     });
 
+    it('says in its manifest which images it has, as sealer does', async () => {
+      const manifest = JSON.parse(
+        await store.run(['inspect', '--format', 'manifest', '--platform', 'linux/arm64', 'cluster:1']),
+      ) as { annotations: Record<string, string> };
+      const images = JSON.parse(manifest.annotations['sealer.image.container.images'] ?? '[]') as unknown[];
+      expect(images).toHaveLength(IMAGES.length);
+      expect(images).toContainEqual({
+        image: `${origin.host}/kube/etcd:v3`,
+        platform: { architecture: 'arm64', os: 'linux' },
+      });
+    });
+
     it('serves each platform with its own, alone and laid over each other, from a stock registry', async () => {
       const [arm64, amd64] = [store.scratch.path('arm64'), store.scratch.path('amd64')];
       await registryOf(store, 'cluster:1', 'linux/arm64', arm64);

@@ -16,7 +16,6 @@ import {
   parseJobs,
   repeatable,
   withGatherOptions,
-  withAuditOptions,
   withRunOptions,
 } from '../options.ts';
 

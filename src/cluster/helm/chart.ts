@@ -116,11 +116,15 @@ export async function unpackChart(bytes: Buffer, place: string): Promise<ChartCo
   const contents = new Map<string, Buffer>();
   try {
     const { data } = await decompress(once(bytes));
-    const limits = { entries: CHART_FILES_LIMIT, bytes: CHART_BYTES_LIMIT };
-    for await (const entry of readTar(data, { limits })) {
+    let bytesLeft = CHART_BYTES_LIMIT;
+    let filesLeft = CHART_FILES_LIMIT;
+    for await (const entry of readTar(data)) {
       const path = Buffer.from(entry.path, 'latin1').toString('utf8').replace(/^\.\//, '');
       const inside = path.slice(path.indexOf('/') + 1);
       if (entry.type !== 'file' || !path.includes('/') || inside.split('/').includes('..')) continue;
+      bytesLeft -= entry.size;
+      filesLeft -= 1;
+      if (bytesLeft < 0 || filesLeft < 0) throw new ChartError('the packed chart is too large', place);
       const chunks: Buffer[] = [];
       for await (const chunk of entry.body()) chunks.push(Buffer.from(chunk));
       contents.set(inside, Buffer.concat(chunks));
