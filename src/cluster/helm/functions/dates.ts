@@ -18,7 +18,7 @@ export const DATES: FunctionTable = withAliases(
     ago: () => '0s',
     toDate: (_, value) => timeObject(Date.parse(`${text(value)}Z`) || 0),
     unixEpoch: (value) => String(Math.floor(millisecondsOf(value) / 1000)),
-    duration: (seconds) => durationText(Number(toInteger(seconds))),
+    duration: (seconds) => durationText(typeof seconds === 'string' ? Number(toInteger(seconds)) : 0),
     durationRound: (value) => text(value),
   },
   {
