@@ -1,8 +1,6 @@
 /** What the command line gives to the commands, as commander names it. */
 import type { HostKeys } from '../sys/ssh.ts';
 import type { IsolationChoice } from '../emulation/emulation-request.ts';
-import type { Compression, Family } from '../oci/media-types.ts';
-import type { ArchiveFormat } from '../transfer/archive-formats.ts';
 
 export interface BuildFlags {
   readonly file: readonly string[];
@@ -196,74 +194,6 @@ export interface PruneFlags {
 
 export interface DfFlags extends ListFlags {
   readonly verbose?: boolean;
-}
-
-export interface PlatformsFlags {
-  readonly platform: readonly string[];
-}
-
-export interface EncodingFlags {
-  readonly compression?: Compression;
-  readonly compressionLevel?: number;
-}
-
-export interface SaveFlags extends PlatformsFlags, EncodingFlags {
-  readonly output?: string;
-  readonly format: ArchiveFormat;
-  readonly insecure: readonly string[];
-}
-
-export interface LoadFlags extends PlatformsFlags {
-  readonly input: string;
-  readonly insecure: readonly string[];
-}
-
-export interface RegistryFlags {
-  readonly insecure: readonly string[];
-}
-
-export interface MergeFlags extends PlatformsFlags, RegistryFlags {
-  readonly tag: readonly string[];
-}
-
-/** What an entry of an index says in place of what its image says. */
-export interface EntryFlags {
-  readonly os?: string;
-  readonly arch?: string;
-  readonly variant?: string;
-  readonly osVersion?: string;
-  readonly annotation: readonly string[];
-}
-
-export interface ManifestCreateFlags extends PlatformsFlags, RegistryFlags {
-  readonly amend?: boolean;
-  readonly all?: boolean;
-  readonly annotation: readonly string[];
-}
-
-export interface ManifestAddFlags extends PlatformsFlags, RegistryFlags, EntryFlags {
-  readonly all?: boolean;
-}
-
-export interface CopyFlags extends PlatformsFlags, EncodingFlags {
-  readonly format?: Family;
-  readonly all?: boolean;
-  readonly insecure: readonly string[];
-}
-
-export interface ImportFlags {
-  readonly platform: string;
-  readonly message?: string;
-}
-
-export interface PullFlags extends PlatformsFlags {
-  readonly insecure: readonly string[];
-}
-
-export interface LoginFlags {
-  readonly username?: string;
-  readonly passwordStdin?: boolean;
-  readonly insecure: readonly string[];
 }
 
 export interface DoctorFlags {

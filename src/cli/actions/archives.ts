@@ -12,7 +12,7 @@ import { namesTransport, parsePlace } from '../../transfer/transports/places.ts'
 import { storeTransport, writeToStore } from '../../transfer/transports/store.ts';
 import type { TransportContext } from '../../transfer/transports/transport.ts';
 import { platformsFlag } from '../architectures.ts';
-import type { LoadFlags, SaveFlags } from '../flags.ts';
+import type { LoadFlags, SaveFlags } from '../transfer-flags.ts';
 import { requireNetwork, storeFor, type Globals } from '../globals.ts';
 import { requireRoot } from '../require-root.ts';
 import { contextFor, packingFlag } from './copy.ts';

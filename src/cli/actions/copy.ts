@@ -10,7 +10,7 @@ import { registryTransport } from '../../transfer/transports/registry.ts';
 import { storeTransport } from '../../transfer/transports/store.ts';
 import type { Place, TransportContext } from '../../transfer/transports/transport.ts';
 import { platformsFlag } from '../architectures.ts';
-import type { CopyFlags, EncodingFlags } from '../flags.ts';
+import type { CopyFlags, EncodingFlags } from '../transfer-flags.ts';
 import { reporterFor, requireNetwork, storeFor, type Globals } from '../globals.ts';
 import { transferReporter } from '../transfer-reporter.ts';
 import type { ProgressMode } from '../reporter.ts';

@@ -13,7 +13,7 @@ import type { Snapshot } from '../../store/snapshots.ts';
 import type { Store } from '../../store/store.ts';
 import { overlayNamespace } from '../../sys/identity.ts';
 import { platformNamed } from '../architectures.ts';
-import type { ImportFlags } from '../flags.ts';
+import type { ImportFlags } from '../transfer-flags.ts';
 import { storeFor, type Globals } from '../globals.ts';
 import { requireRoot } from '../require-root.ts';
 

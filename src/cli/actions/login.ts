@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { ArchBuildError } from '../../errors.ts';
 import { login as logIn, logout as logOut } from '../../transfer/login.ts';
-import type { LoginFlags } from '../flags.ts';
+import type { LoginFlags } from '../transfer-flags.ts';
 import { requireNetwork, type Globals } from '../globals.ts';
 import { ask, canAsk } from '../prompt.ts';
 

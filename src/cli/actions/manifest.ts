@@ -21,7 +21,7 @@ import type { Place, TransportContext } from '../../transfer/transports/transpor
 import { readDocument } from '../../transfer/verified-stream.ts';
 import { printJson } from '../answer.ts';
 import { platformNamed, platformsFlag } from '../architectures.ts';
-import type { EntryFlags, ManifestAddFlags, ManifestCreateFlags, RegistryFlags } from '../flags.ts';
+import type { EntryFlags, ManifestAddFlags, ManifestCreateFlags, RegistryFlags } from '../transfer-flags.ts';
 import { requireNetwork, storeFor, type Globals } from '../globals.ts';
 import { pairsOf } from '../pairs.ts';
 import { requireRoot } from '../require-root.ts';

@@ -9,7 +9,7 @@ import { formatPlatform, type Platform } from '../../oci/platform.ts';
 import { formatReference, parseReference, withDefaultTag } from '../../oci/reference.ts';
 import type { Store } from '../../store/store.ts';
 import { platformsFlag } from '../architectures.ts';
-import type { MergeFlags } from '../flags.ts';
+import type { MergeFlags } from '../transfer-flags.ts';
 import { reporterFor, storeFor, type Globals } from '../globals.ts';
 import { requireRoot } from '../require-root.ts';
 

@@ -11,7 +11,7 @@ import { registryTransport } from '../../transfer/transports/registry.ts';
 import { storePlace } from '../../transfer/transports/store.ts';
 import type { TransportContext } from '../../transfer/transports/transport.ts';
 import { platformsFlag } from '../architectures.ts';
-import type { PullFlags } from '../flags.ts';
+import type { PullFlags } from '../transfer-flags.ts';
 import { storeFor, type Globals } from '../globals.ts';
 import { contextFor } from './copy.ts';
 

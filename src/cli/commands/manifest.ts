@@ -7,7 +7,7 @@ import type {
   ManifestCreateFlags,
   MergeFlags,
   RegistryFlags,
-} from '../flags.ts';
+} from '../transfer-flags.ts';
 import type { CommandContext } from '../globals.ts';
 import {
   compressionLevelOption,

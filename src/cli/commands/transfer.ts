@@ -1,5 +1,6 @@
 /** The commands that move images: their tables of options. */
 import { Command } from 'commander';
+import type { VerifyFlags } from '../flags.ts';
 import type {
   CopyFlags,
   ImportFlags,
@@ -7,8 +8,7 @@ import type {
   LoginFlags,
   PullFlags,
   SaveFlags,
-  VerifyFlags,
-} from '../flags.ts';
+} from '../transfer-flags.ts';
 import type { CommandContext } from '../globals.ts';
 import type { ArchiveFormat } from '../../transfer/archive-formats.ts';
 import {
