@@ -42,11 +42,11 @@ ${zshScript(commands)}
 words=(${quote(words)}); CURRENT=$#words; PREFIX=\${words[-1]}; _arch_build; true`,
     ),
   fish: (words: readonly string[]) =>
-    // It does not read a script from a socket.
+    // It reads no script from a socket, and this one is too long for an argument.
     answerOf(
       'fish',
-      ['--no-config', '-c', `${fishScript(commands)}\ncomplete -C "${words.join(' ')}"`],
-      '',
+      ['--no-config', '-c', `cat | source; complete -C "${words.join(' ')}"`],
+      fishScript(commands),
     ).map((line) => line.split('\t')[0] ?? ''),
 };
 

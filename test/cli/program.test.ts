@@ -135,7 +135,6 @@ describeWithRoot('build', () => {
     const context = shop.path('context');
     const statusOf = async (...argv: string[]): Promise<number> =>
       (await call(['--root', shop.path('store'), ...argv, context])).status;
-    expect(await statusOf('--platform', 'windows/amd64')).toBe(2);
     expect(await statusOf('--platform', 'linux/a/b/c/d')).toBe(2);
     expect(await statusOf('--platform', 'nonsense!')).toBe(2);
     expect(await statusOf('--build-arg', '=x')).toBe(2);
