@@ -11,20 +11,27 @@ export function imagesTable(images: readonly ImageSummary[], flags: ImagesFlags)
   const shown = (digest: string): string => (flags.trunc ? shortDigest(digest) : digest);
   const wanted = ({ facts }: PlatformSummary): boolean => flags.platforms === true || facts !== undefined;
   const now = Date.now();
-  const rows = images.flatMap(({ image, platforms }) =>
-    platforms
+  const rows = images.flatMap(({ image, platforms }) => {
+    const part = partOf(platforms);
+    return platforms
       .filter(wanted)
       .map(({ platform, digest, facts }) => [
         ...nameAndTag(image),
-        platform,
+        facts === undefined ? platform : platform + part,
         shown(image.root.digest),
         ...(flags.digests === true ? [shown(digest)] : []),
         formatAge(facts?.created, now),
         facts === undefined ? 'absent' : formatBytes(facts.size),
-      ]),
-  );
+      ]);
+  });
   const manifest = flags.digests === true ? ['MANIFEST'] : [];
   return formatTable(['NAME', 'TAG', 'PLATFORM', 'DIGEST', ...manifest, 'CREATED', 'SIZE'], rows);
+}
+
+/** Of an image that is here in part, how much of it is. */
+function partOf(platforms: readonly PlatformSummary[]): string {
+  const here = platforms.filter(({ facts }) => facts !== undefined).length;
+  return here === platforms.length ? '' : ` (${here} of ${platforms.length})`;
 }
 
 function nameAndTag({ name }: StoredImage): [string, string] {

@@ -96,6 +96,7 @@ describeWith(['root'], 'one platform', () => {
     await cli.run(remove);
     const [row] = await images('--filter', 'partial=true', '--filter', 'reference=two');
     expect(row).toMatchObject({ digest, absent: ['linux/arm64'] });
+    expect(await cli.run(['images'])).toMatch(/^two +v1 +linux\/amd64 \(1 of 2\) /m);
     expect(await cli.run(['images', '--platforms', '--filter', 'reference=two'])).toMatch(
       /linux\/arm64 .* absent$/m,
     );
