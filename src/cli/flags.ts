@@ -2,7 +2,21 @@
 import type { HostKeys } from '../sys/ssh.ts';
 import type { IsolationChoice } from '../emulation/emulation-request.ts';
 
-export interface BuildFlags {
+/** Container images for cluster images. */
+export interface GatherFlags {
+  readonly gather: 'auto' | 'list' | 'none';
+  readonly gatherNames: 'path' | 'full';
+  readonly imageList: readonly string[];
+  readonly imageListWithAuth: readonly string[];
+  readonly chartValues: readonly string[];
+  readonly kubeVersion?: string;
+  readonly imageSource: readonly string[];
+  readonly imageLock?: string;
+  readonly locked?: boolean;
+  readonly ignoredImageList: readonly string[];
+}
+
+export interface BuildFlags extends GatherFlags {
   readonly file: readonly string[];
   readonly ignorefile?: string;
   readonly tag: readonly string[];
@@ -49,16 +63,6 @@ export interface BuildFlags {
   readonly quiet?: boolean;
   readonly iidfile?: string;
   readonly metadataFile?: string;
-  readonly gather: 'auto' | 'list' | 'none';
-  readonly gatherNames: 'path' | 'full';
-  readonly imageList: readonly string[];
-  readonly imageListWithAuth: readonly string[];
-  readonly chartValues: readonly string[];
-  readonly kubeVersion?: string;
-  readonly imageSource: readonly string[];
-  readonly imageLock?: string;
-  readonly locked?: boolean;
-  readonly ignoredImageList: readonly string[];
   readonly audit: 'error' | 'warn' | 'off';
   readonly auditAllow: readonly string[];
   readonly check?: boolean;
@@ -66,24 +70,8 @@ export interface BuildFlags {
   readonly json?: boolean;
 }
 
-export interface GatherCommandFlags extends Pick<
-  BuildFlags,
-  | 'emulate'
-  | 'platform'
-  | 'pull'
-  | 'insecure'
-  | 'json'
-  | 'gather'
-  | 'gatherNames'
-  | 'imageList'
-  | 'imageListWithAuth'
-  | 'chartValues'
-  | 'kubeVersion'
-  | 'imageSource'
-  | 'imageLock'
-  | 'locked'
-  | 'ignoredImageList'
-> {
+export interface GatherCommandFlags
+  extends GatherFlags, Pick<BuildFlags, 'emulate' | 'platform' | 'pull' | 'insecure' | 'json'> {
   readonly list?: boolean;
 }
 

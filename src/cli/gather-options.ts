@@ -2,21 +2,7 @@
 import { resolve } from 'node:path';
 import type { GatherOptions } from '../build/options.ts';
 import { ArchBuildError } from '../errors.ts';
-import type { BuildFlags } from './flags.ts';
-
-type GatherFlags = Pick<
-  BuildFlags,
-  | 'gather'
-  | 'gatherNames'
-  | 'imageList'
-  | 'imageListWithAuth'
-  | 'chartValues'
-  | 'kubeVersion'
-  | 'imageSource'
-  | 'imageLock'
-  | 'locked'
-  | 'ignoredImageList'
->;
+import type { GatherFlags } from './flags.ts';
 
 /** Throws USAGE. */
 export function gatherOptions(flags: GatherFlags): GatherOptions {

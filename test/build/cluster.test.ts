@@ -1,7 +1,6 @@
 /** sealer's instructions in whole builds: files, labels, and the annotation that a cluster reads. */
 import { mkdirSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { DEFAULT_SETTINGS } from '../../src/build/step-settings.ts';
 import { build } from '../../src/build/build.ts';
 import { startOf } from '../../src/build/app-step.ts';
 import { formatExtension, parseExtension } from '../../src/build/cluster-image.ts';
@@ -10,6 +9,7 @@ import { parseImageConfig } from '../../src/oci/image-config.ts';
 import { parsePlatform } from '../../src/oci/platform.ts';
 import { openStore } from '../../src/store/store.ts';
 import { describeWithRoot } from '../support/requires.ts';
+import { DEFAULT_OPTIONS } from './build-options.ts';
 import { openScratch } from '../support/scratch.ts';
 
 interface Built {
@@ -38,37 +38,13 @@ async function openYard(): Promise<Yard> {
   return {
     build: async (text, tags = []) => {
       const { root } = await build(job, {
+        ...DEFAULT_OPTIONS,
         context: scratch.path('context'),
         file: { path: 'Kubefile', text },
         tags,
         platforms: [parsePlatform('linux/arm64')],
-        emulate: [],
         dialect: 'auto',
-        buildArgs: {},
-        environment: {},
-        steps: DEFAULT_SETTINGS,
-        unset: { environment: [], labels: [] },
-        buildContexts: new Map(),
-        labels: {},
-        annotations: {},
-        indexAnnotations: {},
-        outputs: [],
-        target: undefined,
-        network: 'host',
-        secrets: new Map(),
-        sshAgents: new Map(),
-        noCache: false,
-        cacheFrom: [],
-        cacheTo: [],
-        jobs: 4,
-        pull: 'never',
-        isolation: 'auto',
-        emulator: [],
-        emulatorCpu: [],
-        emulatorRetry: false,
-        offline: false,
         sourceDateEpoch: 0,
-        insecure: [],
       });
       const manifest = parseManifest(store.blobs.readDocument(root.digest));
       const config = parseImageConfig(store.blobs.readDocument(manifest.config.digest));

@@ -1,5 +1,4 @@
 /** Runs the config instructions of a Kubefile's last stage over a base, as a build does but without one. */
-import { DEFAULT_SETTINGS } from '../../src/build/step-settings.ts';
 import { applyConfigInstruction } from '../../src/build/config-steps.ts';
 import { scratchImage, type BaseImage } from '../../src/build/base-image.ts';
 import type { BuildOptions } from '../../src/build/options.ts';
@@ -12,6 +11,7 @@ import type { CachedStep } from '../../src/build/cached-step.ts';
 import { parseKubefile } from '../../src/kubefile/parse.ts';
 import type { ContainerConfig } from '../../src/oci/image-config.ts';
 import { parsePlatform } from '../../src/oci/platform.ts';
+import { buildOptions } from './build-options.ts';
 
 export interface StageRun {
   readonly state: StageState;
@@ -90,38 +90,6 @@ const NO_MOUNTS: PlannedMounts = {
 
 /** Planning a RUN reads the options alone; carrying it out would need the rest. */
 function contextOf(buildArgs: Readonly<Record<string, string>>): RunContext {
-  const options: BuildOptions = {
-    context: '/',
-    file: { path: 'Dockerfile', text: '' },
-    offline: false,
-    tags: [],
-    platforms: [],
-    emulate: [],
-    dialect: 'dockerfile',
-    buildArgs,
-    buildContexts: new Map(),
-    environment: {},
-    steps: DEFAULT_SETTINGS,
-    unset: { environment: [], labels: [] },
-    labels: {},
-    annotations: {},
-    indexAnnotations: {},
-    outputs: [],
-    target: undefined,
-    network: 'host',
-    noCache: false,
-    cacheFrom: [],
-    cacheTo: [],
-    jobs: 1,
-    pull: 'never',
-    isolation: 'auto',
-    emulator: [],
-    emulatorCpu: [],
-    emulatorRetry: false,
-    sourceDateEpoch: undefined,
-    secrets: new Map(),
-    sshAgents: new Map(),
-    insecure: [],
-  };
+  const options: BuildOptions = { ...buildOptions(''), context: '/', platforms: [], buildArgs, jobs: 1 };
   return { options, escape: '\\' } as RunContext;
 }
