@@ -156,10 +156,8 @@ describeWith(['root', 'private-binfmt', 'command:skopeo', 'command:docker-regist
     };
     expect(image.digest).toBe(digest);
     expect(image.index.annotations).toEqual({ 'org.test': 'index' });
-    expect(image.platforms.map(({ manifest }) => manifest.annotations)).toEqual([
-      { 'org.test': 'yes' },
-      { 'org.test': 'yes' },
-    ]);
+    for (const { manifest } of image.platforms)
+      expect(manifest.annotations).toMatchObject({ 'org.test': 'yes' });
     const listed = await readdir(cli.scratch.path('.'));
     expect(listed.filter((entry) => entry.startsWith('.'))).toEqual([]);
   });

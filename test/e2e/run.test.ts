@@ -97,7 +97,7 @@ describeWith(['root', 'private-binfmt'], 'the options of run', () => {
     {
       name: 'a user and group by number',
       args: ['-u', '1234:77', 'busybox', 'id'],
-      stdout: 'uid=1234 gid=77',
+      stdout: 'uid=1234 gid=77 groups=77',
     },
     {
       name: 'the environment of the image',

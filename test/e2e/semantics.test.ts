@@ -557,9 +557,9 @@ describeWith(['root', 'private-binfmt'], 'USER and WORKDIR', () => {
       layers: [tmp('4242:0', 'uid=4242 gid=0(root) groups=0(root)\n/')],
     },
     {
-      name: 'a group: no others',
+      name: 'a group: no others but that one',
       text: id('user:bin'),
-      layers: [tmp('1000:1', 'uid=1000(user) gid=1(daemon)\n/home/user')],
+      layers: [tmp('1000:1', 'uid=1000(user) gid=1(daemon) groups=1(daemon)\n/home/user')],
     },
     {
       name: 'a name nobody has, as long as nothing runs',
