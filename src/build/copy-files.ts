@@ -3,7 +3,14 @@
  * destination, a file goes inside an existing directory, directories below keep the source's attributes.
  */
 import { ArchBuildError } from '../errors.ts';
-import { cleanBytePath, formatBytePath, joinBytePath, parentOf, type BytePath } from '../layer/byte-path.ts';
+import {
+  baseNameOf,
+  cleanBytePath,
+  formatBytePath,
+  joinBytePath,
+  parentOf,
+  type BytePath,
+} from '../layer/byte-path.ts';
 import type { Attributes } from '../layer/attributes.ts';
 import type { LayerWriter } from '../layer/layer-writer.ts';
 import { readLink, type MergedTree } from '../layer/merged-tree.ts';
@@ -30,7 +37,10 @@ export interface CopyRequest {
   readonly chmod?: ModeChange;
   /** Owner and capabilities come along: copies from another stage. */
   readonly keepsOwner: boolean;
-  /** `sealer-v1`: the destination is a directory and every source lands in it under its own name. */
+  /**
+   * `sealer-v1`: the destination is a directory and every source lands in it under its own name, but for one that the
+   * destination is named after.
+   */
   readonly placement: 'docker' | 'sealer-v1';
   readonly signal?: AbortSignal;
 }
@@ -47,6 +57,8 @@ export async function copyFiles(writer: LayerWriter, request: CopyRequest): Prom
 export interface Destination {
   /** Resolved in the rootfs: no symlinks left. */
   readonly path: BytePath;
+  /** Its last part as it was written. */
+  readonly name: string;
   /** Named as a directory, or one already. */
   readonly isDirectory: boolean;
 }
@@ -57,7 +69,9 @@ export function destinationOf({ tree }: { readonly tree: MergedTree }, request: 
   const text = destination.startsWith('/') ? destination : `${workdir}/${destination}`;
   const lexical = cleanBytePath(Buffer.from(text, 'utf8').toString('latin1'));
   const { path, node } = tree.resolve(lexical);
-  const isNamed = /(^|\/)\.{0,2}$/.test(destination) || placement === 'sealer-v1';
+  const name = baseNameOf(lexical);
+  const takesNames = placement === 'sealer-v1' && sources.some((source) => source.name !== name);
+  const isNamed = /(^|\/)\.{0,2}$/.test(destination) || takesNames;
   const isDirectory = isNamed || node?.type === 'directory';
   if (node !== undefined && node.type !== 'directory') {
     const directory = sources.find((source) => source.node.type === 'directory');
@@ -77,16 +91,18 @@ export function destinationOf({ tree }: { readonly tree: MergedTree }, request: 
       },
     );
   }
-  return { path, isDirectory };
+  return { path, name, isDirectory };
 }
 
 /** Where a source goes: to the destination, whose name it takes, or into it. */
 export function topOf(
   { name, node }: Pick<SelectedSource, 'name' | 'node'>,
-  { path, isDirectory }: Destination,
+  destination: Destination,
   { placement }: Pick<CopyRequest, 'placement'>,
 ): BytePath {
-  const goesInside = placement === 'sealer-v1' || (isDirectory && node.type !== 'directory');
+  const { path, isDirectory } = destination;
+  const goesInside =
+    placement === 'sealer-v1' ? name !== destination.name : isDirectory && node.type !== 'directory';
   return goesInside && name !== '' ? joinBytePath(path, name) : path;
 }
 
@@ -103,10 +119,10 @@ class Copier {
     this.#turn = abortableTurns(request.signal);
   }
 
-  async copy({ name, node, files }: SelectedSource, { path, isDirectory }: Destination): Promise<void> {
-    const top = topOf({ name, node }, { path, isDirectory }, this.#request);
+  async copy({ name, node, files }: SelectedSource, destination: Destination): Promise<void> {
+    const top = topOf({ name, node }, destination, this.#request);
     // The directory that is spread is not copied itself: an existing one stays as it is, a new one is 0755.
-    const isSpread = node.type === 'directory' && top === path;
+    const isSpread = node.type === 'directory' && top === destination.path;
     if (isSpread && this.#writer.tree.lookup(top) === undefined) this.#own.add(top);
     if (isSpread) this.#writer.ensureDirectory(top, this.#request.owner);
     else this.#writer.ensureParents(top, this.#request.owner);

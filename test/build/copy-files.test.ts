@@ -226,6 +226,15 @@ describeWithRoot('COPY places', () => {
     });
     expect(all).toEqual({ x: 'dir 0755', 'x/a': 'file 0644 A' });
   });
+
+  it('a source whose name the destination has, as the destination, the way sealer did', async () => {
+    const over = async (words: readonly string[], to: string, rootfs: Items = {}): Promise<object> =>
+      copied({ context: CONTEXT, rootfs, words, to, with: { placement: 'sealer-v1' } });
+    expect(await over(['f'], '/etc/f')).toEqual({ etc: 'dir 0755', 'etc/f': 'file 0644 F' });
+    expect(await over(['f'], '/f', { f: file('old') })).toEqual({ f: 'file 0644 F' });
+    expect(await over(['d/sub'], 'other/sub/')).toMatchObject({ 'other/sub/two': 'file 0600 2' });
+    await expect(over(['d/one'], '/f', { f: file('old') })).rejects.toThrow('a file in the image');
+  });
 });
 
 describeWithRoot('COPY gives', () => {

@@ -28,6 +28,12 @@ export function debianHost(): Promise<string> {
   return cached('debian-host.tar', (path) => runScript('debian-host-rootfs.sh', [path]));
 }
 
+/** The program `kubectl` of Debian's package, statically linked; `arch` as scripts/debian-program.sh says it. */
+export function kubectlProgram(arch: string): Promise<string> {
+  const words = [arch, 'kubernetes-client', 'usr/bin/kubectl'];
+  return cached(`e2e/kubectl-${arch}`, (path) => runScript('debian-program.sh', [...words, path]));
+}
+
 /** Where a finished Debian root file system is kept, which the benchmark reads too. */
 export const DEBIAN_ROOTFS = join(CACHE, 'debian-arm64.tar');
 

@@ -1,6 +1,7 @@
 /** Container images that charts name once they are rendered, with the lines of the templates. */
 import { loadChart, unpackChart, type Chart, type ChartContents } from '../helm/chart.ts';
 import { ChartError } from '../helm/chart-error.ts';
+import { withoutIgnored } from '../helm/chart-ignore.ts';
 import { withDefaults } from '../helm/chart-values.ts';
 import type { Release } from '../helm/cluster-objects.ts';
 import { renderChart } from '../helm/render.ts';
@@ -42,12 +43,10 @@ export function chartsAmong(paths: readonly string[], files: ClusterFiles): Foun
   return { charts: [...folders, ...archives], belongs };
 }
 
-const contentsOf = (root: string, paths: readonly string[], files: ClusterFiles): ChartContents =>
-  new Map(
-    paths
-      .filter((path) => path.startsWith(`${root}/`))
-      .map((path) => [path.slice(root.length + 1), files.read(path)]),
-  );
+function contentsOf(root: string, paths: readonly string[], files: ClusterFiles): ChartContents {
+  const inside = paths.filter((path) => path.startsWith(`${root}/`));
+  return withoutIgnored(new Map(inside.map((path) => [path.slice(root.length + 1), files.read(path)])), root);
+}
 
 export async function findInCharts({ charts }: FoundCharts, options: ChartOptions): Promise<Findings> {
   const findings: Findings[] = [];
