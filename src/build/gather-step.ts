@@ -40,7 +40,7 @@ export async function gatherStep(
   states: readonly PlatformState[],
 ): Promise<readonly PlatformState[]> {
   const { gather } = build.options;
-  if (gather === undefined || !isWanted(build.kubefile, gather)) return states;
+  if (gather === undefined || !isGatherWanted(build.kubefile, gather)) return states;
   const results = await lookInto(build, gather, states);
   const images = wantedOf(results);
   const problems = distinct(results.flatMap(({ found }) => found.problems));
@@ -69,7 +69,7 @@ const namesFor = (images: readonly NamedImage[], platform: Platform): string[] =
   images.flatMap(({ name, platforms }) => (platforms.includes(platform) ? [name] : [])).sort();
 
 /** Kubefiles make cluster images; a Dockerfile's result is one when the user brings a list of images for it. */
-const isWanted = ({ dialect }: Kubefile, { imageLists }: GatherOptions): boolean =>
+export const isGatherWanted = ({ dialect }: Kubefile, { imageLists }: GatherOptions): boolean =>
   dialect !== 'dockerfile' || imageLists.length > 0;
 
 interface Result extends PlatformState {

@@ -17,9 +17,10 @@ import { ContextDirectories, contextKey, replaceStages } from './named-contexts.
 import type { BuildOptions, Job } from './options.ts';
 import { NotKnownYet, planSteps, type Begin, type StepPlan } from './plan-stage.ts';
 import type { StageContext } from './stage-runner.ts';
+import { planResults, type ResultPlan } from './plan-results.ts';
 import { beginStage, type StageState } from './stage-state.ts';
 
-export interface BuildPlan {
+export interface BuildPlan extends ResultPlan {
   readonly file: string;
   readonly dialect: Kubefile['dialect'];
   readonly platforms: readonly PlatformPlan[];
@@ -63,7 +64,12 @@ export async function planBuild(job: Job, options: BuildOptions): Promise<BuildP
   };
   const platforms: PlatformPlan[] = [];
   for (const platform of options.platforms) platforms.push(await planPlatform(build, platform));
-  return { file: kubefile.file, dialect: kubefile.dialect, platforms };
+  return {
+    file: kubefile.file,
+    dialect: kubefile.dialect,
+    platforms,
+    ...(await planResults(kubefile, options)),
+  };
 }
 
 const nothingRuns = (): never => {

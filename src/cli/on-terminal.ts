@@ -32,7 +32,7 @@ export async function onTerminal(
 function forwardInput(terminal: PseudoTerminal): Disposable {
   const { stdin } = process;
   const onData = (data: Buffer): void => terminal.write(data);
-  const onEnd = (): void => terminal.write(Buffer.from([4])); // end of input, as a terminal says it
+  const onEnd = (): void => terminal.end();
   stdin.on('data', onData).on('end', onEnd);
   return {
     [Symbol.dispose]: () => {

@@ -1,7 +1,7 @@
 /** `--output` of the command line, as docker buildx and buildah have it. */
 import { existsSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import type { Deliver, Output } from '../build/output/output.ts';
+import type { Delivered, Output } from '../build/output/output.ts';
 import { ArchBuildError } from '../errors.ts';
 import { formatReference, parseReference, withDefaultTag } from '../oci/reference.ts';
 import { writeArchive } from './actions/archives.ts';
@@ -66,7 +66,7 @@ const TYPES: Readonly<Record<string, Type>> = {
   tar: {
     keys: ['platform-split'],
     isImage: false,
-    read: (word) => [{ type: 'tar', deliver: deliverTo(word), isSplit: isSplit(word) }],
+    read: (word) => [{ type: 'tar', ...deliveryTo(word), isSplit: isSplit(word) }],
   },
   oci: { keys: ['tar'], isImage: true, read: readOci },
   docker: { keys: [], isImage: true, read: readDocker },
@@ -157,7 +157,7 @@ function takesStdout({ type, fields }: Word): boolean {
 function readOci(word: Word): readonly Output[] {
   const names = namesOf(word);
   if (truth(word, 'tar') === false) return [{ type: 'layout', directory: directoryOf(word), names }];
-  return [{ type: 'oci', deliver: deliverTo(word), names }];
+  return [{ type: 'oci', ...deliveryTo(word), names }];
 }
 
 function readDocker(word: Word): readonly Output[] {
@@ -168,7 +168,7 @@ function readDocker(word: Word): readonly Output[] {
       `a docker archive holds one platform, not ${platformCount}`,
       'write type=oci, or build one platform',
     );
-  return [{ type: 'docker', deliver: deliverTo(word), names: namesOf(word) }];
+  return [{ type: 'docker', ...deliveryTo(word), names: namesOf(word) }];
 }
 
 function readImage(word: Word): readonly Output[] {
@@ -205,7 +205,7 @@ function directoryOf(word: Word): string {
 }
 
 /** As far as that can be known before the build. */
-function deliverTo(word: Word): Deliver {
+function deliveryTo(word: Word): Delivered {
   const dest = word.fields.get('dest') ?? '-';
   if (dest === '') throw invalid(word, 'dest= names no file');
   if (dest === '-' && process.stdout.isTTY)
@@ -215,7 +215,7 @@ function deliverTo(word: Word): Deliver {
     if (existsSync(path) && statSync(path).isDirectory()) throw invalid(word, `${path} is a directory`);
     if (!existsSync(dirname(path))) throw invalid(word, `there is no directory ${dirname(path)}`);
   }
-  return (data) => writeArchive(data, dest);
+  return { dest: dest === '-' ? dest : resolve(dest), deliver: (data) => writeArchive(data, dest) };
 }
 
 function isSplit(word: Word): boolean | undefined {

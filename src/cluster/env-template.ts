@@ -1,52 +1,56 @@
 /**
- * The templates of a cluster image (`*.tmpl`): text with `{{ .NAME }}` for variables of the cluster. Of the language
- * they are written in, Go's, variables, comments and trimming are enough for what images have; anything else is
- * refused by its line rather than copied half understood. Pure.
+ * The templates of a cluster image (`*.tmpl`): Go's text/template with the variables of the cluster as its data, and
+ * the functions that charts have, so that whatever sealer renders is rendered here. Go writes `<no value>` where
+ * nobody has set a variable; here that is refused. Pure.
  */
 import { ArchBuildError } from '../errors.ts';
+import { Budget } from './helm/budget.ts';
+import { execute } from './helm/evaluate.ts';
+import { FUNCTIONS, LANGUAGE } from './helm/functions/all.ts';
+import type { Operand, Pipe } from './helm/nodes.ts';
+import { parseTemplate } from './helm/parse-template.ts';
+import { FunctionError, TemplateError } from './helm/template-error.ts';
 
-const ACTION = /\{\{(- )?([^]*?)( -)?\}\}/g;
+const NAMES = new Set([...FUNCTIONS.keys(), ...LANGUAGE]);
 
-/** Throws CLUSTER for an action it does not know, and for variables nobody has set, all of them at once. */
+/** Throws CLUSTER with file and line for what cannot be rendered, and for variables nobody has set, all of them at once. */
 export function renderTemplate(
   file: string,
   text: string,
   environment: Readonly<Record<string, string>>,
 ): string {
   const missing = new Set<string>();
-  let [rendered, done, trims] = ['', 0, false];
-  const literal = (end: number): string => {
-    const piece = text.slice(done, end);
-    return trims ? piece.trimStart() : piece;
-  };
-  for (const { 0: whole, 1: trimLeft, 2: inside = '', 3: trimRight, index } of text.matchAll(ACTION)) {
-    const before = literal(index);
-    const place = (): string => `${file}:${text.slice(0, index).split('\n').length}`;
-    const value = valueOf(inside.trim(), environment, { missing: (name) => missing.add(name), place });
-    rendered += (trimLeft === undefined ? before : before.trimEnd()) + value;
-    [done, trims] = [index + whole.length, trimRight !== undefined];
+  try {
+    const output = execute(file, new Map(Object.entries(environment)), {
+      templates: parseTemplate(text, file, NAMES),
+      functions: FUNCTIONS,
+      budget: new Budget(),
+      onNothing: (pipe) => missing.add(`${nameOf(pipe)} (line ${String(pipe.line)})`),
+    });
+    if (missing.size === 0) return output.text;
+  } catch (error) {
+    throw failureOf(error, file);
   }
-  if (missing.size === 0) return rendered + literal(text.length);
   throw new ArchBuildError('CLUSTER', `${file} needs variables that nobody has set`, {
     items: [...missing].sort(),
-    hint: 'set them with --env NAME=VALUE, or with ENV in the Kubefile',
+    hint: 'set them with --env NAME=VALUE or with ENV in the Kubefile, or write {{ .NAME | default "…" }}',
   });
 }
 
-interface Told {
-  readonly missing: (name: string) => void;
-  readonly place: () => string;
+/** What the user has to set; of anything but a plain variable only where it is. */
+function nameOf({ commands }: Pipe): string {
+  const [first, ...rest] = commands.flat();
+  return (first === undefined || rest.length > 0 ? undefined : variableOf(first)) ?? 'what is written there';
 }
 
-function valueOf(action: string, environment: Readonly<Record<string, string>>, told: Told): string {
-  if (/^\/\*[^]*\*\/$/.test(action)) return '';
-  const name = /^\.(\w+)$/.exec(action)?.[1];
-  if (name === undefined) {
-    throw new ArchBuildError('CLUSTER', `${told.place()}: {{ ${action} }} is not a variable`, {
-      hint: 'write {{ .NAME }}: templates of a cluster image know variables only',
-    });
-  }
-  const value = Object.hasOwn(environment, name) ? environment[name] : undefined;
-  if (value === undefined) told.missing(name);
-  return value ?? '';
+const variableOf = (operand: Operand): string | undefined =>
+  operand.kind === 'field' || operand.kind === 'variable' ? operand.path.join('.') : undefined;
+
+function failureOf(cause: unknown, file: string): unknown {
+  const place = cause instanceof TemplateError ? `${file}:${String(cause.line)}` : file;
+  const isOurs =
+    cause instanceof TemplateError || cause instanceof FunctionError || cause instanceof RangeError;
+  if (!isOurs) return cause;
+  const words = cause instanceof RangeError ? 'nested too deep' : cause.message;
+  return new ArchBuildError('CLUSTER', `${place}: ${words}`, { cause });
 }

@@ -12,6 +12,7 @@ import { NAMESPACE_CHECKS } from './checks/namespaces.ts';
 import { PROGRAM_CHECKS } from './checks/program.ts';
 import { STORE_CHECKS } from './checks/store.ts';
 import { SURROUNDING_CHECKS } from './checks/surroundings.ts';
+import { TOOLBOX_CHECKS } from './checks/toolbox.ts';
 import type { EmulationRequest } from './emulation-request.ts';
 import { gatherFacts, type HostFacts, type RegistryFacts } from './facts/host-facts.ts';
 import type { PlatformFacts } from './facts/platform-facts.ts';
@@ -70,6 +71,7 @@ export const CHECKS: readonly Check[] = [
   ...SURROUNDING_CHECKS,
   ...BINFMT_CHECKS,
   ...EMULATOR_CHECKS,
+  ...TOOLBOX_CHECKS,
   ...STORE_CHECKS,
   ...PROGRAM_CHECKS,
 ];

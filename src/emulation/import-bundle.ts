@@ -1,17 +1,17 @@
-/** Takes a bundle of emulators apart into a directory; each file is verified before anybody sees it. */
+/** Takes a bundle of emulators and toolboxes apart into a directory; each file is verified before anybody sees it. */
 import { createHash } from 'node:crypto';
 import { mkdir, open, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ArchBuildError } from '../errors.ts';
 import { hostArchitecture } from './architecture.ts';
-import { MANIFEST, parseManifest, type BundledEmulator } from './bundle.ts';
+import { MANIFEST, parseManifest, type BundledProgram, type BundleManifest } from './bundle.ts';
 import { PlainTarReader } from './plain-tar.ts';
 
 /** The files, by their place under the directory, as the manifest says them. Throws ARCHIVE_INVALID, DIGEST_MISMATCH, EMULATOR_UNUSABLE, IO. */
 export async function unpackBundle(
   path: string,
   { directory, signal }: { readonly directory: string; readonly signal?: AbortSignal },
-): Promise<readonly BundledEmulator[]> {
+): Promise<BundleManifest> {
   await using file = await open(path, 'r');
   const reader = new PlainTarReader(file, path);
   const manifest = await readManifest(reader);
@@ -22,14 +22,14 @@ export async function unpackBundle(
       `${path} has emulators for ${manifest.host} hosts, not for ${host}`,
     );
   }
-  for (const emulator of manifest.emulators) {
+  for (const program of [...manifest.emulators, ...(manifest.toolboxes ?? [])]) {
     signal?.throwIfAborted();
-    if ((await reader.open(emulator.file)) !== emulator.size)
-      reader.fail(`${emulator.file} has another size than it says`);
-    await unpackOne(reader, { emulator, path, target: join(directory, emulator.file) });
+    if ((await reader.open(program.file)) !== program.size)
+      reader.fail(`${program.file} has another size than it says`);
+    await unpackOne(reader, { program, path, target: join(directory, program.file) });
   }
   await reader.end();
-  return manifest.emulators;
+  return manifest;
 }
 
 const LARGEST_MANIFEST = 1 << 20;
@@ -43,14 +43,14 @@ async function readManifest(reader: PlainTarReader): Promise<NonNullable<ReturnT
 }
 
 interface Unpacking {
-  readonly emulator: BundledEmulator;
+  readonly program: BundledProgram;
   /** Of the bundle, for messages. */
   readonly path: string;
   readonly target: string;
 }
 
-async function unpackOne(reader: PlainTarReader, { emulator, path, target }: Unpacking): Promise<void> {
-  const { file, size, sha256 } = emulator;
+async function unpackOne(reader: PlainTarReader, { program, path, target }: Unpacking): Promise<void> {
+  const { file, size, sha256 } = program;
   await mkdir(dirname(target), { recursive: true });
   await using output: FileHandle = await open(target, 'wx', 0o700);
   const hash = createHash('sha256');

@@ -6,8 +6,8 @@ import { openSession } from '../sys/scratch.ts';
 import { listMembers, packageName, unpackFiles } from './deb.ts';
 import { readBeginning } from './emulator-file.ts';
 import { DEB_MAGIC, refuseUnreadable, type ImportOptions } from './import.ts';
-import { putOnShelf } from './shelf.ts';
-import { identifyToolbox, toolboxPath, type Toolbox } from './toolbox.ts';
+import { shelveToolbox } from './toolbox-shelf.ts';
+import { identifyToolbox, type Toolbox } from './toolbox.ts';
 
 /**
  * The toolbox, in its place; one of the same machine is replaced. Undefined for a file that is something else.
@@ -29,10 +29,7 @@ export async function importToolbox(file: string, options: ImportOptions): Promi
     throw new ArchBuildError('ARCHIVE_INVALID', `${file} ${found ?? 'is not there'}`, {
       hint: 'the static one of Debian is in the package busybox-static',
     });
-  const { architecture, version, sha256 } = found;
-  const place = toolboxPath(storeDirectory, architecture);
-  await putOnShelf(path, place);
-  return { arch: architecture.arch, path: place, version, sha256, source: 'store' };
+  return await shelveToolbox({ path, identity: found }, options);
 }
 
 const beginsElf = (beginning: Buffer): boolean => beginning.subarray(0, 4).toString('latin1') === '\x7fELF';

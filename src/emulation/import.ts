@@ -1,4 +1,4 @@
-/** Brings emulators into the store from a file: a static qemu program, a package that contains some, or our own export. */
+/** Brings emulators into the store from a file: a static qemu program, a package that contains some, or our own export, with its toolboxes. */
 import { chmod, copyFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { ArchBuildError, systemErrorCode } from '../errors.ts';
@@ -11,6 +11,8 @@ import { EmulatorMemory } from './emulator-memory.ts';
 import type { Emulator } from './emulators.ts';
 import { unpackBundle } from './import-bundle.ts';
 import { describeShelved, putOnShelf, shelfPath } from './shelf.ts';
+import type { Toolbox } from './toolbox.ts';
+import { examineToolbox, shelveToolbox, type ToolboxFile } from './toolbox-shelf.ts';
 
 export interface ImportOptions {
   /** Root of the store. */
@@ -18,19 +20,34 @@ export interface ImportOptions {
   readonly signal?: AbortSignal;
 }
 
+export interface Imported {
+  readonly emulators: readonly Emulator[];
+  readonly toolboxes: readonly Toolbox[];
+}
+
 /**
- * One emulator from a program, or all of them from a .deb or an export. All are checked like any other before the first
- * gets its place; a file of the same version and machine is replaced. Throws IO, EMULATOR_UNUSABLE, ARCHIVE_INVALID,
- * DIGEST_MISMATCH, TOOL_MISSING.
+ * One emulator from a program, or all of them from a .deb or an export, which may have toolboxes too. All are checked
+ * like any other before the first gets its place; a file of the same version and machine is replaced. Throws IO,
+ * EMULATOR_UNUSABLE, ARCHIVE_INVALID, DIGEST_MISMATCH, TOOL_MISSING.
  */
-export async function importEmulator(file: string, options: ImportOptions): Promise<readonly Emulator[]> {
+export async function importPrograms(file: string, options: ImportOptions): Promise<Imported> {
   const beginning = await readBeginning(file).catch((error: unknown) => refuseUnreadable(file, error));
   await using session = openSession(join(options.storeDirectory, 'tmp'));
   const directory = session.makeDirectory('import');
   const programs: Program[] = [];
-  for (const offer of await unpackOffers(file, beginning, { ...options, directory }))
-    programs.push(await examine(offer));
-  return await shelve(programs, options);
+  const { emulators, toolboxes = [] } = await unpackOffers(file, beginning, { ...options, directory });
+  for (const offer of emulators) programs.push(await examine(offer));
+  return { emulators: await shelve(programs, options), toolboxes: await shelveAll(toolboxes, options) };
+}
+
+/** The same, for a file that has nothing but emulators. */
+export const importEmulator = async (file: string, options: ImportOptions): Promise<readonly Emulator[]> =>
+  (await importPrograms(file, options)).emulators;
+
+async function shelveAll(files: readonly ToolboxFile[], options: ImportOptions): Promise<Toolbox[]> {
+  const toolboxes: Toolbox[] = [];
+  for (const file of files) toolboxes.push(await shelveToolbox(file, options));
+  return toolboxes;
 }
 
 /** A file that is said to be an emulator. */
@@ -43,25 +60,38 @@ interface Offer {
   readonly promised?: { readonly arch: string; readonly version: string };
 }
 
+interface Offers {
+  readonly emulators: readonly Offer[];
+  /** Examined. */
+  readonly toolboxes?: readonly ToolboxFile[];
+}
+
 async function unpackOffers(
   file: string,
   beginning: Buffer,
   options: ImportOptions & { readonly directory: string },
-): Promise<Offer[]> {
+): Promise<Offers> {
   const { directory } = options;
   const offerOf = (name: string): Offer => ({ path: join(directory, name), shown: `${file}: ${name}` });
   if (isBundle(beginning)) {
-    const bundled = await unpackBundle(file, { directory, ...signalOf(options) });
-    return bundled.map((promised) => ({ ...offerOf(promised.file), promised }));
+    const { emulators, toolboxes = [] } = await unpackBundle(file, { directory, ...signalOf(options) });
+    const examined = toolboxes.map((each) => {
+      const { path, shown } = offerOf(each.file);
+      return examineToolbox(path, shown, each);
+    });
+    return {
+      emulators: emulators.map((promised) => ({ ...offerOf(promised.file), promised })),
+      toolboxes: await Promise.all(examined),
+    };
   }
   if (beginning.subarray(0, DEB_MAGIC.length).equals(DEB_MAGIC)) {
     const members = await chosenMembers(file, options);
     await unpackFiles(file, { files: members, directory, ...signalOf(options) });
-    return members.map(offerOf);
+    return { emulators: members.map(offerOf) };
   }
   const path = join(directory, basename(file));
   await copyFile(file, path);
-  return [{ path, shown: file }];
+  return { emulators: [{ path, shown: file }] };
 }
 
 export const DEB_MAGIC = Buffer.from('!<arch>\n');

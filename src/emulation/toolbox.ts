@@ -19,6 +19,7 @@ export interface Toolbox {
   readonly version: string;
   /** Hex. */
   readonly sha256: string;
+  readonly sizeBytes: number;
   readonly source: 'environment' | 'store' | 'program';
 }
 
@@ -54,8 +55,8 @@ export async function findToolbox(
     if (found === undefined) continue;
     const why = typeof found === 'string' ? found : objection(found.architecture, architecture);
     if (typeof found !== 'string' && why === undefined) {
-      const { version, sha256 } = found;
-      return { arch: architecture.arch, path, version, sha256, source };
+      const { architecture: _, ...facts } = found;
+      return { arch: architecture.arch, path, ...facts, source };
     }
     throw new ArchBuildError('TOOL_MISSING', `${path} ${why}, so it cannot be the toolbox`, {
       hint: toolboxHint(architecture),
@@ -79,6 +80,7 @@ export interface ToolboxIdentity {
   readonly architecture: Architecture;
   readonly version: string;
   readonly sha256: string;
+  readonly sizeBytes: number;
 }
 
 /** Far above any busybox. */
@@ -105,7 +107,8 @@ export async function identifyToolbox(path: string): Promise<ToolboxIdentity | s
   if (architecture === undefined) return `is a program for machine ${facts.machine}, which is unknown`;
   if (facts.linking !== 'static')
     return `is dynamically linked (needs ${facts.interpreter ?? 'a loader'}), so it cannot run inside another rootfs`;
-  return { architecture, version, sha256: createHash('sha256').update(content).digest('hex') };
+  const sha256 = createHash('sha256').update(content).digest('hex');
+  return { architecture, version, sha256, sizeBytes: content.length };
 }
 
 /** It may be of a machine that does not run here: its banner says what it is. */

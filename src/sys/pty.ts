@@ -18,11 +18,17 @@ export interface PseudoTerminal extends AsyncDisposable {
   /** The descriptor the command gets as its three streams. */
   readonly slave: number;
   write(data: Buffer): void;
+  /** Nothing more is written: from here on the command finds the end of its input, whenever it looks. */
+  end(): void;
   resize(columns: number, rows: number): void;
 }
 
 const QUIET_MS = 20;
 const RETRY_MS = 10;
+
+/** How a terminal is told of the end of input. */
+const END = Buffer.from([4]);
+const END_AGAIN_MS = 100;
 
 /** Disposing reads what is left, then closes both ends. Throws TOOL_MISSING where node-pty is not installed. */
 export function openPseudoTerminal(
@@ -45,6 +51,7 @@ export function openPseudoTerminal(
   return {
     slave,
     write: (data) => input.push(data),
+    end: () => input.end(),
     resize: (columns, rows) => binding.resize(master, columns, rows),
     [Symbol.asyncDispose]: async () => {
       do await sleep(QUIET_MS);
@@ -82,6 +89,7 @@ class Input {
   readonly #descriptor: number;
   readonly #waiting: Buffer[] = [];
   #retry: NodeJS.Timeout | undefined;
+  #end: NodeJS.Timeout | undefined;
 
   constructor(descriptor: number) {
     this.#descriptor = descriptor;
@@ -92,7 +100,19 @@ class Input {
     if (this.#retry === undefined) this.#drain();
   }
 
+  /**
+   * Said again and again, as once may be lost: the kernel makes a NUL of it when a shell goes from lines to keys
+   * before it has read it, and after half a line it ends no more than the line.
+   */
+  end(): void {
+    this.push(END);
+    this.#end ??= setInterval(() => {
+      if (this.#waiting.length === 0) this.push(END);
+    }, END_AGAIN_MS);
+  }
+
   stop(): void {
+    clearInterval(this.#end);
     clearTimeout(this.#retry);
     this.#waiting.length = 0;
   }

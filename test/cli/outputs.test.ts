@@ -12,14 +12,17 @@ describe('--output', () => {
   it.each([
     ['/new/out', { type: 'local', directory: '/new/out', isSplit: undefined }],
     ['type=local,dest=/new/out,platform-split=true', { type: 'local', directory: '/new/out', isSplit: true }],
-    ['-', { type: 'tar', deliver: FILE, isSplit: undefined }],
-    ['type=tar,dest=/tmp/x.tar', { type: 'tar', deliver: FILE, isSplit: undefined }],
-    ['type=oci,dest=/tmp/x.tar', { type: 'oci', deliver: FILE, names: [] }],
+    ['-', { type: 'tar', dest: '-', deliver: FILE, isSplit: undefined }],
+    ['type=tar,dest=/tmp/x.tar', { type: 'tar', dest: '/tmp/x.tar', deliver: FILE, isSplit: undefined }],
+    ['type=oci,dest=/tmp/x.tar', { type: 'oci', dest: '/tmp/x.tar', deliver: FILE, names: [] }],
     [
       'type=oci,tar=false,dest=/new/x,name=a',
       { type: 'layout', directory: '/new/x', names: ['docker.io/library/a:latest'] },
     ],
-    ['type=docker,dest=/tmp/x,name=a:1', { type: 'docker', deliver: FILE, names: ['docker.io/library/a:1'] }],
+    [
+      'type=docker,dest=/tmp/x,name=a:1',
+      { type: 'docker', dest: '/tmp/x', deliver: FILE, names: ['docker.io/library/a:1'] },
+    ],
     ['type=image,name=a:1', { type: 'image', names: ['docker.io/library/a:1'] }],
     ['type=image,"name=r.test/a:1,r.test/b:2"', { type: 'image', names: ['r.test/a:1', 'r.test/b:2'] }],
     ['type=registry,name=r.test/a:1', { type: 'registry', names: ['r.test/a:1'], byDigest: false }],

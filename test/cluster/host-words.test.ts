@@ -31,7 +31,7 @@ describe('hosts', () => {
 });
 
 describe('a template', () => {
-  const values = { A: 'one', B_2: '{{ .A }}', EMPTY: '' };
+  const values = { A: 'one', B_2: '{{ .A }}', EMPTY: '', LIST: '10.0.0.1;10.0.0.2' };
 
   it.each([
     ['x {{ .A }}{{.B_2}} y', 'x one{{ .A }} y'],
@@ -39,20 +39,45 @@ describe('a template', () => {
     ['{{ .A -}} {{- .A }}', 'oneone'],
     ['{{/* said\ntwice */}}a{{ .EMPTY }}b', 'ab'],
     ['{ {.A} } $A', '{ {.A} } $A'],
+    ['{{ if .A }}yes{{ else }}no{{ end }} {{ if .Z }}yes{{ else }}no{{ end }}', 'yes no'],
+    ['{{ if and (eq .A "one") (not .EMPTY) (ne .B_2 "") }}x{{ else if .A }}y{{ end }}', 'x'],
+    ['{{ with .A }}{{ . }} {{ $.B_2 }}{{ end }}', 'one {{ .A }}'],
+    ['{{ range $n, $ip := splitList ";" .LIST }}{{ $n }}={{ $ip }} {{ end }}', '0=10.0.0.1 1=10.0.0.2 '],
+    ['{{ .Z | default "else" | upper | quote }}', '"ELSE"'],
+    ['{{ b64enc .A }} {{ .A | b64enc | b64dec }}', 'b25l one'],
+    ['{{ define "x" }}<{{ .A }}>{{ end }}{{ template "x" . }}', '<one>'],
+    ['{{ $a := .A }}{{ printf "%s-%03d" $a 7 }}', 'one-007'],
+    ['{{ index . "A" }}{{ len .A }}', 'one3'],
+    ['{{ "{{" }} .A }}', '{{ .A }}'],
   ])('%j is %j', (text, expected) => {
     expect(renderTemplate('etc/x.tmpl', text, values)).toBe(expected);
   });
 
   it('is refused for variables that nobody has set, all of them', () => {
-    expect(() => renderTemplate('etc/x.tmpl', '{{ .Z }}{{ .A }}{{ .C }}{{ .Z }}', values)).toThrow(
-      expect.objectContaining({ items: ['C', 'Z'] }),
+    const text = '{{ .Z }}{{ .A }}\n{{ if .Q }}{{ .Q }}{{ end }}{{ $.C }}{{ .Z }}\n{{ index . "N" }}';
+    expect(() => renderTemplate('etc/x.tmpl', text, values)).toThrow(
+      expect.objectContaining({
+        items: ['C (line 2)', 'Z (line 1)', 'Z (line 2)', 'what is written there (line 3)'],
+      }),
     );
     expect(() => renderTemplate('x', '{{ .constructor }}', values)).toThrow('variables that nobody has set');
   });
 
-  it('is refused for anything but variables, by its line', () => {
-    expect(() => renderTemplate('etc/x.tmpl', 'a\n\n{{ if .A }}', values)).toThrow(
-      'etc/x.tmpl:3: {{ if .A }}',
+  it.each([
+    ['a\n\n{{ if .A }}', 'etc/x.tmpl:3: the text ends before {{end}}'],
+    ['a\n{{ nothing .A }}', 'etc/x.tmpl:2: function "nothing" not defined'],
+    ['a\n{{ .A.b }}', "etc/x.tmpl:2: can't evaluate field b in type string"],
+    ['\n{{ range .A }}{{ end }}', "etc/x.tmpl:2: range can't iterate over one"],
+    ['\n{{ define "f" }}\n{{ .A.b }}{{ end }}{{ template "f" . }}', 'etc/x.tmpl:3: '],
+    ['\n{{ template "f" }}', 'etc/x.tmpl:2: no template "f"'],
+    ['{{ range until 9999999 }}{{ range until 9999999 }}x{{ end }}{{ end }}', 'etc/x.tmpl:1: '],
+    ['{{ .A ', 'etc/x.tmpl:1: '],
+    ['\n{{ upper .Z }}', 'etc/x.tmpl:2: error calling upper: '],
+    ['{{ define "f" }}{{ template "f" . }}{{ end }}{{ template "f" . }}', 'etc/x.tmpl:1: '],
+    ['{{ env "HOME" }}', 'etc/x.tmpl:1: function "env" not defined'],
+  ])('is refused where it is wrong, by its line: %j', (text, message) => {
+    expect(() => renderTemplate('etc/x.tmpl', text, values)).toThrow(
+      expect.objectContaining({ code: 'CLUSTER', message: expect.stringContaining(message) as string }),
     );
   });
 });

@@ -114,6 +114,74 @@ describeWithRoot('build --plan', () => {
     expect(answer).toContain('unknown  4: LAUNCH calico u of-the-base\n');
   });
 
+  const CLUSTER = {
+    Kubefile: 'FROM scratch\nCOPY . .\n',
+    'manifests/imageList': 'nginx:1\nno name\n',
+    'manifests/app.yaml': 'kind: Pod\nspec:\n  containers:\n    - image: nginx:1\n    - image: redis:7\n',
+    'imageListWithAuth.yaml':
+      '- registry: r.example\n  username: me\n  password: hidden-word\n  images: [r.example/own:1]\n',
+    'more.txt': 'busybox:1\n',
+  };
+
+  it('says what comes after the steps: gathering, outputs, tags, caches', async () => {
+    await using cli = await openCli();
+    const folder = await context(cli, CLUSTER);
+    const more = ['--image-list', join(folder, 'more.txt'), '--image-source', 'mirror.example'];
+    const results = ['-t', 'a:1', '-o', `type=oci,dest=${folder}.tar`, '--audit', 'warn'];
+    const caches = [
+      '--cache-from',
+      'r.example/cache',
+      '--cache-to',
+      `type=local,dest=${folder}-cache,mode=max`,
+    ];
+    const plan = ['build', '--plan', ...more, ...results, ...caches];
+    const text = await cli.run([...plan, folder]);
+    const afterwards = text.slice(text.indexOf('\nafter the last step\n')).trimEnd().split('\n').slice(2);
+    expect(afterwards.map((line) => line.trim())).toEqual([
+      'gather   the container images that the result names: lists, YAML, charts and applications',
+      `list: ${folder}/more.txt`,
+      'source: mirror.example',
+      'the context and the lists name 4 images; bases and steps may bring more',
+      `docker.io/library/busybox:1 (${folder}/more.txt:1)`,
+      'docker.io/library/nginx:1 (manifests/imageList:1, manifests/app.yaml:4)',
+      'docker.io/library/redis:7 (manifests/app.yaml:5)',
+      expect.stringMatching(/^r\.example\/own:1 \(.*imageListWithAuth\.yaml/),
+      expect.stringMatching(/^manifests\/imageList:2: /),
+      'audit    warn for programs of other machines in the result',
+      `output   oci ${folder}.tar`,
+      'tag      docker.io/library/a:1',
+      expect.stringMatching(/^cache    from registry r\.example\/cache/),
+      `cache    to local ${folder}-cache:latest, mode max`,
+    ]);
+    const json = await cli.run([...plan, '--json', folder]);
+    expect(json).not.toContain('hidden-word');
+    expect(JSON.parse(json)).toMatchObject({
+      gather: {
+        listsOnly: false,
+        sources: ['mirror.example'],
+        images: [{}, {}, {}, { name: 'r.example/own:1', private: true }],
+        problems: [{ file: 'manifests/imageList', line: 2 }],
+      },
+      outputs: [{ type: 'oci', dest: `${folder}.tar` }],
+      caches: { to: [{ mode: 'max' }] },
+    });
+  });
+
+  it('says so where nothing is gathered, by leaving it out', async () => {
+    await using cli = await openCli();
+    const folder = await context(cli, { ...CLUSTER, Dockerfile: CLUSTER.Kubefile });
+    for (const more of [
+      ['--gather', 'none'],
+      ['-f', join(folder, 'Dockerfile')],
+    ]) {
+      const answer = await cli.run(['build', '--plan', '--json', ...more, folder]);
+      expect(JSON.parse(answer)).not.toHaveProperty('gather');
+    }
+    expect(await cli.run(['build', '--plan', '--gather', 'list', folder])).toContain(
+      'lists of images only\n',
+    );
+  });
+
   it('fails where the build would', async () => {
     await using cli = await openCli();
     const folder = await context(cli, { Dockerfile: 'FROM scratch\nCOPY missing /x\n' });

@@ -240,6 +240,17 @@ describeWith(['root', 'private-binfmt'], 'run -it', () => {
     expect(await terminal.exited).toBe(0);
   });
 
+  it.each([
+    ['a shell that is not there yet', ['sh'], 'echo "<$((6 * 7))>"\n', /<42>\r\n/],
+    ['a shell at work', ['sh'], 'sleep 0.5; echo "<$((6 * 7))>"\n', /<42>\r\n/],
+    ['half a line', ['cat'], 'one\nhalf', /^one\r\n[^]*half[^]*half$/],
+    ['nothing', ['cat'], '', /^$/],
+  ])('ends the program at the end of a pipe: %s', async (_, command, input, shown) => {
+    const { status, stdout } = await cli.call(['run', '-it', 'busybox', ...command], { input });
+    expect(status).toBe(0);
+    expect(stdout).toMatch(shown);
+  });
+
   it('loses nothing of 200 kB that the program writes last', async () => {
     await using terminal = openTerminal(
       cli,

@@ -97,6 +97,19 @@ describeWith(['root', 'private-binfmt'], 'a rootfs without a shell', () => {
     expect(cachedSteps((await build(cli, 'again', { ...project, env })).log)).toEqual(['RUN true']);
   });
 
+  it('has its toolbox in an export of emulators, and doctor misses one that is not there', async () => {
+    await importToolbox();
+    const file = cli.scratch.path('export.tar');
+    await cli.run(['emulators', 'export', '-o', file, 'aarch64']);
+    await removeToolbox();
+    const doctor = ['doctor', '--platform', 'linux/arm64'];
+    expect((await cli.call(doctor)).stdout).toMatch(
+      /· toolboxes: none for aarch64\n.*\n +fix: arch-build .*emulators fetch --toolbox aarch64/,
+    );
+    await cli.run(['emulators', 'import', file]);
+    expect((await cli.call(doctor)).stdout).toMatch(/✓ toolboxes: aarch64: .*\(busybox 1\.\S+, store\)/);
+  });
+
   it('is an error that says what to do where there is no toolbox', async () => {
     await removeToolbox();
     const { status, stderr } = await tryBuild(cli, 'none', { kubefile: 'FROM data\nRUN echo missing\n' });

@@ -17,9 +17,10 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { architectureByName } from '../../src/emulation/architecture.ts';
 import { MANIFEST, writeBundle, type BundleManifest } from '../../src/emulation/bundle.ts';
 import { findEmulators, type Emulator } from '../../src/emulation/emulators.ts';
-import { importEmulator } from '../../src/emulation/import.ts';
+import { importEmulator, importPrograms } from '../../src/emulation/import.ts';
 import { endAfter, formatHeader, paddingAfter } from '../../src/emulation/plain-tar.ts';
-import { fakeEmulator, tinyProgram, writeProgram } from './tiny-program.ts';
+import { findToolbox, type Toolbox } from '../../src/emulation/toolbox.ts';
+import { fakeEmulator, tinyBusybox, tinyProgram, writeProgram } from './tiny-program.ts';
 
 let root: string;
 let storeDirectory: string;
@@ -38,9 +39,9 @@ const shelf = (): string[] =>
     : [];
 const leftOver = (): string[] => readdirSync(join(storeDirectory, 'tmp'));
 
-async function bytesOf(emulators: readonly Emulator[]): Promise<Buffer> {
+async function bytesOf(emulators: readonly Emulator[], toolboxes: readonly Toolbox[] = []): Promise<Buffer> {
   const chunks: Buffer[] = [];
-  for await (const chunk of writeBundle(emulators)) chunks.push(chunk);
+  for await (const chunk of writeBundle(emulators, toolboxes)) chunks.push(chunk);
   return Buffer.concat(chunks);
 }
 
@@ -60,6 +61,16 @@ async function threeEmulators(folder = 'kit'): Promise<Emulator[]> {
   return found;
 }
 
+async function twoToolboxes(): Promise<Toolbox[]> {
+  const environment = { ARCH_BUILD_TOOLBOX: join(root, 'tools') };
+  const found: Toolbox[] = [];
+  for (const arch of ['aarch64', 's390x']) {
+    writeProgram(join(root, 'tools', `busybox-${arch}`), tinyBusybox('1.36.1', arch));
+    found.push((await findToolbox(architectureByName(arch)!, { environment, storeDirectory }))!);
+  }
+  return found;
+}
+
 describe('a bundle', () => {
   it('brings every emulator over, byte for byte', async () => {
     const emulators = await threeEmulators();
@@ -73,6 +84,26 @@ describe('a bundle', () => {
         readFileSync(path),
       );
     expect(leftOver()).toEqual([]);
+  });
+
+  it('brings toolboxes over too, with emulators and without', async () => {
+    const emulators = await threeEmulators();
+    const toolboxes = await twoToolboxes();
+    const file = join(root, 'bundle.tar');
+    for (const some of [emulators, []]) {
+      writeFileSync(file, await bytesOf(some, toolboxes));
+      expect(await bytesOf(some, [...toolboxes].reverse())).toEqual(readFileSync(file));
+      rmSync(storeDirectory, { recursive: true, force: true });
+      const imported = await importPrograms(file, { storeDirectory });
+      expect(imported.emulators).toHaveLength(some.length);
+      expect(imported.toolboxes.map(({ arch }) => arch)).toEqual(['aarch64', 's390x']);
+      for (const each of toolboxes) {
+        const found = await findToolbox(architectureByName(each.arch)!, { environment: {}, storeDirectory });
+        expect(imported.toolboxes).toContainEqual(found);
+        expect(readFileSync(found!.path)).toEqual(readFileSync(each.path));
+      }
+      expect(leftOver()).toEqual([]);
+    }
   });
 
   it('has the same bytes whatever the order and the place, each program once', async () => {
@@ -143,6 +174,8 @@ const manifest = (emulators: unknown, changes: object = {}): Buffer =>
   );
 const honest = manifest([named('8.1.0/qemu-arm', arm)]);
 
+const TOOL = 'toolbox/busybox-arm';
+
 /** The header of `good` with another byte somewhere, and a checksum that fits. */
 function forged(offset: number, text: string): Buffer {
   const bytes = Buffer.from(good);
@@ -156,6 +189,10 @@ function forged(offset: number, text: string): Buffer {
 describe('a hostile bundle', () => {
   const other = fakeEmulator('arm', '9.9.9');
   const linked = tinyProgram({ prints: 'qemu-arm version 8.1.0\n', interpreter: '/lib64/ld.so' });
+  const tool = tinyBusybox('8.1.0', 'arm');
+  const strange = tinyBusybox('8.1.0', 's390x');
+  const toolsManifest = (toolboxes: unknown): Buffer =>
+    manifest([named('8.1.0/qemu-arm', arm)], { toolboxes });
   const whole = archive(honest, good);
   const cases: readonly (readonly [string, Buffer, string])[] = [
     ['cut in the manifest', whole.subarray(0, 600), 'ARCHIVE_INVALID'],
@@ -193,6 +230,36 @@ describe('a hostile bundle', () => {
       'EMULATOR_UNUSABLE',
     ],
     [
+      'with a toolbox of another version',
+      archive(toolsManifest([named(TOOL, tool, { version: '1.37.0' })]), good, entry(TOOL, tool)),
+      'TOOL_MISSING',
+    ],
+    [
+      'with a toolbox of another machine',
+      archive(toolsManifest([named(TOOL, strange)]), good, entry(TOOL, strange)),
+      'TOOL_MISSING',
+    ],
+    [
+      'with a toolbox that is another program',
+      archive(toolsManifest([named(TOOL, arm)]), good, entry(TOOL, arm)),
+      'TOOL_MISSING',
+    ],
+    [
+      'with a toolbox of another digest',
+      archive(toolsManifest([named(TOOL, tool, { sha256: '0'.repeat(64) })]), good, entry(TOOL, tool)),
+      'DIGEST_MISMATCH',
+    ],
+    [
+      'without a toolbox that was announced',
+      archive(toolsManifest([named(TOOL, tool)]), good),
+      'ARCHIVE_INVALID',
+    ],
+    [
+      'with a toolbox in another place',
+      archive(toolsManifest([named('toolbox/../x', tool)]), good, entry('toolbox/../x', tool)),
+      'ARCHIVE_INVALID',
+    ],
+    [
       'of another host',
       archive(manifest([named('8.1.0/qemu-arm', arm)], { host: 's390x' }), good),
       'EMULATOR_UNUSABLE',
@@ -204,6 +271,7 @@ describe('a hostile bundle', () => {
     writeFileSync(file, bytes);
     await expect(importEmulator(file, { storeDirectory })).rejects.toThrow(fails(code));
     expect(shelf()).toEqual([]);
+    expect(existsSync(join(storeDirectory, 'toolbox'))).toBe(false);
     expect(leftOver()).toEqual([]);
   });
 

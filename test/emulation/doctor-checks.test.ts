@@ -51,6 +51,12 @@ const untried = (words: string): { works: undefined; words: string } => ({ works
 const tableMount = (type: string, option: string): Partial<HostFacts> => ({
   binfmtMount: { directory: '/proc/sys/fs/binfmt_misc', type, options: [option] },
 });
+const sparc: PlatformFacts = {
+  ...arm64,
+  platform: 'linux/sparc',
+  architecture: architectureByName('sparc'),
+  toolbox: undefined,
+};
 const missingArm: PlatformFacts = {
   ...arm64,
   platform: 'linux/arm/v7',
@@ -332,6 +338,21 @@ describe('the checks', () => {
       },
       /chmod \+x \/b/,
     ],
+    [
+      'toolbox',
+      'info',
+      arm64With({ toolbox: undefined }),
+      /none for aarch64 .*emulators fetch --toolbox aarch64/,
+    ],
+    [
+      'toolbox',
+      'info',
+      { platforms: [sparc, { ...arm64, toolbox: undefined }] },
+      /none for sparc, aarch64 .*--toolbox aarch64 /,
+    ],
+    ['toolbox', 'info', { platforms: [sparc] }, /emulators import FILE.* any static busybox for sparc/],
+    ['toolbox', 'warn', arm64With({ toolbox: '/b is no ELF' }), /is no ELF RUN needs one.*take it away/],
+    ['toolbox', 'info', arm64With({ toolbox: '/b is no ELF', asked: false }), /is no ELF/],
     ['store', 'fail', mounted('noexec'), /remount,bind,exec \/ .*\/srv\/arch-build/],
     [
       'store',
@@ -373,6 +394,17 @@ describe('the checks', () => {
         expect(fix, id).toBeTruthy();
       }
     }
+  });
+
+  it('ask for no toolbox where nothing runs yet, and for one where the host itself runs it', () => {
+    const unbuildable = { ...missingArm, toolbox: undefined };
+    const own = { ...unbuildable, architecture: architectureByName('x86_64'), native: true };
+    const { state, checks } = judge({ ...healthy, platforms: [unbuildable, own] }, []);
+    expect(checks.filter(({ id }) => id === 'toolbox').map(({ found }) => found)).toEqual([
+      'none for x86_64',
+    ]);
+    expect(state).toBe('fail'); // of the emulator
+    expect(judge({ ...healthy, platforms: [{ ...arm64, toolbox: undefined }] }, []).state).toBe('ok');
   });
 
   it('find a mask that misses static glibc programs', () => {

@@ -23,6 +23,14 @@ export const arm64: PlatformFacts = {
     rejected: [],
   },
   trial: { works: true, words: '', milliseconds: 12, positionIndependent: true },
+  toolbox: {
+    arch: 'aarch64',
+    path: '/s/toolbox/aarch64/busybox',
+    version: '1.35.0',
+    sha256: 'cd',
+    sizeBytes: 1,
+    source: 'store',
+  },
 };
 
 const works = { works: true, words: '' };

@@ -2,7 +2,7 @@
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { architectureByName } from '../../src/emulation/architecture.ts';
-import { elfHeader } from '../../src/emulation/probe.ts';
+import { elfHeader, probeProgram } from '../../src/emulation/probe.ts';
 
 const BASE = 0x400000n;
 
@@ -40,6 +40,13 @@ export function writeProgram(path: string, program: Buffer, mode = 0o755): strin
 /** As qemu answers `--version`. */
 export const fakeEmulator = (target: string, version = '9.9.9'): Buffer =>
   tinyProgram({ prints: `qemu-${target} version ${version} (test)\nCopyright\n` });
+
+/** A program of any machine that has a busybox's banner. */
+export const tinyBusybox = (version: string, arch: string): Buffer =>
+  Buffer.concat([
+    probeProgram(architectureByName(arch)!)!,
+    Buffer.from(`\0BusyBox v${version} (Debian 1:1)\0`),
+  ]);
 
 /** write(1, text, length); exit(status), the text right behind the code. */
 function machineCode(length: number, status: number): Buffer {

@@ -3,11 +3,11 @@ export type Output =
   /** A root file system as files, in an absolute directory. */
   | ({ readonly type: 'local'; readonly directory: string } & Split)
   /** The same as a tar. */
-  | ({ readonly type: 'tar'; readonly deliver: Deliver } & Split)
+  | ({ readonly type: 'tar' } & Delivered & Split)
   /** An image archive. */
-  | ({ readonly type: 'oci'; readonly deliver: Deliver } & Named)
+  | ({ readonly type: 'oci' } & Delivered & Named)
   /** What `docker load` has always taken: one platform. */
-  | ({ readonly type: 'docker'; readonly deliver: Deliver } & Named)
+  | ({ readonly type: 'docker' } & Delivered & Named)
   /** An image layout, in an absolute directory. */
   | ({ readonly type: 'layout'; readonly directory: string } & Named)
   /** More names in the store. */
@@ -18,6 +18,12 @@ export type Output =
 
 /** Takes a stream to where it belongs: to a file, whole or not at all, or to standard output. */
 export type Deliver = (data: AsyncIterable<Uint8Array>) => Promise<void>;
+
+export interface Delivered {
+  /** An absolute path; `-` for standard output. */
+  readonly dest: string;
+  readonly deliver: Deliver;
+}
 
 interface Split {
   /** A folder for each platform; by default where there are several. */

@@ -4,7 +4,7 @@ import { writeBundle } from '../../emulation/bundle.ts';
 import { findEmulator, lookUpEmulators, type Emulator } from '../../emulation/emulators.ts';
 import { fetchEmulators } from '../../emulation/fetch.ts';
 import { fetchToolbox } from '../../emulation/fetch-toolbox.ts';
-import { importEmulator } from '../../emulation/import.ts';
+import { importPrograms } from '../../emulation/import.ts';
 import { importToolbox } from '../../emulation/import-toolbox.ts';
 import { pinnedPackages, pinnedToolboxes } from '../../emulation/pins.ts';
 import { findToolbox, type Toolbox } from '../../emulation/toolbox.ts';
@@ -85,8 +85,10 @@ export async function importFiles(globals: Globals, files: readonly string[]): P
   for (const file of files.map((each) => resolve(each))) {
     const options = { storeDirectory: globals.root, signal: globals.signal };
     const toolbox = await importToolbox(file, options);
-    if (toolbox === undefined) imported.push(...(await importEmulator(file, options)));
-    else toolboxes.push(toolbox);
+    const found =
+      toolbox === undefined ? await importPrograms(file, options) : { emulators: [], toolboxes: [toolbox] };
+    imported.push(...found.emulators);
+    toolboxes.push(...found.toolboxes);
   }
   process.stdout.write(formatEmulators(imported, toolboxes));
 }
@@ -97,26 +99,30 @@ export async function exportBundle(
   { output, emulatorVersion }: ExportFlags,
 ): Promise<void> {
   const everything = names.length === 0 || names.includes('all');
+  const skip = (error: unknown): undefined => {
+    if (everything && error instanceof ArchBuildError) return undefined; // this host does not have them all
+    throw error;
+  };
   const chosen: Emulator[] = [];
+  const toolboxes: Toolbox[] = [];
   for (const architecture of architecturesNamed(names)) {
     const lookup = {
       environment: process.env,
       storeDirectory: globals.root,
       ...(emulatorVersion === undefined ? {} : { version: emulatorVersion }),
     };
-    const found = await findEmulator(architecture, lookup).catch((error: unknown) => {
-      if (everything && error instanceof ArchBuildError) return undefined; // this host does not have them all
-      throw error;
-    });
+    const found = await findEmulator(architecture, lookup).catch(skip);
     if (found !== undefined) chosen.push(found);
+    const toolbox = await findToolbox(architecture, lookup).catch(skip);
+    if (toolbox !== undefined) toolboxes.push(toolbox);
   }
-  if (chosen.length === 0) {
+  if (chosen.length + toolboxes.length === 0) {
     throw new ArchBuildError('EMULATOR_MISSING', 'there are no such emulators on this host', {
       hint: '`arch-build emulators ls` lists those there are, `arch-build emulators fetch` gets some',
     });
   }
-  await writeArchive(writeBundle(chosen), output);
-  process.stderr.write(formatEmulators(chosen));
+  await writeArchive(writeBundle(chosen, toolboxes), output);
+  process.stderr.write(formatEmulators(chosen, toolboxes));
 }
 
 function formatEmulators(emulators: readonly Emulator[], toolboxes: readonly Toolbox[] = []): string {

@@ -20,6 +20,8 @@ export interface Execution {
   readonly templates: TemplateSet;
   readonly functions: ReadonlyMap<string, TemplateFunction>;
   readonly budget: Budget;
+  /** Told of each action that has no value to write. */
+  readonly onNothing?: (pipe: Pipe) => void;
 }
 
 /** Throws TemplateError. */
@@ -82,8 +84,9 @@ class Evaluator {
         return 'on';
       case 'action': {
         const value = this.#pipe(node.pipe, dot);
-        if (node.pipe.variables.length === 0)
-          this.#write(value === null ? NO_VALUE : formatValue(value), node.line);
+        if (node.pipe.variables.length > 0) return 'on';
+        if (value === null) this.#execution.onNothing?.(node.pipe);
+        this.#write(value === null ? NO_VALUE : formatValue(value), node.line);
         return 'on';
       }
       case 'if':
@@ -276,7 +279,7 @@ class Evaluator {
     const line = this.#line;
     try {
       const result = call(...values);
-      this.#execution.budget.spend(typeof result === 'string' || isList(result) ? result.length : 0);
+      this.#execution.budget.spendOn(result);
       this.#line = line;
       return result;
     } catch (error) {

@@ -10,6 +10,7 @@ import { readBeginning } from '../emulator-file.ts';
 import { lookUpEmulators, type Lookup, type LookupOptions } from '../emulators.ts';
 import { runsOnHost } from '../host.ts';
 import { PROBE_STATUS, probeProgram } from '../probe.ts';
+import { findToolbox, type Toolbox } from '../toolbox.ts';
 
 export interface PlatformFacts {
   readonly platform: string;
@@ -20,6 +21,8 @@ export interface PlatformFacts {
   readonly emulators: Lookup;
   /** Of the best emulator, when there is one and the machine has a probe. */
   readonly trial: EmulatorTrial | undefined;
+  /** Undefined where there is none, text where there is one that cannot be used. */
+  readonly toolbox: Toolbox | string | undefined;
 }
 
 export interface EmulatorTrial {
@@ -33,6 +36,7 @@ export interface EmulatorTrial {
 }
 
 export interface PlatformQuestion extends LookupOptions {
+  readonly storeDirectory: string;
   readonly asked: boolean;
   readonly makeDirectory: (prefix: string) => string;
 }
@@ -55,7 +59,20 @@ export async function platformFacts(platform: Platform, question: PlatformQuesti
     native,
     emulators,
     trial,
+    toolbox: architecture === undefined ? undefined : await toolboxOf(architecture, question),
   };
+}
+
+async function toolboxOf(
+  architecture: Architecture,
+  question: PlatformQuestion,
+): Promise<PlatformFacts['toolbox']> {
+  try {
+    return await findToolbox(architecture, question);
+  } catch (error) {
+    if (error instanceof ArchBuildError) return error.message;
+    throw error;
+  }
 }
 
 const ROUNDS = 5;
