@@ -78,7 +78,12 @@ export class Connections implements AsyncDisposable {
       certificateDirectories = CERTIFICATE_DIRECTORIES,
     } = this.#options;
     const { host } = url;
-    const { ca, ...client } = await tlsIdentity(host, certificateDirectories, environment['SSL_CERT_FILE']);
+    const proxy = proxyFor(url, environment);
+    // reading the certificates of all authorities takes longer than asking a registry of the own network
+    const isPlain = url.protocol === 'http:' && proxy?.protocol !== 'https:';
+    const { ca, ...client } = isPlain
+      ? { ca: [] }
+      : await tlsIdentity(host, certificateDirectories, environment['SSL_CERT_FILE']);
     const { ca: more = [], ...named } = this.#options.identities?.get(host) ?? {};
     const connect = {
       ca: [...ca, ...more],
@@ -88,7 +93,6 @@ export class Connections implements AsyncDisposable {
       timeout: CONNECT_TIMEOUT_MS,
     };
     const limits = { connect, connections: CONNECTIONS_PER_HOST };
-    const proxy = proxyFor(url, environment);
     if (proxy === undefined) return new Agent(limits);
     return new ProxyAgent({ ...limits, uri: proxy.href, requestTls: connect, proxyTls: { ca: [...ca] } });
   }
