@@ -11,18 +11,20 @@ export function imagesTable(images: readonly ImageSummary[], flags: ImagesFlags)
   const shown = (digest: string): string => (flags.trunc ? shortDigest(digest) : digest);
   const wanted = ({ facts }: PlatformSummary): boolean => flags.platforms === true || facts !== undefined;
   const now = Date.now();
-  const rows = images.flatMap(({ image, platforms }) =>
-    platforms
+  const rows = images.flatMap(({ image, platforms }) => {
+    const names = nameAndTag(image);
+    const root = shown(image.root.digest);
+    return platforms
       .filter(wanted)
       .map(({ platform, digest, facts }) => [
-        ...nameAndTag(image),
+        ...names,
         platform,
-        shown(image.root.digest),
+        root,
         ...(flags.digests === true ? [shown(digest)] : []),
         formatAge(facts?.created, now),
         facts === undefined ? 'absent' : formatBytes(facts.size),
-      ]),
-  );
+      ]);
+  });
   const manifest = flags.digests === true ? ['MANIFEST'] : [];
   return formatTable(['NAME', 'TAG', 'PLATFORM', 'DIGEST', ...manifest, 'CREATED', 'SIZE'], rows);
 }
