@@ -1,5 +1,5 @@
 /** One pool of connections per host, with the host's certificates, through the proxies of the environment. */
-import { Agent, ProxyAgent, request, type Dispatcher } from 'undici';
+import type { Dispatcher } from 'undici';
 import { CERTIFICATE_DIRECTORIES, tlsIdentity } from './certificates.ts';
 import { proxyFor } from './proxy-choice.ts';
 import { isListed } from './registry-endpoint.ts';
@@ -39,6 +39,7 @@ export class Connections implements AsyncDisposable {
   async send(url: URL, { method, headers, body }: HttpRequest): Promise<HttpResponse> {
     const { signal, stallMs = DEFAULT_STALL_MS } = this.#options;
     try {
+      const { request } = await import('undici'); // 25 ms that a build without a registry can do without
       const dispatcher = await this.#dispatcherFor(url);
       const response = await request(url, {
         dispatcher,
@@ -92,6 +93,7 @@ export class Connections implements AsyncDisposable {
       rejectUnauthorized: !isListed(host, insecure),
       timeout: CONNECT_TIMEOUT_MS,
     };
+    const { Agent, ProxyAgent } = await import('undici');
     const limits = { connect, connections: CONNECTIONS_PER_HOST };
     if (proxy === undefined) return new Agent(limits);
     return new ProxyAgent({ ...limits, uri: proxy.href, requestTls: connect, proxyTls: { ca: [...ca] } });
