@@ -4,7 +4,7 @@
  */
 import { readFileSync, realpathSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { AUTH_LIST } from '../cluster/find/auth-list.ts';
+import { AUTH_LIST } from '../cluster/find/find-images.ts';
 import { ArchBuildError, systemErrorCode } from '../errors.ts';
 import { compileIgnore, parseIgnoreFile } from '../kubefile/ignore.ts';
 import type { Dialect } from '../kubefile/instruction.ts';

@@ -19,7 +19,7 @@ export interface ContextGather extends Pick<BuildOptions, 'context' | 'pull' | '
 /** What is named, with the places that cannot be read. Throws CONTEXT, GATHER. */
 export async function listImages(options: Pick<ContextGather, 'context' | 'gather'>): Promise<FoundImages> {
   const { tree } = openContext(options.context, {});
-  return findImages(clusterFiles(tree), readFindOptions(options, options.gather));
+  return findImages(clusterFiles(tree), await readFindOptions(options, options.gather));
 }
 
 /** Brings them into the store for the platforms, and writes the lock. Throws GATHER about all that is wrong at once. */

@@ -1,34 +1,37 @@
 /** What the user says about container images, read: lists, and values of charts. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { AUTH_LIST } from '../cluster/find/auth-list.ts';
 import type { ChartOptions } from '../cluster/find/chart-images.ts';
-import type { FindOptions, ListFile } from '../cluster/find/find-images.ts';
-import { DEFAULT_RELEASE } from '../cluster/helm/cluster-objects.ts';
+import { AUTH_LIST, type FindOptions, type ListFile } from '../cluster/find/find-images.ts';
+import { DEFAULT_RELEASE } from '../cluster/helm/release.ts';
 import type { ValueMap } from '../cluster/helm/value.ts';
-import { readValues, YamlError } from '../cluster/yaml/values.ts';
 import { ArchBuildError, systemErrorCode } from '../errors.ts';
 import type { BuildOptions, GatherOptions } from './options.ts';
 
 /** Throws GATHER naming the file that cannot be used. */
-export function readFindOptions(options: Pick<BuildOptions, 'context'>, gather: GatherOptions): FindOptions {
+export async function readFindOptions(
+  options: Pick<BuildOptions, 'context'>,
+  gather: GatherOptions,
+): Promise<FindOptions> {
   return {
     imageLists: gather.imageLists.map(readList),
     ignoredLists: gather.ignoredLists.map(readList),
     authLists: authListsOf(options, gather).map(readList),
     listsOnly: gather.listsOnly,
-    charts: chartOptions(gather),
+    charts: await chartOptions(gather),
   };
 }
 
-function chartOptions({ chartValues, kubeVersion }: GatherOptions): ChartOptions {
+async function chartOptions({ chartValues, kubeVersion }: GatherOptions): Promise<ChartOptions> {
+  const values = chartValues.map(async ({ chart, path }) => ({ chart, values: await readChartValues(path) }));
   return {
     release: { ...DEFAULT_RELEASE, ...(kubeVersion === undefined ? {} : { kubeVersion }) },
-    values: chartValues.map(({ chart, path }) => ({ chart, values: readChartValues(path) })),
+    values: await Promise.all(values),
   };
 }
 
-function readChartValues(path: string): ValueMap {
+async function readChartValues(path: string): Promise<ValueMap> {
+  const { readValues, YamlError } = await import('../cluster/yaml/values.ts');
   try {
     const value = readValues(readList(path).text);
     if (value instanceof Map) return value;

@@ -82,7 +82,7 @@ async function lookInto(
   gather: GatherOptions,
   states: readonly PlatformState[],
 ): Promise<Result[]> {
-  const lists = readFindOptions(options, gather);
+  const lists = await readFindOptions(options, gather);
   const results: Result[] = [];
   for (const { platform, state } of states) {
     await ensureRootfs(job, state);

@@ -12,13 +12,15 @@ export function imagesTable(images: readonly ImageSummary[], flags: ImagesFlags)
   const wanted = ({ facts }: PlatformSummary): boolean => flags.platforms === true || facts !== undefined;
   const now = Date.now();
   const rows = images.flatMap(({ image, platforms }) => {
+    const names = nameAndTag(image);
+    const root = shown(image.root.digest);
     const part = partOf(platforms);
     return platforms
       .filter(wanted)
       .map(({ platform, digest, facts }) => [
-        ...nameAndTag(image),
+        ...names,
         facts === undefined ? platform : platform + part,
-        shown(image.root.digest),
+        root,
         ...(flags.digests === true ? [shown(digest)] : []),
         formatAge(facts?.created, now),
         facts === undefined ? 'absent' : formatBytes(facts.size),

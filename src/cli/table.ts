@@ -4,15 +4,12 @@ export function formatTable(header: readonly string[], rows: readonly (readonly 
   const widths = header.map((_, column) =>
     lines.reduce((width, line) => Math.max(width, line[column]?.length ?? 0), 0),
   );
-  return lines
-    .map((line) =>
-      line
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join('  ')
-        .trimEnd(),
-    )
-    .map((line) => `${line}\n`)
-    .join('');
+  let text = '';
+  for (const line of lines) {
+    const padded = line.map((cell, column) => (column === 0 ? '' : '  ') + cell.padEnd(widths[column] ?? 0));
+    text += `${padded.join('').trimEnd()}\n`;
+  }
+  return text;
 }
 
 /** `3 hours ago`, for people. */

@@ -55,26 +55,41 @@ function decode(bytes: Uint8Array, what: string): string {
   }
 }
 
-const TOKEN_PATTERN = /["{}[\]:]|-?\d[\d.eE+-]*/g;
+/** At the first character of a number. */
+const NUMBER_PATTERN = /[\d.eE+-]+/y;
 
 /** Looks over the tokens of text that is known to be JSON. Undefined when there is nothing to say against it. */
 function findFault(text: string): string | undefined {
   /** Keys of the objects around the token; undefined for arrays. */
   const open: (Set<string> | undefined)[] = [];
-  const pattern = new RegExp(TOKEN_PATTERN);
-  let lastString = '';
-  for (let match = pattern.exec(text); match !== null; match = pattern.exec(text)) {
-    const [token] = match;
-    if (token === '"') {
-      const end = stringEnd(text, match.index);
-      lastString = text.slice(match.index, end);
-      pattern.lastIndex = end;
-      continue;
+  let key = { start: 0, end: 0 };
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    let fault: string | undefined;
+    if (code === QUOTE) {
+      key = { start: at, end: stringEnd(text, at) };
+      at = key.end - 1;
+    } else if (code === COLON) fault = keyFault(text.slice(key.start, key.end), open.at(-1));
+    else if (code === OPEN_OBJECT || code === OPEN_LIST) {
+      open.push(code === OPEN_OBJECT ? new Set() : undefined);
+      if (open.length > DEPTH_LIMIT) fault = `is nested more than ${DEPTH_LIMIT} deep`;
+    } else if (code === CLOSE_OBJECT || code === CLOSE_LIST) open.pop();
+    else if ((code >= ZERO && code <= NINE) || code === MINUS) {
+      const literal = numberAt(text, at);
+      at += literal.length - 1;
+      if (!isExact(literal)) fault = `has a number out of range: ${literal.slice(0, 40)}`;
     }
-    const fault = tokenFault(token, { open, lastString });
     if (fault !== undefined) return fault;
   }
   return undefined;
+}
+
+const [QUOTE, COLON, MINUS, ZERO, NINE] = [0x22, 0x3a, 0x2d, 0x30, 0x39];
+const [OPEN_OBJECT, CLOSE_OBJECT, OPEN_LIST, CLOSE_LIST] = [0x7b, 0x7d, 0x5b, 0x5d];
+
+function numberAt(text: string, start: number): string {
+  NUMBER_PATTERN.lastIndex = start;
+  return NUMBER_PATTERN.exec(text)?.[0] ?? '';
 }
 
 /** Not by a pattern: V8's overflow their stack on strings of some megabytes. */
@@ -86,30 +101,8 @@ function stringEnd(text: string, start: number): number {
   }
 }
 
-interface Around {
-  readonly open: (Set<string> | undefined)[];
-  readonly lastString: string;
-}
-
-function tokenFault(token: string, { open, lastString }: Around): string | undefined {
-  switch (token[0]) {
-    case '{':
-    case '[':
-      open.push(token === '{' ? new Set() : undefined);
-      return open.length > DEPTH_LIMIT ? `is nested more than ${DEPTH_LIMIT} deep` : undefined;
-    case '}':
-    case ']':
-      open.pop();
-      return undefined;
-    case ':':
-      return keyFault(lastString, open.at(-1));
-    default:
-      return isExact(token) ? undefined : `has a number out of range: ${token.slice(0, 40)}`;
-  }
-}
-
 function keyFault(literal: string, keys: Set<string> | undefined): string | undefined {
-  const key = JSON.parse(literal) as string;
+  const key = literal.includes('\\') ? (JSON.parse(literal) as string) : literal.slice(1, -1);
   if (key === '__proto__') return 'has a key "__proto__"';
   if (keys?.has(key) === true) return `has the key ${literal.slice(0, 80)} twice`;
   keys?.add(key);

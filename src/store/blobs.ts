@@ -1,5 +1,5 @@
 /** Content by digest. A blob is written beside, verified, then renamed: it is there whole or not at all. */
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import {
   createReadStream,
   existsSync,
@@ -13,11 +13,14 @@ import {
 import { open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ArchBuildError, systemErrorCode } from '../errors.ts';
-import { algorithmOf, digestOf, parseDigest, type Digest } from '../oci/digest.ts';
+import { algorithmOf, digestOf, encodedOf, parseDigest, type Digest } from '../oci/digest.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { beyondLimit, limitOf } from '../oci/limits.ts';
 import { writeFileAtomic } from '../sys/atomic-file.ts';
 import type { StoreLayout } from './layout.ts';
+import { writeContent } from './write-content.ts';
+
+export type PresentBlobs = Pick<Blobs, 'has'>;
 
 export class Blobs {
   readonly #layout: StoreLayout;
@@ -63,20 +66,15 @@ export class Blobs {
 
   /** Streams into the store; digest and size are checked before the blob becomes visible. */
   async write(descriptor: Descriptor, data: AsyncIterable<Uint8Array>): Promise<void> {
-    const { digest, size } = descriptor;
+    const target = this.#layout.blob(descriptor.digest);
     const temporary = join(this.#staging(), randomBytes(16).toString('hex'));
     try {
-      const written = await writeHashed(temporary, data, { algorithm: algorithmOf(digest), limit: size });
-      if (written.size !== size) {
-        throw new ArchBuildError(
-          'SIZE_MISMATCH',
-          `${digest} has ${written.size} bytes, its descriptor says ${size}`,
-        );
+      {
+        await using file = await open(temporary, 'wx');
+        await writeContent(file, descriptor, { data });
       }
-      if (written.digest !== digest)
-        throw new ArchBuildError('DIGEST_MISMATCH', `${digest} arrived as ${written.digest}`);
-      mkdirSync(dirname(this.#layout.blob(digest)), { recursive: true });
-      renameSync(temporary, this.#layout.blob(digest));
+      mkdirSync(dirname(target), { recursive: true });
+      renameSync(temporary, target);
     } finally {
       rmSync(temporary, { force: true });
     }
@@ -88,14 +86,13 @@ export class Blobs {
     );
   }
 
-  /** The digests of everything there is, at once: for those who would ask `has` thousands of times. */
-  present(): Set<string> {
+  /** What there is now, at once: for those who would ask `has` thousands of times. */
+  present(): PresentBlobs {
     const algorithms = namesIn(this.#layout.blobs);
-    return new Set(
-      algorithms.flatMap((algorithm) =>
-        namesIn(join(this.#layout.blobs, algorithm)).map((name) => `${algorithm}:${name}`),
-      ),
+    const names = new Map(
+      algorithms.map((algorithm) => [algorithm, new Set(namesIn(join(this.#layout.blobs, algorithm)))]),
     );
+    return { has: (digest) => names.get(algorithmOf(digest))?.has(encodedOf(digest)) === true };
   }
 
   sizeOf(digest: Digest): number {
@@ -121,28 +118,6 @@ function digestNamed(algorithm: string, name: string): Digest | undefined {
   } catch {
     return undefined;
   }
-}
-
-async function writeHashed(
-  path: string,
-  data: AsyncIterable<Uint8Array>,
-  { algorithm, limit }: { algorithm: string; limit: number },
-): Promise<{ digest: string; size: number }> {
-  const hash = createHash(algorithm);
-  let size = 0;
-  const file = await open(path, 'wx');
-  try {
-    for await (const chunk of data) {
-      size += chunk.length;
-      if (size > limit)
-        throw new ArchBuildError('SIZE_MISMATCH', `more than the ${limit} bytes its descriptor promises`);
-      hash.update(chunk);
-      await file.writeFile(chunk); // appends: the position moves on
-    }
-  } finally {
-    await file.close();
-  }
-  return { digest: `${algorithm}:${hash.digest('hex')}`, size };
 }
 
 const missing = (digest: Digest): ArchBuildError =>

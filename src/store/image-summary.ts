@@ -1,5 +1,6 @@
 /** An image of the store in one line a platform, for listings: from the facts of its documents, not the documents. */
 import type { Digest } from '../oci/digest.ts';
+import type { PresentBlobs } from './blobs.ts';
 import type { FactsOfDocuments, ManifestFacts } from './document-facts.ts';
 import type { StoredImage } from './images.ts';
 
@@ -23,7 +24,7 @@ export interface ImageSummary {
 export function summarizeImage(
   facts: FactsOfDocuments,
   image: StoredImage,
-  present: ReadonlySet<string>,
+  present: PresentBlobs,
 ): ImageSummary {
   const root = facts.of(image.root);
   if (root === undefined) return { image, platforms: [], isPartial: false };
@@ -40,7 +41,7 @@ export function summarizeImage(
 function childSummary(
   facts: FactsOfDocuments,
   { platform, digest }: Omit<PlatformSummary, 'facts'>,
-  present: ReadonlySet<string>,
+  present: PresentBlobs,
 ): PlatformSummary {
   const found = present.has(digest) ? facts.ofManifest(digest) : undefined;
   return found?.kind === 'manifest'

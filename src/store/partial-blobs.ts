@@ -2,20 +2,20 @@
  * Blobs that have come in part. They are kept under their digest outside of any session, so that whoever wants the
  * blob next goes on where the last one was stopped, by whatever. One process at a time holds one.
  */
-import { createHash } from 'node:crypto';
 import { createReadStream, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
-import { open, type FileHandle } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ArchBuildError } from '../errors.ts';
-import { algorithmOf, encodedOf, type Digest } from '../oci/digest.ts';
+import { algorithmOf, encodedOf } from '../oci/digest.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { tryLock, type Lock } from '../sys/lock.ts';
 import type { StoreLayout } from './layout.ts';
+import { writeContent } from './write-content.ts';
 
 /** Nobody goes on with them after so long. Milliseconds. */
 const STALE_MS = 7 * 24 * 3_600_000;
-/** Network chunks are small; they are written together. Bytes. */
-const WRITE_AT_LEAST = 1 << 20;
+/** Bytes. */
+const READ_SIZE = 1 << 20;
 
 export class PartialBlobs {
   readonly #layout: StoreLayout;
@@ -73,7 +73,7 @@ export class PartialBlob implements Disposable {
     if (this.have === 0) return emptyChunks();
     return createReadStream(this.#path, {
       end: this.have - 1,
-      highWaterMark: WRITE_AT_LEAST,
+      highWaterMark: READ_SIZE,
     }) as AsyncIterable<Uint8Array>;
   }
 
@@ -82,13 +82,9 @@ export class PartialBlob implements Disposable {
    * and size are right. Whatever stops it leaves what has come, unless it turned out to be something else:
    * SIZE_MISMATCH and DIGEST_MISMATCH, thrown here or by the data, drop it.
    */
-  async fill({ digest, size }: Descriptor, data: AsyncIterable<Uint8Array>): Promise<void> {
+  async fill(descriptor: Descriptor, data: AsyncIterable<Uint8Array>): Promise<void> {
     try {
-      const written = await this.#append(algorithmOf(digest), data);
-      if (written.size !== size)
-        throw new ArchBuildError('SIZE_MISMATCH', `${digest} has ${written.size} bytes instead of ${size}`);
-      if (written.digest !== digest)
-        throw new ArchBuildError('DIGEST_MISMATCH', `${digest} arrived as ${written.digest}`);
+      await this.#append(descriptor, data);
       mkdirSync(dirname(this.#target), { recursive: true });
       renameSync(this.#path, this.#target);
       this.#gone = true;
@@ -98,27 +94,10 @@ export class PartialBlob implements Disposable {
     }
   }
 
-  async #append(
-    algorithm: string,
-    data: AsyncIterable<Uint8Array>,
-  ): Promise<{ digest: Digest; size: number }> {
-    const hash = createHash(algorithm);
-    const file = await open(this.#path, 'a');
-    const writer = new GatheredWriter(file);
-    let size = 0;
-    try {
-      await file.truncate(this.have);
-      for await (const chunk of data) {
-        hash.update(chunk);
-        const known = Math.min(Math.max(this.have - size, 0), chunk.length);
-        size += chunk.length;
-        if (known < chunk.length) await writer.push(chunk.subarray(known));
-      }
-    } finally {
-      await writer.flush();
-      await file.close();
-    }
-    return { digest: `${algorithm}:${hash.digest('hex')}` as Digest, size };
+  async #append(descriptor: Descriptor, data: AsyncIterable<Uint8Array>): Promise<void> {
+    await using file = await open(this.#path, 'a');
+    await file.truncate(this.have);
+    await writeContent(file, descriptor, { data, have: this.have });
   }
 
   [Symbol.dispose](): void {
@@ -129,28 +108,6 @@ export class PartialBlob implements Disposable {
   #drop(): void {
     rmSync(this.#path, { force: true });
     this.#gone = true;
-  }
-}
-
-class GatheredWriter {
-  readonly #file: FileHandle;
-  #waiting: Uint8Array[] = [];
-  #bytes = 0;
-
-  constructor(file: FileHandle) {
-    this.#file = file;
-  }
-
-  async push(chunk: Uint8Array): Promise<void> {
-    this.#waiting.push(chunk);
-    this.#bytes += chunk.length;
-    if (this.#bytes >= WRITE_AT_LEAST) await this.flush();
-  }
-
-  async flush(): Promise<void> {
-    const chunks = this.#waiting;
-    [this.#waiting, this.#bytes] = [[], 0];
-    if (chunks.length > 0) await this.#file.writeFile(Buffer.concat(chunks)); // appends
   }
 }
 

@@ -1,5 +1,5 @@
 /** One pool of connections per host, with the host's certificates, through the proxies of the environment. */
-import { Agent, ProxyAgent, request, type Dispatcher } from 'undici';
+import type { Dispatcher } from 'undici';
 import { CERTIFICATE_DIRECTORIES, tlsIdentity } from './certificates.ts';
 import { proxyFor } from './proxy-choice.ts';
 import { isListed } from './registry-endpoint.ts';
@@ -39,6 +39,7 @@ export class Connections implements AsyncDisposable {
   async send(url: URL, { method, headers, body }: HttpRequest): Promise<HttpResponse> {
     const { signal, stallMs = DEFAULT_STALL_MS } = this.#options;
     try {
+      const { request } = await import('undici'); // 25 ms that a build without a registry can do without
       const dispatcher = await this.#dispatcherFor(url);
       const response = await request(url, {
         dispatcher,
@@ -78,7 +79,12 @@ export class Connections implements AsyncDisposable {
       certificateDirectories = CERTIFICATE_DIRECTORIES,
     } = this.#options;
     const { host } = url;
-    const { ca, ...client } = await tlsIdentity(host, certificateDirectories, environment['SSL_CERT_FILE']);
+    const proxy = proxyFor(url, environment);
+    // reading the certificates of all authorities takes longer than asking a registry of the own network
+    const isPlain = url.protocol === 'http:' && proxy?.protocol !== 'https:';
+    const { ca, ...client } = isPlain
+      ? { ca: [] }
+      : await tlsIdentity(host, certificateDirectories, environment['SSL_CERT_FILE']);
     const { ca: more = [], ...named } = this.#options.identities?.get(host) ?? {};
     const connect = {
       ca: [...ca, ...more],
@@ -87,8 +93,8 @@ export class Connections implements AsyncDisposable {
       rejectUnauthorized: !isListed(host, insecure),
       timeout: CONNECT_TIMEOUT_MS,
     };
+    const { Agent, ProxyAgent } = await import('undici');
     const limits = { connect, connections: CONNECTIONS_PER_HOST };
-    const proxy = proxyFor(url, environment);
     if (proxy === undefined) return new Agent(limits);
     return new ProxyAgent({ ...limits, uri: proxy.href, requestTls: connect, proxyTls: { ca: [...ca] } });
   }

@@ -11,7 +11,6 @@ import { mapConcurrently } from './concurrency.ts';
 import { loadGraph, type ChildSelection } from './content-graph.ts';
 import { once } from './once.ts';
 import { retrying } from './registry-retry.ts';
-import { verified } from './verified-stream.ts';
 
 export interface CopyEnds {
   readonly from: ContentSource;
@@ -33,8 +32,8 @@ const DEFAULT_CONCURRENCY = 3;
 const REPORT_EVERY = 1 << 20;
 
 /**
- * Copies what is below `root` and the sink does not have. Everything is verified on the way; when this throws, the
- * sink may have more blobs than before, but no document whose content is missing.
+ * Copies what is below `root` and the sink does not have. Sinks verify what they are given; when this throws, the sink
+ * may have more blobs than before, but no document whose content is missing.
  */
 export async function copyGraph(
   root: Descriptor,
@@ -49,10 +48,9 @@ export async function copyGraph(
     async (descriptor, stopped) => {
       throwIfAborted(options.signal);
       if (await to.has(descriptor)) return;
-      await retrying(options, async () => {
-        const data = verified(descriptor, from.read(descriptor));
-        await to.write(descriptor, observed(descriptor, data, { ...options, stopped }));
-      });
+      await retrying(options, async () =>
+        to.write(descriptor, observed(descriptor, from.read(descriptor), { ...options, stopped })),
+      );
     },
   );
   for (const { descriptor, bytes } of graph.documents) {

@@ -16,6 +16,7 @@ import { retrying } from './registry-retry.ts';
 import { MANIFEST_ACCEPT } from './registry-source.ts';
 import { RegistryUploads } from './registry-upload.ts';
 import { discardBody } from './response-body.ts';
+import { verified } from './verified-stream.ts';
 
 /** Blobs up to here are kept in memory while they are sent, so that this file can try again. Bytes. */
 const BUFFERED = 4 << 20;
@@ -62,8 +63,9 @@ export class RegistrySink implements ContentSink {
   async write(descriptor: Descriptor, data: AsyncIterable<Uint8Array>): Promise<void> {
     if (isDocument(descriptor)) return this.#putManifest(descriptor.digest, descriptor, await collect(data));
     if (await this.#mount(descriptor)) return;
-    if (descriptor.size > BUFFERED) return this.#uploads.upload(descriptor, data);
-    const bytes = await collect(data);
+    const checked = verified(descriptor, data);
+    if (descriptor.size > BUFFERED) return this.#uploads.upload(descriptor, checked);
+    const bytes = await collect(checked);
     return retrying(this.#client.options, async () => this.#upload(descriptor, bytes));
   }
 

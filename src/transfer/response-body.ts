@@ -49,8 +49,8 @@ async function nextChunk(
   chunks: AsyncIterator<Uint8Array>,
   { body, host, stallMs }: { body: Readable; host: string; stallMs: number },
 ): Promise<Uint8Array | undefined> {
-  const stalled = new TransientError('NETWORK', `${host} stopped sending`);
-  const timer = setTimeout(() => body.destroy(stalled), Math.max(1, stallMs));
+  const stop = (): void => void body.destroy(new TransientError('NETWORK', `${host} stopped sending`));
+  const timer = setTimeout(stop, Math.max(1, stallMs));
   try {
     const result = await chunks.next();
     return result.done === true ? undefined : result.value;

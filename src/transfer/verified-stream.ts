@@ -1,9 +1,7 @@
-/** Content is trusted when size and digest are right, and not a byte more than promised is taken. */
-import { createHash } from 'node:crypto';
-import { ArchBuildError } from '../errors.ts';
+/** Content for those who read it at once, without a sink that looks whether it is what was promised. */
 import type { ContentSource } from '../oci/content.ts';
+import { ContentCheck } from '../oci/content-check.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import { algorithmOf } from '../oci/digest.ts';
 import { beyondLimit, limitOf, type LimitName } from '../oci/limits.ts';
 
 /**
@@ -11,27 +9,15 @@ import { beyondLimit, limitOf, type LimitName } from '../oci/limits.ts';
  * what was read counts only once the iteration has ended without an error.
  */
 export async function* verified(
-  { digest, size }: Descriptor,
+  promised: Descriptor,
   data: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const algorithm = algorithmOf(digest);
-  const hash = createHash(algorithm);
-  let received = 0;
+  const check = new ContentCheck(promised);
   for await (const chunk of data) {
-    received += chunk.length;
-    if (received > size)
-      throw new ArchBuildError('SIZE_MISMATCH', `${digest} is larger than the promised ${size} bytes`);
-    hash.update(chunk);
+    check.update(chunk);
     yield chunk;
   }
-  if (received !== size) {
-    throw new ArchBuildError(
-      'SIZE_MISMATCH',
-      `${digest} has ${received} bytes instead of the promised ${size}`,
-    );
-  }
-  const actual = `${algorithm}:${hash.digest('hex')}`;
-  if (actual !== digest) throw new ArchBuildError('DIGEST_MISMATCH', `${digest} arrived as ${actual}`);
+  check.finish();
 }
 
 /** A whole small blob, verified. Throws DOCUMENT_INVALID, before reading, when it is larger than the limit. */

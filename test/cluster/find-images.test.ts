@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { ClusterFiles } from '../../src/cluster/find/cluster-files.ts';
 import { findImages, type FindOptions } from '../../src/cluster/find/find-images.ts';
-import { DEFAULT_RELEASE } from '../../src/cluster/helm/cluster-objects.ts';
+import { DEFAULT_RELEASE } from '../../src/cluster/helm/release.ts';
 import { formatPlace } from '../../src/cluster/find/image-mention.ts';
 
 const DIGEST = `sha256:${'a'.repeat(64)}`;

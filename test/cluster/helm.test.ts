@@ -2,7 +2,7 @@
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { loadChart } from '../../src/cluster/helm/chart.ts';
-import { DEFAULT_RELEASE } from '../../src/cluster/helm/cluster-objects.ts';
+import { DEFAULT_RELEASE } from '../../src/cluster/helm/release.ts';
 import { renderChart } from '../../src/cluster/helm/render.ts';
 import type { ValueMap } from '../../src/cluster/helm/value.ts';
 import { readValues } from '../../src/cluster/yaml/values.ts';

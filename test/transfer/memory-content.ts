@@ -10,6 +10,7 @@ import { buildIndex, buildManifest } from '../../src/oci/manifest.ts';
 import { MEDIA_TYPES } from '../../src/oci/media-types.ts';
 import { parsePlatform } from '../../src/oci/platform.ts';
 import { ArchBuildError } from '../../src/errors.ts';
+import { verified } from '../../src/transfer/verified-stream.ts';
 
 export class MemoryContent implements ContentSource, ContentSink {
   readonly blobs = new Map<string, Buffer>();
@@ -36,9 +37,10 @@ export class MemoryContent implements ContentSource, ContentSink {
     return Promise.resolve(this.blobs.has(digest));
   }
 
-  async write({ digest }: Descriptor, data: AsyncIterable<Uint8Array>): Promise<void> {
+  async write(descriptor: Descriptor, data: AsyncIterable<Uint8Array>): Promise<void> {
+    const { digest } = descriptor;
     const chunks: Uint8Array[] = [];
-    for await (const chunk of data) chunks.push(chunk);
+    for await (const chunk of verified(descriptor, data)) chunks.push(chunk);
     this.writes.push(digest);
     this.blobs.set(digest, Buffer.concat(chunks));
   }

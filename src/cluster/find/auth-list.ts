@@ -16,8 +16,6 @@ export interface PrivateImages {
   readonly mentions: readonly ImageMention[];
 }
 
-export const AUTH_LIST = 'imageListWithAuth.yaml';
-
 export function readAuthList(
   text: string,
   file: string,

@@ -1,12 +1,11 @@
 /** Container images that charts name once they are rendered, with the lines of the templates. */
-import { loadChart, unpackChart, type Chart, type ChartContents } from '../helm/chart.ts';
+import { loadChart, type Chart } from '../helm/chart.ts';
 import { ChartError } from '../helm/chart-error.ts';
-import { withoutIgnored } from '../helm/chart-ignore.ts';
 import { withDefaults } from '../helm/chart-values.ts';
-import type { Release } from '../helm/cluster-objects.ts';
+import type { Release } from '../helm/release.ts';
 import { renderChart } from '../helm/render.ts';
 import type { Value, ValueMap } from '../helm/value.ts';
-import type { ClusterFiles } from './cluster-files.ts';
+import type { FoundCharts } from './charts-among.ts';
 import { mergeFindings, type Findings, type Place } from './image-mention.ts';
 import { findInYaml } from './yaml-images.ts';
 
@@ -14,38 +13,6 @@ export interface ChartOptions {
   readonly release: Release;
   /** By name of the chart they are for; '' is every chart. Later ones win. */
   readonly values: readonly { readonly chart: string; readonly values: ValueMap }[];
-}
-
-/** The outermost charts among files: folders and packed ones, with the paths that belong to them. */
-export interface FoundCharts {
-  readonly charts: readonly { readonly place: string; readonly contents: () => Promise<ChartContents> }[];
-  readonly belongs: (path: string) => boolean;
-}
-
-export function chartsAmong(paths: readonly string[], files: ClusterFiles): FoundCharts {
-  const roots = paths
-    .filter((path) => path.endsWith('/Chart.yaml'))
-    .map((path) => path.slice(0, -'/Chart.yaml'.length))
-    .sort((one, other) => one.length - other.length);
-  const outermost: string[] = [];
-  for (const root of roots)
-    if (!outermost.some((other) => root.startsWith(`${other}/`))) outermost.push(root);
-  const belongs = (path: string): boolean => outermost.some((root) => path.startsWith(`${root}/`));
-  const packed = paths.filter((path) => path.endsWith('.tgz') && !belongs(path));
-  const folders = outermost.sort().map((root) => ({
-    place: root,
-    contents: () => Promise.resolve(contentsOf(root, paths, files)),
-  }));
-  const archives = packed.map((path) => ({
-    place: path,
-    contents: async () => unpackChart(files.read(path), path),
-  }));
-  return { charts: [...folders, ...archives], belongs };
-}
-
-function contentsOf(root: string, paths: readonly string[], files: ClusterFiles): ChartContents {
-  const inside = paths.filter((path) => path.startsWith(`${root}/`));
-  return withoutIgnored(new Map(inside.map((path) => [path.slice(root.length + 1), files.read(path)])), root);
 }
 
 export async function findInCharts({ charts }: FoundCharts, options: ChartOptions): Promise<Findings> {

@@ -1,9 +1,12 @@
-/** Everything in a rootfs that names container images, as one list with every place of each. */
+/**
+ * Everything in a rootfs that names container images, as one list with every place of each. The readers of YAML and
+ * charts are large: they are loaded for what is to be read with them.
+ */
 import { ArchBuildError } from '../../errors.ts';
 import { formatReference, parseReference, withDefaultTag, type Reference } from '../../oci/reference.ts';
 import type { Credentials } from '../../transfer/auth-config.ts';
-import { readAuthList } from './auth-list.ts';
-import { chartsAmong, findInCharts, type ChartOptions } from './chart-images.ts';
+import type { ChartOptions } from './chart-images.ts';
+import { chartsAmong, type FoundCharts } from './charts-among.ts';
 import type { ClusterFiles } from './cluster-files.ts';
 import { findInImageList } from './image-list.ts';
 import {
@@ -13,7 +16,6 @@ import {
   type ImageMention,
   type Place,
 } from './image-mention.ts';
-import { findInYaml, isYamlPath } from './yaml-images.ts';
 
 export interface FoundImage {
   /** Full name (`docker.io/library/nginx:1`). */
@@ -48,6 +50,7 @@ export interface FindOptions {
 }
 
 export const IMAGE_LIST = 'manifests/imageList';
+export const AUTH_LIST = 'imageListWithAuth.yaml';
 const MANIFESTS = 'manifests';
 const CHARTS = 'charts';
 const APPLICATIONS = 'application/apps';
@@ -61,7 +64,7 @@ export async function findImages(files: ClusterFiles, options: FindOptions): Pro
     ? [inOwnList(files)]
     : [inOwnList(files), ...(await inManifests(files, options))];
   const open = collect(mergeFindings([...ofFiles, ...lists]));
-  const guarded = options.authLists.map(({ path, text }) => collectPrivate(text, path));
+  const guarded = await Promise.all(options.authLists.map(collectPrivate));
   const found = mergeFound([...guarded, open]);
   const left = new Set(ignored.images.map(({ name }) => name));
   return {
@@ -80,11 +83,28 @@ async function inManifests(files: ClusterFiles, { charts }: FindOptions): Promis
   const applications = files.list(APPLICATIONS);
   const found = [chartsAmong(files.list(CHARTS), files), chartsAmong(applications, files)] as const;
   const plain = [...files.list(MANIFESTS), ...applications.filter((path) => !found[1].belongs(path))];
-  const texts = plain.filter(isYamlPath).map((path) => findInYaml(files.read(path).toString('utf8'), path));
-  return [...texts, await findInCharts(found[0], charts), await findInCharts(found[1], charts)];
+  return [
+    ...(await inYaml(files, plain)),
+    ...(await inCharts(found[0], charts)),
+    ...(await inCharts(found[1], charts)),
+  ];
 }
 
-function collectPrivate(text: string, path: string): FoundImages {
+async function inYaml(files: ClusterFiles, paths: readonly string[]): Promise<Findings[]> {
+  const yaml = paths.filter((path) => /\.(ya?ml|json|tmpl)$/i.test(path));
+  if (yaml.length === 0) return [];
+  const { findInYaml } = await import('./yaml-images.ts');
+  return yaml.map((path) => findInYaml(files.read(path).toString('utf8'), path));
+}
+
+async function inCharts(found: FoundCharts, options: ChartOptions): Promise<Findings[]> {
+  if (found.charts.length === 0) return [];
+  const { findInCharts } = await import('./chart-images.ts');
+  return [await findInCharts(found, options)];
+}
+
+async function collectPrivate({ path, text }: ListFile): Promise<FoundImages> {
+  const { readAuthList } = await import('./auth-list.ts');
   const { sections, problems } = readAuthList(text, path);
   const found = sections.map(({ mentions, credentials }) => {
     const { images, problems: bad } = collect({ mentions, problems: [] });

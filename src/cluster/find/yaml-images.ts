@@ -14,8 +14,6 @@ import { pairsOf, readYaml, textOf, YamlError, type YamlDocument, type YamlText 
 import type { Findings, FindProblem, ImageMention } from './image-mention.ts';
 import { findByLine } from './line-scan.ts';
 
-export const isYamlPath = (path: string): boolean => /\.(ya?ml|json|tmpl)$/i.test(path);
-
 export function findInYaml(text: string, file: string): Findings {
   try {
     return scan(readYaml(text), { file, offset: 0, isEmbedded: false });

@@ -2,20 +2,8 @@
 import type { Chart } from './chart.ts';
 import { text } from './functions/arguments.ts';
 import { formatValue } from './format.ts';
+import type { Release } from './release.ts';
 import { GoObject, isList, isMap, type Value } from './value.ts';
-
-export interface Release {
-  readonly name: string;
-  readonly namespace: string;
-  /** `v1.31.0` */
-  readonly kubeVersion: string;
-}
-
-export const DEFAULT_RELEASE: Release = {
-  name: 'release-name',
-  namespace: 'default',
-  kubeVersion: 'v1.31.0',
-};
 
 export function clusterObjects(chart: Chart, release: Release, isRoot: boolean): Record<string, Value> {
   return {
