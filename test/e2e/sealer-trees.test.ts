@@ -118,3 +118,46 @@ describeWith(['root'], 'an archive of sealer v0.8', () => {
     expect(stdout).toContain('is an archive of sealer v0.8, and is to be loaded first');
   });
 });
+
+describeWith(['root', 'command:zstd'], 'a build', () => {
+  it('writes archives of sealer, and of all others with packed layers', async () => {
+    const [old, recent, oci, cache] = ['old', 'recent', 'oci', 'cache'].map((name) => cli.scratch.path(name));
+    const outputs = [
+      ['-o', `type=sealer,format=v0.8,dest=${old!}`],
+      ['-o', `type=sealer,dest=${recent!},compression=gzip`],
+      ['-o', `type=oci,dest=${oci!},compression=zstd,compression-level=5,force-compression=true`],
+      ['--cache-to', `type=local,dest=${cache!},compression=gzip`],
+    ];
+    const project = { kubefile: KUBEFILE, files: FILES, platforms: PLATFORMS };
+    const { digest, log } = await build(cli, NAME, { ...project, args: outputs.flat() });
+    expect(readFileSync(old!).equals(readFileSync(archive))).toBe(true);
+    const [packed] = /(?<=packed for --output type=oci the image is )sha256:\w+/.exec(log) ?? [];
+    for (const [path, suffix] of [
+      [recent!, '+gzip'],
+      [oci!, '+zstd'],
+    ] as const) {
+      await using other = await openCli();
+      const loaded = await other.run(['load', '-i', path]);
+      expect(loaded).not.toContain(digest);
+      if (path === oci) expect(loaded).toContain(packed);
+      const text = await other.run(['inspect', NAME]);
+      expect(text.match(/layer\.v1\.tar[+\w]*/g)).toContain(`layer.v1.tar${suffix}`);
+      expect((await platformsOf(other)).map(({ config }) => config.rootfs)).toEqual(
+        (await platformsOf(cli)).map(({ config }) => config.rootfs),
+      );
+      if (path === oci) continue;
+      await other.run(['load', '-i', await basesOf(cli)]);
+      const again = await build(other, NAME, {
+        ...project,
+        args: ['--cache-from', `type=local,src=${cache!}`],
+      });
+      expect([again.digest, again.log.match(/ cached /g)?.length]).toEqual([digest, 6]);
+    }
+  });
+});
+
+async function basesOf(from: Cli): Promise<string> {
+  const path = from.scratch.path('bases.tar');
+  await from.run(['save', '-o', path, 'base']);
+  return path;
+}
