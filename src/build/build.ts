@@ -80,7 +80,7 @@ const SINGLE_ID =
 
 function describeDialect({ file, dialect }: Kubefile): string {
   const placement =
-    dialect === 'kubefile-v1' ? ': every COPY source lands in its destination under its own name' : '';
+    dialect === 'kubefile-v1' ? ': every COPY source keeps its name, in its destination or in its place' : '';
   return `reading ${file} as ${DIALECTS[dialect].syntax}${placement}`;
 }
 

@@ -3,14 +3,7 @@
  * destination, a file goes inside an existing directory, directories below keep the source's attributes.
  */
 import { ArchBuildError } from '../errors.ts';
-import {
-  baseNameOf,
-  cleanBytePath,
-  formatBytePath,
-  joinBytePath,
-  parentOf,
-  type BytePath,
-} from '../layer/byte-path.ts';
+import { cleanBytePath, formatBytePath, joinBytePath, parentOf, type BytePath } from '../layer/byte-path.ts';
 import type { Attributes } from '../layer/attributes.ts';
 import type { LayerWriter } from '../layer/layer-writer.ts';
 import { readLink, type MergedTree } from '../layer/merged-tree.ts';
@@ -38,8 +31,8 @@ export interface CopyRequest {
   /** Owner and capabilities come along: copies from another stage. */
   readonly keepsOwner: boolean;
   /**
-   * `sealer-v1`: the destination is a directory and every source lands in it under its own name, but for one that the
-   * destination is named after.
+   * `sealer-v1`: every source lands in the destination under its own name, and a source that is called what the
+   * destination is called takes its place.
    */
   readonly placement: 'docker' | 'sealer-v1';
   readonly signal?: AbortSignal;
@@ -57,7 +50,7 @@ export async function copyFiles(writer: LayerWriter, request: CopyRequest): Prom
 export interface Destination {
   /** Resolved in the rootfs: no symlinks left. */
   readonly path: BytePath;
-  /** Its last part as it was written. */
+  /** What the destination was called, whatever it is a symlink to. */
   readonly name: string;
   /** Named as a directory, or one already. */
   readonly isDirectory: boolean;
@@ -69,9 +62,11 @@ export function destinationOf({ tree }: { readonly tree: MergedTree }, request: 
   const text = destination.startsWith('/') ? destination : `${workdir}/${destination}`;
   const lexical = cleanBytePath(Buffer.from(text, 'utf8').toString('latin1'));
   const { path, node } = tree.resolve(lexical);
-  const name = baseNameOf(lexical);
-  const takesNames = placement === 'sealer-v1' && sources.some((source) => source.name !== name);
-  const isNamed = /(^|\/)\.{0,2}$/.test(destination) || takesNames;
+  const name = lastNameOf(destination);
+  const isSealers = placement === 'sealer-v1';
+  const isNamed = isSealers
+    ? sources.some((source) => source.name === '' || source.name !== name)
+    : /(^|\/)\.{0,2}$/.test(destination);
   const isDirectory = isNamed || node?.type === 'directory';
   if (node !== undefined && node.type !== 'directory') {
     const directory = sources.find((source) => source.node.type === 'directory');
@@ -82,7 +77,7 @@ export function destinationOf({ tree }: { readonly tree: MergedTree }, request: 
       );
     }
   }
-  if (!isDirectory && (wordCount > 1 || sources.length > 1)) {
+  if (!isDirectory && !isSealers && (wordCount > 1 || sources.length > 1)) {
     throw new ArchBuildError(
       'COPY',
       `several sources need a directory as destination, and ${JSON.stringify(destination)} is none`,
@@ -94,16 +89,30 @@ export function destinationOf({ tree }: { readonly tree: MergedTree }, request: 
   return { path, name, isDirectory };
 }
 
-/** Where a source goes: to the destination, whose name it takes, or into it. */
-export function topOf(
+/** Empty for one that ends in `.` or `..`: those are no names. */
+function lastNameOf(destination: string): string {
+  const last = destination.replace(/\/+$/, '').split('/').at(-1) ?? '';
+  return last === '.' || last === '..' ? '' : Buffer.from(last, 'utf8').toString('latin1');
+}
+
+/** Where a source goes, and whether it is a directory whose contents go there without itself. */
+export interface Placed {
+  readonly top: BytePath;
+  readonly isSpread: boolean;
+}
+
+/** To the destination, whose name it takes, or into it. */
+export function placedAt(
   { name, node }: Pick<SelectedSource, 'name' | 'node'>,
   destination: Destination,
   { placement }: Pick<CopyRequest, 'placement'>,
-): BytePath {
+): Placed {
   const { path, isDirectory } = destination;
-  const goesInside =
-    placement === 'sealer-v1' ? name !== destination.name : isDirectory && node.type !== 'directory';
-  return goesInside && name !== '' ? joinBytePath(path, name) : path;
+  const isSealers = placement === 'sealer-v1' && name !== '';
+  if (isSealers && name === destination.name) return { top: path, isSpread: false };
+  const goesInside = isSealers || (isDirectory && node.type !== 'directory' && name !== '');
+  if (goesInside) return { top: joinBytePath(path, name), isSpread: false };
+  return { top: path, isSpread: node.type === 'directory' };
 }
 
 class Copier {
@@ -120,9 +129,8 @@ class Copier {
   }
 
   async copy({ name, node, files }: SelectedSource, destination: Destination): Promise<void> {
-    const top = topOf({ name, node }, destination, this.#request);
     // The directory that is spread is not copied itself: an existing one stays as it is, a new one is 0755.
-    const isSpread = node.type === 'directory' && top === destination.path;
+    const { top, isSpread } = placedAt({ name, node }, destination, this.#request);
     if (isSpread && this.#writer.tree.lookup(top) === undefined) this.#own.add(top);
     if (isSpread) this.#writer.ensureDirectory(top, this.#request.owner);
     else this.#writer.ensureParents(top, this.#request.owner);

@@ -61,7 +61,7 @@ export async function planCopy(
       ['#sources', digest],
       ['#heredocs', JSON.stringify(operands.heredocs)],
       ['#downloads', downloads.fingerprint],
-      ['#dialect', context.dialect],
+      ['#dialect', context.dialect === 'kubefile-v1' ? SEALERS_PLACEMENT : context.dialect],
       ['#selection', JSON.stringify([instruction.flags.parents, operands.exclude, instruction.flags.unpack])],
     ],
   });
@@ -164,6 +164,9 @@ function archivesAmong(
   if (keyword === 'COPY' || flags.unpack === false) return [];
   return flags.unpack === true ? request.sources : sources;
 }
+
+/** Says in keys which rules of placing were at work. */
+const SEALERS_PLACEMENT = 'kubefile-v1: own name or the destination’s';
 
 async function requestOf(
   context: CopyContext,

@@ -7,7 +7,7 @@ import { attributesOf } from '../layer/attributes.ts';
 import { joinBytePath, parentOf, ROOT, type BytePath } from '../layer/byte-path.ts';
 import type { MergedTree } from '../layer/merged-tree.ts';
 import type { TreeNode } from '../layer/tree-node.ts';
-import { destinationOf, topOf, type CopyRequest, type Destination } from './copy-files.ts';
+import { destinationOf, placedAt, type CopyRequest, type Destination } from './copy-files.ts';
 import type { SelectedSource } from './copy-sources.ts';
 
 export interface JointCopy {
@@ -34,8 +34,8 @@ export function jointKey({ words, request, lower }: JointCopy): string | undefin
 
 /** The names that a source makes: its own, or those in it when it is spread. */
 function topsOf(source: SelectedSource, destination: Destination, request: CopyRequest): BytePath[] {
-  const top = topOf(source, destination, request);
-  if (source.node.type !== 'directory' || top !== destination.path) return [top];
+  const { top, isSpread } = placedAt(source, destination, request);
+  if (!isSpread) return [top];
   const names = source.files.map(({ path }) => path).filter((path) => path !== '' && !path.includes('/'));
   return names.map((name) => joinBytePath(top, name));
 }

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import type { CacheSource, CacheTarget } from '../build/cache/cache-options.ts';
 import { ArchBuildError } from '../errors.ts';
 import { formatReference, parseReference, withDefaultTag } from '../oci/reference.ts';
+import { COMPRESSION_KEYS, encodingOf } from './compression-fields.ts';
 import { fieldsOf, truthOf } from './fields.ts';
 
 export interface CacheFlags {
@@ -43,7 +44,7 @@ function fieldsOfCache(option: string, text: string): ReadonlyMap<string, string
   ]);
 }
 
-const TARGET_KEYS = ['mode', 'ignore-error'];
+const TARGET_KEYS = ['mode', 'ignore-error', ...COMPRESSION_KEYS];
 
 function targetOf(word: Word): CacheTarget {
   const { fields, option } = word;
@@ -57,7 +58,13 @@ function targetOf(word: Word): CacheTarget {
   if (mode !== 'min' && mode !== 'max')
     throw invalid(word, `unknown mode ${JSON.stringify(mode)}`, 'write min or max');
   const ignoreError = truthOf(`${option} ${word.text}`, 'ignore-error', fields.get('ignore-error')) ?? false;
-  return { ...sourceOf(word, 'dest', TARGET_KEYS), mode, ignoreError };
+  const packing = encodingOf(`${option} ${word.text}`, fields)?.packing;
+  return {
+    ...sourceOf(word, 'dest', TARGET_KEYS),
+    mode,
+    ignoreError,
+    ...(packing === undefined ? {} : { packing }),
+  };
 }
 
 function sourceOf(word: Word, place: 'src' | 'dest', more: readonly string[] = []): CacheSource {

@@ -1,10 +1,11 @@
 /** `--output` of the command line, as docker buildx and buildah have it. */
 import { existsSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import type { Delivered, Output } from '../build/output/output.ts';
+import type { Delivered, Output, SealerArchive } from '../build/output/output.ts';
 import { ArchBuildError } from '../errors.ts';
 import { formatReference, parseReference, withDefaultTag } from '../oci/reference.ts';
 import { writeArchive } from './actions/archives.ts';
+import { COMPRESSION_KEYS, encodingOf } from './compression-fields.ts';
 import { fieldsOf, truthOf } from './fields.ts';
 
 export interface Outputs {
@@ -70,12 +71,13 @@ const TYPES: Readonly<Record<string, Type>> = {
   },
   oci: { keys: ['tar'], isImage: true, read: readOci },
   docker: { keys: [], isImage: true, read: readDocker },
+  sealer: { keys: ['format'], isImage: true, read: readSealer },
   image: { keys: ['push', 'push-by-digest', 'store'], isImage: true, read: readImage },
   registry: { keys: ['push', 'push-by-digest'], isImage: true, read: (word) => [registryOf(word)] },
   cacheonly: { keys: [], isImage: false, read: () => [{ type: 'cacheonly' }] },
 };
 
-const IMAGE_KEYS = ['name', 'compression', 'oci-mediatypes', 'rewrite-timestamp'];
+const IMAGE_KEYS = ['name', ...COMPRESSION_KEYS, 'oci-mediatypes', 'rewrite-timestamp'];
 const WITHOUT_DEST = ['image', 'registry', 'cacheonly'];
 
 function readWord(text: string, surroundings: OutputSurroundings): Outputs {
@@ -124,14 +126,7 @@ function refuseUnknown(word: Word, { keys, isImage }: Type): void {
 
 /** What would make another image than the one that is built. */
 function refuseUnsupported(word: Word): void {
-  const { fields, sourceDateEpoch } = word;
-  const compression = fields.get('compression') ?? 'uncompressed';
-  if (compression !== 'uncompressed')
-    throw invalid(
-      word,
-      `layers are not compressed with ${JSON.stringify(compression)}`,
-      'write compression=uncompressed',
-    );
+  const { sourceDateEpoch } = word;
   if (truth(word, 'oci-mediatypes') === false)
     throw invalid(word, 'images have OCI media types', 'type=docker is what old dockers load');
   if (truth(word, 'rewrite-timestamp') === true && sourceDateEpoch === undefined)
@@ -150,14 +145,16 @@ function annotationsOf({ fields }: Word): Pick<Outputs, 'annotations' | 'indexAn
 }
 
 function takesStdout({ type, fields }: Word): boolean {
-  const isStream = type === 'tar' || type === 'docker' || (type === 'oci' && fields.get('tar') !== 'false');
+  const isStream =
+    ['tar', 'docker', 'sealer'].includes(type) || (type === 'oci' && fields.get('tar') !== 'false');
   return isStream && (fields.get('dest') ?? '-') === '-';
 }
 
 function readOci(word: Word): readonly Output[] {
   const names = namesOf(word);
-  if (truth(word, 'tar') === false) return [{ type: 'layout', directory: directoryOf(word), names }];
-  return [{ type: 'oci', ...deliveryTo(word), names }];
+  if (truth(word, 'tar') === false)
+    return [{ type: 'layout', directory: directoryOf(word), names, ...packed(word) }];
+  return [{ type: 'oci', ...deliveryTo(word), names, ...packed(word) }];
 }
 
 function readDocker(word: Word): readonly Output[] {
@@ -168,12 +165,41 @@ function readDocker(word: Word): readonly Output[] {
       `a docker archive holds one platform, not ${platformCount}`,
       'write type=oci, or build one platform',
     );
-  return [{ type: 'docker', ...deliveryTo(word), names: namesOf(word) }];
+  return [{ type: 'docker', ...deliveryTo(word), names: namesOf(word), ...packed(word) }];
+}
+
+function readSealer(word: Word): readonly Output[] {
+  const format = SEALER_FORMATS.find((known) => known === (word.fields.get('format') ?? SEALER_FORMATS[0]));
+  if (format === undefined)
+    throw invalid(word, 'unknown format', `write format=${SEALER_FORMATS.join(' or ')}`);
+  const names = namesOf(word);
+  if (names.length === 0 && word.tags.length === 0)
+    throw invalid(word, 'sealer keeps the name of an image in its archive', 'give it with name= or -t');
+  const packing = packed(word);
+  if (format === 'v0.8' && packing.encoding !== undefined)
+    throw invalid(word, 'layers are directories in an archive of sealer v0.8: nothing packs them');
+  return [{ type: 'sealer', ...deliveryTo(word), names, archive: archiveFor(format), ...packing }];
+}
+
+const SEALER_FORMATS = ['v0.11', 'v0.8'] as const;
+
+const archiveFor = (format: (typeof SEALER_FORMATS)[number]): SealerArchive =>
+  async function* (set, context) {
+    const { SAVE_FORMATS } = await import('../deploy/save-formats.ts'); // most builds have no such output
+    yield* SAVE_FORMATS[`sealer-${format}`].write(set, context);
+  };
+
+function packed({ text, fields }: Word): { encoding?: NonNullable<ReturnType<typeof encodingOf>> } {
+  const encoding = encodingOf(`--output ${text}`, fields);
+  return encoding === undefined ? {} : { encoding };
 }
 
 function readImage(word: Word): readonly Output[] {
   const image: Output = { type: 'image', names: namesOf(word) };
-  return truth(word, 'push') === true ? [image, registryOf(word)] : [image];
+  if (truth(word, 'push') === true) return [image, registryOf(word)];
+  if (packed(word).encoding !== undefined)
+    throw invalid(word, 'layers are plain in the store', 'they are packed on their way: push=true, type=oci');
+  return [image];
 }
 
 function registryOf(word: Word): Output {
@@ -184,7 +210,7 @@ function registryOf(word: Word): Output {
     throw invalid(word, 'what is pushed needs a name', 'give it with name= or -t');
   if (word.offline)
     throw new ArchBuildError('OFFLINE', `--output ${word.text} asks the network, and --offline forbids it`);
-  return { type: 'registry', names, byDigest: truth(word, 'push-by-digest') === true };
+  return { type: 'registry', names, byDigest: truth(word, 'push-by-digest') === true, ...packed(word) };
 }
 
 const namesOf = ({ fields }: Word): string[] =>

@@ -1,6 +1,6 @@
 /** What the command line gives to the commands that move images, as commander names it. */
 import type { Compression, Family } from '../oci/media-types.ts';
-import type { ArchiveFormat } from '../transfer/archive-formats.ts';
+import type { SaveFormat } from '../deploy/save-formats.ts';
 
 export interface PlatformsFlags {
   readonly platform: readonly string[];
@@ -13,7 +13,7 @@ export interface EncodingFlags {
 
 export interface SaveFlags extends PlatformsFlags, EncodingFlags {
   readonly output?: string;
-  readonly format: ArchiveFormat;
+  readonly format: SaveFormat;
   readonly insecure: readonly string[];
 }
 

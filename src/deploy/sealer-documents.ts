@@ -1,7 +1,7 @@
 /** An image of the store in the documents of sealer v0.8: the list of its platforms, and an Image for each. */
 import { readFileSync } from 'node:fs';
 import { EXTENSION_ANNOTATION, parseExtension } from '../build/cluster-image.ts';
-import { formatSealerImage, SEALER_V08, type SealerImage } from '../cluster/sealer-image.ts';
+import { formatSealerImage, type SealerImage } from '../cluster/sealer-image.ts';
 import { sealerLayers, sealerPlatform } from '../cluster/sealer-layers.ts';
 import type { SealerManifest, SealerMetadata } from '../cluster/sealer-metadata.ts';
 import { describeSealerLayer, type OwnerNames, type SealerLayerFacts } from '../layer/sealer-layer.ts';
@@ -10,6 +10,7 @@ import { chainIdsOf, type ChainId } from '../oci/digest.ts';
 import { familiarReference, parseReference } from '../oci/reference.ts';
 import type { ImageDetails, PlatformImage } from '../store/image-details.ts';
 import type { Store } from '../store/store.ts';
+import { NO_REMARKS, parseRemarks, SEALER_ANNOTATION } from './sealer-annotation.ts';
 
 export interface SealerPlatform {
   readonly image: SealerImage;
@@ -25,6 +26,8 @@ export interface SealerDocuments {
   readonly name: string;
   readonly platforms: readonly SealerPlatform[];
   readonly metadata: SealerMetadata;
+  /** As the layers' ids say them. */
+  readonly owners: OwnerNames;
 }
 
 /** The platforms' layers are unpacked where they are not yet. */
@@ -41,7 +44,7 @@ export async function sealerDocuments(
     await unpackLayers(store, { layers: platform.manifest.layers, diffIds }, { signal });
     platforms.push(describePlatform(store, platform, { name, owners }));
   }
-  return { name, platforms, metadata: { [name]: platforms.map(({ manifest }) => manifest) } };
+  return { name, platforms, metadata: { [name]: platforms.map(({ manifest }) => manifest) }, owners };
 }
 
 const EPOCH = '1970-01-01T00:00:00Z';
@@ -55,6 +58,9 @@ function describePlatform(
   const facts = chain.map((chainId) => describeSealerLayer(store.layout.snapshotTree(chainId), owners));
   const extension = manifest.annotations?.[EXTENSION_ANNOTATION];
   const cluster = extension === undefined ? undefined : parseExtension(extension);
+  const said = manifest.annotations?.[SEALER_ANNOTATION];
+  const remarks = said === undefined ? NO_REMARKS : parseRemarks(said);
+  const commands = cluster?.launch.cmds ?? [];
   const image: SealerImage = {
     name,
     platform: sealerPlatform(platform),
@@ -62,11 +68,14 @@ function describePlatform(
       config.history ?? [],
       facts.map(({ id }) => id),
     ),
-    commands: { parent: [], current: cluster?.launch.cmds ?? [] },
-    arguments: { parent: {}, current: {} },
+    commands: {
+      parent: commands.slice(0, remarks.parentCommands),
+      current: commands.slice(remarks.parentCommands),
+    },
+    arguments: remarks.arguments,
     labels: config.config?.Labels ?? {},
-    isApplication: cluster?.type === 'app-installer',
-    version: SEALER_V08,
+    isApplication: remarks.isApplication || cluster?.type === 'app-installer',
+    version: remarks.version,
   };
   const document = formatSealerImage(image);
   return {

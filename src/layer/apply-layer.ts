@@ -34,9 +34,19 @@ export interface AppliedLayer {
 export async function applyLayer(
   tar: AsyncIterable<Uint8Array>,
   target: string,
-  { lowers, overlay, singleOwner = false }: ApplyOptions,
+  options: ApplyOptions,
 ): Promise<AppliedLayer> {
   const passed: Passed = { hash: createHash('sha256'), size: 0 };
+  const entries = await applyEntries(readTar(hashed(tar, passed)), target, options);
+  return { diffId: `sha256:${passed.hash.digest('hex')}` as DiffId, size: passed.size, entries };
+}
+
+/** The same for entries that came out of a tar; returns how many there were. */
+export async function applyEntries(
+  stream: AsyncIterable<TarEntry>,
+  target: string,
+  { lowers, overlay, singleOwner = false }: ApplyOptions,
+): Promise<number> {
   const context: UnpackContext = {
     target: new LayerTarget(target, { lowers, overlay }),
     overlay,
@@ -44,7 +54,7 @@ export async function applyLayer(
   };
   const turn = eventLoopTurns();
   let entries = 0;
-  for await (const entry of readTar(hashed(tar, passed))) {
+  for await (const entry of stream) {
     entries++;
     try {
       const unfinished = unpackEntry(context, entry) ?? turn();
@@ -54,7 +64,7 @@ export async function applyLayer(
     }
   }
   context.target.finish();
-  return { diffId: `sha256:${passed.hash.digest('hex')}` as DiffId, size: passed.size, entries };
+  return entries;
 }
 
 interface Passed {

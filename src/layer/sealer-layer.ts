@@ -2,9 +2,10 @@
  * The tar that sealer v0.8 computes a layer's id of, from a snapshot: a Go program's, entry by entry.
  *
  * The differences to our own layers (write-layer.ts): directories have no slash at their end and whiteouts stand where
- * the file was, owners have names, hard links are files, times are rounded, and extended attributes are left out.
- * sealer's ids of layers with symlinks say where the link was while it was packed, so no two of them are equal; ours
- * say what the link says.
+ * the file was, owners have names, hard links are files, and extended attributes are left out. Where sealer writes what
+ * is another thing every time, we write what the layer says: the target of a symlink instead of where the link was
+ * while it was packed, no time of a whiteout, and whole seconds as the layer has them. So a layer has one id, wherever
+ * its snapshot came from.
  */
 import { createHash } from 'node:crypto';
 import {
@@ -47,20 +48,33 @@ const CHUNK = 1 << 20;
 export function describeSealerLayer(directory: string, owners: OwnerNames): SealerLayerFacts {
   const hash = createHash('sha256');
   let [tarSize, fileSize] = [0, 0];
-  const add = (bytes: Uint8Array): void => {
-    hash.update(bytes);
-    tarSize += bytes.length;
-  };
   for (const { header, host } of entriesOf(directory, owners)) {
-    add(encodeGoHeader(header));
-    if (host === undefined) continue;
-    for (const chunk of contentOf(host, header.size)) add(chunk);
-    add(Buffer.alloc(paddingOf(header.size)));
+    for (const block of blocksOf(header, host)) {
+      hash.update(block);
+      tarSize += block.length;
+    }
     fileSize += header.size;
   }
   const isEmpty = tarSize === 0;
-  add(Buffer.alloc(2 * BLOCK));
-  return { id: isEmpty ? undefined : (`sha256:${hash.digest('hex')}` as Digest), tarSize, fileSize };
+  const end = Buffer.alloc(2 * BLOCK);
+  const id = isEmpty ? undefined : (`sha256:${hash.update(end).digest('hex')}` as Digest);
+  return { id, tarSize: tarSize + end.length, fileSize };
+}
+
+/** The same entries as the part of an archive in which they are below `folder`: without an end. */
+export function* sealerLayerBlocks(
+  directory: string,
+  { owners, folder }: { readonly owners: OwnerNames; readonly folder: string },
+): Generator<Buffer, void, undefined> {
+  for (const { header, host } of entriesOf(directory, owners))
+    yield* blocksOf({ ...header, path: `${folder}/${header.path}` }, host);
+}
+
+function* blocksOf(header: GoHeader, host: Buffer | undefined): Generator<Buffer, void, undefined> {
+  yield encodeGoHeader(header);
+  if (host === undefined) return;
+  yield* contentOf(host, header.size);
+  yield Buffer.alloc(paddingOf(header.size));
 }
 
 interface Entry {
@@ -89,7 +103,7 @@ function* below(folder: Folder, owners: OwnerNames): Generator<Entry> {
     const isXattr = folder.xattrWhiteouts && isXattrWhiteout(bytes(host), stats, overlayNamespace());
     if (isXattr || (stats.isCharacterDevice() && stats.rdev === 0n)) {
       const hidden = joinBytePath(folder.path, WHITEOUT_PREFIX + name);
-      yield { header: { ...common, path: hidden, type: '0', mode: 0o600 } };
+      yield { header: { ...ownedBy(owners, 0, 0), size: 0, mtime: 0, path: hidden, type: '0', mode: 0o600 } };
     } else if (stats.isDirectory()) {
       yield { header: { ...common, path, type: '5' } };
       const mark = markOf(host);
@@ -122,13 +136,16 @@ function* leaf(
 
 const headerOf = (stats: BigIntStats, owners: OwnerNames): Omit<GoHeader, 'path' | 'type'> => ({
   mode: Number(stats.mode & 0o7777n),
-  uid: Number(stats.uid),
-  gid: Number(stats.gid),
-  user: owners.user(Number(stats.uid)),
-  group: owners.group(Number(stats.gid)),
+  ...ownedBy(owners, Number(stats.uid), Number(stats.gid)),
   size: 0,
-  mtime: Number((stats.mtimeNs + 500_000_000n) / 1_000_000_000n),
+  mtime: Number(stats.mtimeNs / 1_000_000_000n),
 });
+
+const ownedBy = (
+  { user, group }: OwnerNames,
+  uid: number,
+  gid: number,
+): Pick<GoHeader, 'uid' | 'gid' | 'user' | 'group'> => ({ uid, gid, user: user(uid), group: group(gid) });
 
 const bytes = (path: string): Buffer => Buffer.from(path, 'latin1');
 const bytewise = (a: string, b: string): number => (a < b ? -1 : 1);

@@ -87,6 +87,12 @@ const deviceOf = (block: Buffer): Device => ({
   minor: unsigned(readNumber(block, 337, 8), 'device number'),
 });
 
+/** Names of the owners, empty where the header has none. */
+export const ownersOfHeader = (block: Buffer): { readonly user: string; readonly group: string } => ({
+  user: readString(block, 265, 32),
+  group: readString(block, 297, 32),
+});
+
 /** The prefix field exists in POSIX headers only; star keeps two times at its end. */
 function nameOf(block: Buffer, posix: boolean): string {
   const name = readString(block, 0, 100);

@@ -18,6 +18,7 @@ import {
   invalidLayer,
   isZeroBlock,
   MAX_OCTAL_11,
+  ownersOfHeader,
   paddingOf,
   type EntryType,
   type RawHeader,
@@ -37,6 +38,8 @@ export interface TarEntry {
   readonly linkPath: string;
   readonly device: Device;
   readonly xattrs: ReadonlyMap<string, Buffer>;
+  /** Names of the owners, empty where there are none. */
+  owners(): { readonly user: string; readonly group: string };
   /** The whole content when the file is small: no promise is needed for it. */
   readonly content: Buffer | undefined;
   /** Once, and before the next entry is asked for; what is not read is skipped. */
@@ -159,6 +162,7 @@ async function readEntry(queue: ByteQueue, parts: HeaderParts): Promise<ReadEntr
     linkPath: value(pax, 'linkpath') ?? extensions.longLink ?? header.linkName,
     device: header.device,
     xattrs: pax.size === 0 ? NO_XATTRS : xattrsOf(pax),
+    owners: () => ownersOfHeader(parts.block),
     content: stored.content,
     body: () => stored.read(),
     stored,

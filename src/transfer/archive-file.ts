@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { ArchBuildError, systemErrorCode } from '../errors.ts';
 import { compressionOf, decompress, LONGEST_MAGIC, type CompressionKind } from '../layer/decompress.ts';
 import { beyondLimit, limitOf } from '../oci/limits.ts';
-import { indexTar, type TarMember } from './tar-index.ts';
+import { indexTar, invalidTar, type TarMember } from './tar-index.ts';
 
 export interface ArchiveFile extends AsyncDisposable {
   /** The regular file at the path, a link in the archive followed once unless `links` says no. */
@@ -17,6 +17,10 @@ export interface ArchiveFile extends AsyncDisposable {
   read(extent: Extent): AsyncIterable<Uint8Array>;
   /** Paths of the regular files. */
   files(): string[];
+  /** The tar itself, unpacked, from its beginning. */
+  stream(): AsyncIterable<Uint8Array>;
+  /** Throws ARCHIVE_INVALID for an archive that two readers could take for two: names twice, links out of it. */
+  requireSound(): void;
   /** A tar in the archive, readable as long as the archive is. */
   inside(extent: Extent): Promise<ArchiveFile>;
 }
@@ -129,13 +133,19 @@ async function unpackTo(copy: string, path: string): Promise<void> {
 }
 
 async function archiveIn(file: FileHandle, close: () => Promise<void>): Promise<ArchiveFile> {
-  return archiveOf(file, await indexTar(file), close);
+  const { size } = await file.stat();
+  return archiveOf(file, await indexTar(file), { whole: { offset: 0, size }, close });
+}
+
+interface Opened {
+  readonly whole: Extent;
+  readonly close: () => Promise<void>;
 }
 
 function archiveOf(
   file: FileHandle,
   members: ReadonlyMap<string, TarMember>,
-  close: () => Promise<void>,
+  { whole, close }: Opened,
 ): ArchiveFile {
   let closed: Promise<void> | undefined;
   return {
@@ -144,6 +154,7 @@ function archiveOf(
       const target = member?.type === 'link' && links === 'follow' ? members.get(member.target) : member;
       if (member === undefined) return undefined;
       if (target?.type === 'file') return target;
+      if (target?.type === 'doubtful') throw invalidTar(target.why);
       throw new ArchBuildError(
         'ARCHIVE_INVALID',
         `${JSON.stringify(path)} in the archive is not a regular file`,
@@ -151,7 +162,12 @@ function archiveOf(
     },
     read: (extent) => readExtent(file, extent),
     files: () => [...members].flatMap(([path, { type }]) => (type === 'file' ? [path] : [])),
-    inside: async (extent) => archiveOf(file, await indexTar(file, extent), () => Promise.resolve()),
+    stream: () => readExtent(file, whole),
+    requireSound: () => {
+      for (const member of members.values()) if (member.type === 'doubtful') throw invalidTar(member.why);
+    },
+    inside: async (extent) =>
+      archiveOf(file, await indexTar(file, extent), { whole: extent, close: () => Promise.resolve() }),
     [Symbol.asyncDispose]: async () => (closed ??= close()),
   };
 }

@@ -25,11 +25,18 @@ export interface ImageArchive extends ContentSource, AsyncDisposable {
   readonly selectPresent: ChildSelection;
 }
 
+/** Opens the archives whose layers are directories, sealer v0.8's: they have to be taken into a store to be images. */
+export type TreeArchiveOpener = (file: ArchiveFile, path: string) => Promise<ImageArchive>;
+
 /**
  * The caller disposes it. A gzip-compressed archive is unpacked into `temporaryDirectory`.
  * Throws ARCHIVE_INVALID for anything that is not a whole archive of images, IO when the file cannot be read.
  */
-export async function openImageArchive(path: string, temporaryDirectory?: string): Promise<ImageArchive> {
+export async function openImageArchive(
+  path: string,
+  temporaryDirectory?: string,
+  openTrees?: TreeArchiveOpener,
+): Promise<ImageArchive> {
   const file = await openArchiveFile(path, temporaryDirectory);
   try {
     const kind = KINDS.find(({ mark }) => file.find(mark) !== undefined);
@@ -38,7 +45,7 @@ export async function openImageArchive(path: string, temporaryDirectory?: string
         hint: 'a root file system becomes an image with `arch-build import`',
       });
     }
-    const archive = await kind.open(file, path);
+    const archive = await kind.open(file, path, openTrees);
     await checkContent(archive);
     return archive;
   } catch (error) {
@@ -65,7 +72,11 @@ function asArchiveError(error: unknown, path: string): unknown {
 /** What an archive is, by the first of these files it has. */
 const KINDS: readonly {
   readonly mark: string;
-  readonly open: (file: ArchiveFile, path: string) => Promise<ImageArchive>;
+  readonly open: (
+    file: ArchiveFile,
+    path: string,
+    openTrees: TreeArchiveOpener | undefined,
+  ) => Promise<ImageArchive>;
 }[] = [
   { mark: 'oci-layout', open: ociImages },
   { mark: 'manifest.json', open: dockerImages },
@@ -73,13 +84,29 @@ const KINDS: readonly {
 ];
 
 /** sealer v0.11 keeps each platform of an image as an OCI archive in the archive; the list is made again here. */
-async function sealerImages(file: ArchiveFile, path: string): Promise<ImageArchive> {
+async function sealerImages(
+  file: ArchiveFile,
+  path: string,
+  openTrees: TreeArchiveOpener | undefined,
+): Promise<ImageArchive> {
+  const metadata = await readText(file, 'Metadata');
+  if (metadata.startsWith('{')) {
+    if (openTrees !== undefined) return openTrees(file, path);
+    throw new ArchBuildError(
+      'ARCHIVE_INVALID',
+      `${path} is an archive of sealer v0.8, and is to be loaded first`,
+      {
+        hint: `arch-build load -i ${path}`,
+      },
+    );
+  }
+  file.requireSound();
   const members: ImageArchive[] = [];
   for (const name of file.files().filter((each) => each !== 'Metadata')) {
     const extent = file.find(name);
     if (extent !== undefined) members.push(await ociImages(await file.inside(extent), `${path}: ${name}`));
   }
-  const { image, blobs } = await listOfMembers(members, await readText(file, 'Metadata'));
+  const { image, blobs } = await listOfMembers(members, metadata);
   const home = (descriptor: Descriptor): ImageArchive | undefined =>
     members.find((member) => member.has(descriptor));
   const has = (descriptor: Descriptor): boolean =>
@@ -101,6 +128,7 @@ async function sealerImages(file: ArchiveFile, path: string): Promise<ImageArchi
 }
 
 async function ociImages(file: ArchiveFile, path: string): Promise<ImageArchive> {
+  file.requireSound();
   checkLayoutVersion(await readText(file, 'oci-layout'), path);
   const { manifests } = parseIndex(Buffer.from(await readText(file, 'index.json')));
   const find = ({ digest }: Descriptor): Extent | undefined =>
@@ -109,6 +137,7 @@ async function ociImages(file: ArchiveFile, path: string): Promise<ImageArchive>
 }
 
 async function dockerImages(file: ArchiveFile): Promise<ImageArchive> {
+  file.requireSound();
   const { images, blobs } = await readDockerImages(file, await readText(file, 'manifest.json'));
   return archiveOf(file, { format: 'docker', images, find: ({ digest }) => blobs.get(digest) });
 }

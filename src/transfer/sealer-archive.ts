@@ -64,9 +64,10 @@ export async function listOfMembers(
 ): Promise<{ readonly image: NamedImage; readonly blobs: ReadonlyMap<Digest, Uint8Array> }> {
   const reference = fullReference(metadata.trim());
   if (reference === undefined)
-    throw new ArchBuildError('ARCHIVE_INVALID', 'Metadata in the archive is not a name', {
-      hint: 'only the archives of sealer v0.11 are read here',
-    });
+    throw new ArchBuildError(
+      'ARCHIVE_INVALID',
+      'Metadata in the archive is neither a name nor a list of images',
+    );
   const entries: Descriptor[] = [];
   for (const member of members) {
     for (const { root } of member.images) {

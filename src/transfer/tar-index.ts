@@ -14,13 +14,15 @@ export type TarMember =
   | { readonly type: 'directory' }
   /** `target` is a path in the archive, already resolved against the link's directory. */
   | { readonly type: 'link'; readonly target: string }
+  /** Nobody may read it: a name that several files have, or a link out of the archive. */
+  | { readonly type: 'doubtful'; readonly why: string }
   | { readonly type: 'other' };
 
 const BLOCK = 512;
 
 /**
  * The members by normalised path (no `./`, no trailing `/`); of a tar within the file, their places in the file. Throws ARCHIVE_INVALID for what is not a tar, is cut
- * off, names a path outside of itself, or names one twice.
+ * off, or has a file outside of itself.
  */
 export async function indexTar(
   file: FileHandle,
@@ -35,7 +37,7 @@ export async function indexTar(
     if (header === undefined) break; // the first null block ends the archive
     const offset = position + BLOCK;
     const { size, type } = header;
-    if (offset + size > end) throw invalid('it is cut off');
+    if (offset + size > end) throw invalidTar('it is cut off');
     const extend = EXTENSIONS.get(type);
     if (extend === undefined) {
       addMember(members, memberOf(header, { offset, size }));
@@ -63,10 +65,10 @@ function decode(block: Buffer, extension: Extension): Decoded | undefined {
   try {
     header = new Header(block, 0, extension);
   } catch (cause) {
-    throw invalid('a header has a number out of range', cause); // base-256 beyond 2^53
+    throw invalidTar('a header has a number out of range', cause); // base-256 beyond 2^53
   }
   if (header.nullBlock) return undefined;
-  if (!header.cksumValid) throw invalid('a header is damaged');
+  if (!header.cksumValid) throw invalidTar('a header is damaged');
   const isMember = !EXTENSIONS.has(header.type);
   const path = (isMember ? extension.path : undefined) ?? header.path ?? '';
   const linkpath = extension.linkpath ?? header.linkpath ?? '';
@@ -100,10 +102,8 @@ function addMember(
 ): void {
   if (path === '' && member.type === 'directory') return; // `./`
   const known = members.get(path);
-  if (known !== undefined && !(known.type === 'directory' && member.type === 'directory')) {
-    throw invalid(`${quote(path)} is there twice`);
-  }
-  members.set(path, member);
+  const isAgain = known !== undefined && !(known.type === 'directory' && member.type === 'directory');
+  members.set(path, isAgain ? { type: 'doubtful', why: `${quote(path)} is there twice` } : member);
   const limit = limitOf('archive-files');
   if (members.size > limit)
     throw beyondLimit('ARCHIVE_INVALID', 'archive-files', `the archive has more than ${limit} files`);
@@ -113,7 +113,7 @@ function memberOf(
   header: Decoded,
   data: { offset: number; size: number },
 ): { path: string; member: TarMember } {
-  const path = insidePath(header.path, '');
+  const path = insidePath(header.path);
   switch (header.type) {
     case 'File':
     case 'OldFile':
@@ -122,36 +122,46 @@ function memberOf(
     case 'Directory':
       return { path, member: { type: 'directory' } };
     case 'SymbolicLink':
-      return {
-        path,
-        member: { type: 'link', target: insidePath(header.linkpath ?? '', posix.dirname(path)) },
-      };
+      return { path, member: linkTo(header.linkpath ?? '', posix.dirname(path)) };
     case 'Link':
-      return { path, member: { type: 'link', target: insidePath(header.linkpath ?? '', '') } };
+      return { path, member: linkTo(header.linkpath ?? '', '') };
     default:
       return { path, member: { type: 'other' } };
   }
 }
 
-/** The path without `.` and `..`, seen from the top of the archive. Throws for one that leads out of it. */
-function insidePath(path: string, directory: string): string {
+function linkTo(path: string, directory: string): TarMember {
+  const target = within(path, directory);
+  return target === undefined ? { type: 'doubtful', why: outside(path) } : { type: 'link', target };
+}
+
+const outside = (path: string): string => `${quote(path)} is not a path in the archive`;
+
+/** Throws for a path that leads out of the archive. */
+function insidePath(path: string): string {
+  const found = within(path, '');
+  if (found === undefined) throw invalidTar(outside(path));
+  return found;
+}
+
+/** The path without `.` and `..`, seen from the top of the archive; undefined for one that leads out of it. */
+function within(path: string, directory: string): string | undefined {
   const joined = posix.normalize(posix.join(directory, path)).replace(/\/$/, '');
   const leadsOut = path.startsWith('/') || joined === '..' || joined.startsWith('../');
-  if (path === '' || leadsOut || path.includes('\0'))
-    throw invalid(`${quote(path)} is not a path in the archive`);
+  if (path === '' || leadsOut || path.includes('\0')) return undefined;
   return joined === '.' ? '' : joined;
 }
 
 async function readAt(file: FileHandle, position: number, length: number): Promise<Buffer> {
   const buffer = Buffer.alloc(length);
   const { bytesRead } = await file.read(buffer, 0, length, position);
-  if (bytesRead !== length) throw invalid('it is cut off');
+  if (bytesRead !== length) throw invalidTar('it is cut off');
   return buffer;
 }
 
 const quote = (path: string): string => JSON.stringify(path.slice(0, 200));
 
-const invalid = (what: string, cause?: unknown): ArchBuildError =>
+export const invalidTar = (what: string, cause?: unknown): ArchBuildError =>
   new ArchBuildError(
     'ARCHIVE_INVALID',
     `not a good tar archive: ${what}`,

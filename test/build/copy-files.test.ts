@@ -227,13 +227,45 @@ describeWithRoot('COPY places', () => {
     expect(all).toEqual({ x: 'dir 0755', 'x/a': 'file 0644 A' });
   });
 
-  it('a source whose name the destination has, as the destination, the way sealer did', async () => {
-    const over = async (words: readonly string[], to: string, rootfs: Items = {}): Promise<object> =>
-      copied({ context: CONTEXT, rootfs, words, to, with: { placement: 'sealer-v1' } });
-    expect(await over(['f'], '/etc/f')).toEqual({ etc: 'dir 0755', 'etc/f': 'file 0644 F' });
-    expect(await over(['f'], '/f', { f: file('old') })).toEqual({ f: 'file 0644 F' });
-    expect(await over(['d/sub'], 'other/sub/')).toMatchObject({ 'other/sub/two': 'file 0600 2' });
-    await expect(over(['d/one'], '/f', { f: file('old') })).rejects.toThrow('a file in the image');
+  it.each<[string, Pick<Copy, 'words' | 'to' | 'rootfs'>, Record<string, string>]>([
+    [
+      'a directory',
+      { words: ['manifests'], to: 'manifests' },
+      { manifests: 'dir 0700', 'manifests/m': 'file 0644 M' },
+    ],
+    [
+      'one of a directory',
+      { words: ['arm64/registry'], to: './registry/' },
+      { registry: 'dir 0755', 'registry/r': 'file 0644 R' },
+    ],
+    [
+      'a directory that is there',
+      { words: ['manifests'], to: '/manifests', rootfs: { 'manifests/old': file('O') } },
+      { manifests: 'dir 0700', 'manifests/m': 'file 0644 M' },
+    ],
+    ['a file', { words: ['f'], to: 'etc/f' }, { etc: 'dir 0755', 'etc/f': 'file 0644 F' }],
+    [
+      'a file in spite of a slash',
+      { words: ['f'], to: 'etc/f/' },
+      { etc: 'dir 0755', 'etc/f': 'file 0644 F' },
+    ],
+    ['a file that is there', { words: ['f'], to: '/f', rootfs: { f: file('old') } }, { f: 'file 0644 F' }],
+    [
+      'one match of several',
+      { words: ['s*'], to: 'sa' },
+      { sa: 'dir 0755', 'sa/sb': 'file 0644 B', 'sa/in': 'file 0644 A' },
+    ],
+    ['no other name', { words: ['f'], to: 'g' }, { g: 'dir 0755', 'g/f': 'file 0644 F' }],
+  ])('%s in place of a destination of the same name the way sealer did', async (_, copy, expected) => {
+    const context: Items = {
+      f: file('F'),
+      'manifests/m': file('M'),
+      manifests: dir({ mode: 0o700 }),
+      'arm64/registry/r': file('R'),
+      'sa/in': file('A'),
+      sb: file('B'),
+    };
+    expect(await copied({ context, ...copy, with: { placement: 'sealer-v1' } })).toEqual(expected);
   });
 });
 

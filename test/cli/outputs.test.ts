@@ -27,6 +27,33 @@ describe('--output', () => {
     ['type=image,"name=r.test/a:1,r.test/b:2"', { type: 'image', names: ['r.test/a:1', 'r.test/b:2'] }],
     ['type=registry,name=r.test/a:1', { type: 'registry', names: ['r.test/a:1'], byDigest: false }],
     ['type=cacheonly', { type: 'cacheonly' }],
+    [
+      'type=oci,dest=/tmp/x,compression=gzip',
+      {
+        type: 'oci',
+        deliver: FILE,
+        names: [],
+        encoding: { packing: { kind: 'gzip', level: 6 }, plainOnly: true },
+      },
+    ],
+    [
+      'type=registry,name=r.test/a:1,compression=zstd,compression-level=9,force-compression=true',
+      {
+        type: 'registry',
+        names: ['r.test/a:1'],
+        byDigest: false,
+        encoding: { packing: { kind: 'zstd', level: 9 } },
+      },
+    ],
+    [
+      'type=oci,dest=/tmp/x,compression=uncompressed,force-compression=1',
+      { type: 'oci', deliver: FILE, names: [], encoding: { packing: { kind: 'none' } } },
+    ],
+    ['type=oci,dest=/tmp/x,compression=uncompressed', { type: 'oci', deliver: FILE, names: [] }],
+    [
+      'type=sealer,dest=/tmp/x,name=a:1,format=v0.8',
+      { type: 'sealer', deliver: FILE, archive: FILE, names: ['docker.io/library/a:1'] },
+    ],
   ])('%s', (word, output) => {
     expect(outputsOf([word], ONE).outputs).toEqual([output]);
   });
@@ -74,6 +101,14 @@ describe('--output', () => {
     ['type=registry', 'needs a name'],
     ['type=registry,push=false,name=a', 'pushes'],
     ['type=oci,rewrite-timestamp=true', 'needs a time'],
+    ['type=oci,compression=estargz', 'not compressed with "estargz"'],
+    ['type=oci,compression-level=3', 'needs compression=gzip or zstd'],
+    ['type=oci,compression=gzip,compression-level=x', 'is no number'],
+    ['type=oci,compression=gzip,force-compression=x', 'neither true nor false'],
+    ['type=image,compression=gzip', 'plain in the store'],
+    ['type=sealer', 'keeps the name'],
+    ['type=sealer,name=a,format=v1', 'unknown format'],
+    ['type=sealer,name=a,format=v0.8,compression=gzip', 'nothing packs them'],
   ])('%s is refused', (word, reason) => {
     expect(() => outputsOf([word], ONE)).toThrow(reason);
     expect(() => outputsOf([word], ONE)).toThrow(/^invalid --output/);

@@ -9,7 +9,7 @@ import { parseAllDocuments } from 'yaml';
 import { findInCharts } from '../../src/cluster/find/chart-images.ts';
 import { loadChart, type Chart, type ChartContents } from '../../src/cluster/helm/chart.ts';
 import { withoutIgnored } from '../../src/cluster/helm/chart-ignore.ts';
-import { DEFAULT_RELEASE } from '../../src/cluster/helm/cluster-objects.ts';
+import { DEFAULT_RELEASE } from '../../src/cluster/helm/release.ts';
 import { renderChart } from '../../src/cluster/helm/render.ts';
 import { readValues } from '../../src/cluster/yaml/values.ts';
 import { debianSource } from './debian-data.ts';

@@ -98,7 +98,7 @@ export async function collect(input: AsyncIterable<Uint8Array>): Promise<Buffer>
   return Buffer.concat(chunks);
 }
 
-export type ReadBack = Omit<TarEntry, 'body' | 'content'> & { readonly content: Buffer };
+export type ReadBack = Omit<TarEntry, 'body' | 'content' | 'owners'> & { readonly content: Buffer };
 
 export async function readAll(tar: Buffer, { chunk }: { chunk?: number } = {}): Promise<ReadBack[]> {
   const entries: ReadBack[] = [];

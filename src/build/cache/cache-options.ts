@@ -1,4 +1,6 @@
 /** Where what steps made is read from and written to besides the store: values of `--cache-from` and `--cache-to`. */
+import type { LayerPacking } from '../../transfer/pack-layer.ts';
+
 export type CacheSource =
   /** `reference`: full, with a tag. */
   | { readonly type: 'registry'; readonly reference: string }
@@ -12,6 +14,8 @@ export type CacheTarget =
       readonly mode: CacheMode;
       /** A target that cannot be written to is worth a warning only. */
       readonly ignoreError: boolean;
+      /** Of the layers; plain without it. */
+      readonly packing?: LayerPacking;
     })
   /** In the manifests of the image. */
   | { readonly type: 'inline' };

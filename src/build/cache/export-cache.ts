@@ -7,8 +7,9 @@ import type { ContentSource } from '../../oci/content.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
 import { digestOf, digestOfDiffId, encodedOf } from '../../oci/digest.ts';
 import { buildManifest, parseManifest } from '../../oci/manifest.ts';
-import { isManifestType, MEDIA_TYPES } from '../../oci/media-types.ts';
+import { isManifestType, MEDIA_TYPES, typeInFamily } from '../../oci/media-types.ts';
 import { once } from '../../transfer/once.ts';
+import type { LayerPacking } from '../../transfer/pack-layer.ts';
 import type { Job } from '../options.ts';
 import { writing } from '../output/writing.ts';
 import { CACHE_CONFIG_TYPE, formatCache, type CachedLayer, type StepRecord } from './cache-document.ts';
@@ -38,7 +39,7 @@ export async function exportCaches(cache: CacheExport, targets: readonly CacheTa
 }
 
 async function exportCache({ job, records, insecure }: CacheExport, target: OwnTarget): Promise<void> {
-  const { root, source, count } = cacheContent(job, records[target.mode]);
+  const { root, source, count } = await cacheContent(job, records[target.mode], target.packing);
   job.report({ type: 'info', text: `writing the cache ${describeCache(target)}: ${count} steps` });
   const { report, signal } = job;
   if (target.type === 'local') {
@@ -54,26 +55,61 @@ interface CacheContent {
   readonly source: ContentSource;
 }
 
-/** The two documents are the cache's own; the layers are those of the store. */
-function cacheContent(job: Job, records: readonly StepRecord[]): CacheContent & { readonly count: number } {
+/** The two documents are the cache's own; the layers are those of the store, packed as they are wanted. */
+async function cacheContent(
+  job: Job,
+  records: readonly StepRecord[],
+  packing: LayerPacking | undefined,
+): Promise<CacheContent & { readonly count: number }> {
   const layers = new Map<string, Descriptor>();
   for (const { layer } of records) if (layer !== undefined) layers.set(layer.diffId, descriptorOf(layer));
   const order = [...layers.keys()];
   const text = Buffer.from(formatCache(records, ({ diffId }) => order.indexOf(diffId)));
   const config = { mediaType: CACHE_CONFIG_TYPE, digest: digestOf(text), size: text.length };
-  const manifest = buildManifest({ config, layers: [...layers.values()] });
+  const stored = storeContent(job.store);
+  const { descriptors, read } = await packedLayers(job, { stored, layers: [...layers.values()], packing });
+  const manifest = buildManifest({ config, layers: descriptors });
   const own = new Map<string, Buffer>([
     [config.digest, text],
     [manifest.descriptor.digest, manifest.bytes],
   ]);
-  const stored = storeContent(job.store);
   const source: ContentSource = {
     read: (descriptor) => {
       const bytes = own.get(descriptor.digest);
-      return bytes === undefined ? stored.read(descriptor) : once(bytes);
+      return bytes === undefined ? read(descriptor) : once(bytes);
     },
   };
   return { root: manifest.descriptor, source, count: new Set(records.map(({ key }) => key)).size };
+}
+
+interface PackedLayers {
+  readonly descriptors: readonly Descriptor[];
+  readonly read: ContentSource['read'];
+}
+
+async function packedLayers(
+  { store, report, signal }: Job,
+  {
+    stored,
+    layers,
+    packing,
+  }: {
+    readonly stored: ContentSource;
+    readonly layers: readonly Descriptor[];
+    readonly packing: LayerPacking | undefined;
+  },
+): Promise<PackedLayers> {
+  if (packing === undefined || packing.kind === 'none')
+    return { descriptors: layers, read: (descriptor) => stored.read(descriptor) };
+  const { LayerPacker } = await import('../../transfer/pack-layer.ts');
+  const scratch = (): string => store.makeDirectory('packed');
+  const packer = new LayerPacker(stored, { known: store.packed, scratch, report, signal });
+  const descriptors: Descriptor[] = [];
+  for (const layer of layers) {
+    const mediaType = typeInFamily(layer.mediaType, 'oci', packing.kind) ?? layer.mediaType;
+    descriptors.push({ mediaType, ...(await packer.pack(layer, packing)) });
+  }
+  return { descriptors, read: (descriptor) => packer.read(descriptor) ?? stored.read(descriptor) };
 }
 
 const descriptorOf = ({ diffId, size }: CachedLayer): Descriptor => ({

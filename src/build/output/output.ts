@@ -1,18 +1,24 @@
 /** Where the result of a build goes besides the store (`--output`): a value of each kind. */
+import type { Encoding } from '../../transfer/encode.ts';
+import type { ImageSet } from '../../transfer/image-set.ts';
+import type { TransportContext } from '../../transfer/transports/transport.ts';
+
 export type Output =
   /** A root file system as files, in an absolute directory. */
   | ({ readonly type: 'local'; readonly directory: string } & Split)
   /** The same as a tar. */
   | ({ readonly type: 'tar' } & Delivered & Split)
   /** An image archive. */
-  | ({ readonly type: 'oci' } & Delivered & Named)
+  | ({ readonly type: 'oci' } & Delivered & Named & Packed)
   /** What `docker load` has always taken: one platform. */
-  | ({ readonly type: 'docker' } & Delivered & Named)
+  | ({ readonly type: 'docker' } & Delivered & Named & Packed)
+  /** An archive of sealer; whoever reads the command line knows how one is written. */
+  | ({ readonly type: 'sealer'; readonly archive: SealerArchive } & Delivered & Named & Packed)
   /** An image layout, in an absolute directory. */
-  | ({ readonly type: 'layout'; readonly directory: string } & Named)
+  | ({ readonly type: 'layout'; readonly directory: string } & Named & Packed)
   /** More names in the store. */
   | ({ readonly type: 'image' } & Named)
-  | ({ readonly type: 'registry'; readonly byDigest: boolean } & Named)
+  | ({ readonly type: 'registry'; readonly byDigest: boolean } & Named & Packed)
   /** Nothing: what the steps made stays in the cache. */
   | { readonly type: 'cacheonly' };
 
@@ -25,6 +31,8 @@ export interface Delivered {
   readonly deliver: Deliver;
 }
 
+export type SealerArchive = (set: ImageSet, context: TransportContext) => AsyncIterable<Uint8Array>;
+
 interface Split {
   /** A folder for each platform; by default where there are several. */
   readonly isSplit: boolean | undefined;
@@ -33,6 +41,11 @@ interface Split {
 interface Named {
   /** Full references; without one the tags of the build. */
   readonly names: readonly string[];
+}
+
+interface Packed {
+  /** How layers are packed for it; without it as the store has them. */
+  readonly encoding?: Pick<Encoding, 'packing' | 'plainOnly'>;
 }
 
 /** The names that outputs give the image in the store. */

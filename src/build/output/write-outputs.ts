@@ -1,13 +1,12 @@
 /** Takes what was built to its outputs: the table of what each kind does. */
-import { hostPlatform } from '../../emulation/host.ts';
 import { ArchBuildError } from '../../errors.ts';
-import { storeContent } from '../../layer/image-content.ts';
 import { rootfsTar } from '../../layer/rootfs-tar.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
 import { formatReference, parseReference } from '../../oci/reference.ts';
 import type { Built } from './built.ts';
 import { writeLayout } from './image-layout.ts';
 import type { Output } from './output.ts';
+import { contextOf, packedImage } from './packed-image.ts';
 import { writing } from './writing.ts';
 import { openTrees, writeRootfs } from './rootfs-output.ts';
 
@@ -21,6 +20,7 @@ const WRITERS: Writers = {
   tar: async (built, output) => output.deliver(rootfsTar(await openTrees(built, output))),
   oci: writeOciArchive,
   docker: writeDockerArchive,
+  sealer: writeSealerArchive,
   layout: writeLayout,
   image: () => Promise.resolve(), // its names are the store's: set with the tags, last
   registry: push,
@@ -40,18 +40,20 @@ export async function writeOutputs(built: Built, outputs: readonly Output[]): Pr
 const writerOf = (type: Output['type']): ((built: Built, output: Output) => Promise<void>) =>
   WRITERS[type] as (built: Built, output: Output) => Promise<void>;
 
-async function writeOciArchive(built: Built, { names, deliver }: OutputOf<'oci'>): Promise<void> {
+async function writeOciArchive(built: Built, output: OutputOf<'oci'>): Promise<void> {
   const { ociArchive } = await import('../../transfer/oci-archive.ts'); // most builds have no such output
-  const images = [{ root: built.root, references: names.length === 0 ? built.tags : names }];
-  await deliver(ociArchive(storeContent(built.job.store), images, { preferredPlatform: hostPlatform() }));
+  const { content, images } = await packedImage(built, output);
+  await output.deliver(ociArchive(content, images, contextOf(built)));
 }
 
 async function writeDockerArchive(built: Built, output: OutputOf<'docker'>): Promise<void> {
   const { dockerArchive } = await import('../../transfer/docker-archive.ts');
-  const references = output.names.length === 0 ? built.tags : output.names;
-  await output.deliver(
-    dockerArchive(storeContent(built.job.store), [{ root: onlyManifest(built), references }]),
-  );
+  const { content, images } = await packedImage(built, output, onlyManifest(built));
+  await output.deliver(dockerArchive(content, images));
+}
+
+async function writeSealerArchive(built: Built, output: OutputOf<'sealer'>): Promise<void> {
+  await output.deliver(output.archive(await packedImage(built, output), contextOf(built)));
 }
 
 function onlyManifest({ manifests }: Built): Descriptor {
@@ -66,14 +68,15 @@ function onlyManifest({ manifests }: Built): Descriptor {
   );
 }
 
-async function push(built: Built, { names, byDigest }: OutputOf<'registry'>): Promise<void> {
+async function push(built: Built, output: OutputOf<'registry'>): Promise<void> {
   const { pushImage } = await import('../../transfer/push.ts');
-  const { job, root, insecure } = built;
-  const { report, signal } = job;
-  for (const name of names.length === 0 ? built.tags : names) {
+  const { report, signal } = built.job;
+  const { content, image } = await packedImage(built, output);
+  const { root, references } = image;
+  for (const name of references) {
     const { domain, path } = parseReference(name);
-    const target = byDigest ? formatReference({ domain, path, digest: root.digest }) : name;
+    const target = output.byDigest ? formatReference({ domain, path, digest: root.digest }) : name;
     report({ type: 'info', text: `pushing ${target}` });
-    await pushImage(storeContent(job.store), { root, name: target }, { insecure, report, signal });
+    await pushImage(content, { root, name: target }, { insecure: built.insecure, report, signal });
   }
 }

@@ -1,7 +1,8 @@
 /** `save`, `load`. */
 import { resolve } from 'node:path';
+import { sealerTreesOpener } from '../../deploy/load-sealer-trees.ts';
+import { SAVE_FORMATS } from '../../deploy/save-formats.ts';
 import { ArchBuildError } from '../../errors.ts';
-import { ARCHIVE_FORMATS } from '../../transfer/archive-formats.ts';
 import { prepareImages } from '../../transfer/copy-images.ts';
 import type { NamedImage } from '../../transfer/image-list.ts';
 import { openImageArchive } from '../../transfer/image-archive.ts';
@@ -20,12 +21,17 @@ import { contextFor, packingFlag } from './copy.ts';
 export async function save(globals: Globals, names: readonly string[], flags: SaveFlags): Promise<void> {
   requireRoot(globals);
   const packing = packingFlag(flags);
+  if (packing.packing !== undefined && flags.format === 'sealer-v0.8')
+    throw new ArchBuildError(
+      'USAGE',
+      'layers are directories in an archive of sealer v0.8: nothing packs them',
+    );
   const places = names.map((name) => parsePlace(name, storeTransport));
   for (const { registry } of places)
     if (registry !== undefined) requireNetwork(globals, `asking ${registry}`);
   await using store = await storeFor(globals);
   const context = contextFor(globals, store, { ...flags, progress: 'quiet' });
-  const { traits, write } = ARCHIVE_FORMATS[flags.format];
+  const { traits, write } = SAVE_FORMATS[flags.format];
   const choices = { platforms: platformsFlag(flags.platform), ...packing, traits };
   const sources: ImageSource[] = [];
   try {
@@ -72,7 +78,11 @@ async function openInput(globals: Globals, input: string, context: TransportCont
     return place.open(context);
   }
   const path = input === '-' ? '/dev/stdin' : resolve(input);
-  const archive = await openImageArchive(path, context.store.makeDirectory('load'));
+  const archive = await openImageArchive(
+    path,
+    context.store.makeDirectory('load'),
+    sealerTreesOpener(context.store),
+  );
   return {
     content: archive,
     images: archive.images,

@@ -10,7 +10,7 @@ import type {
   SaveFlags,
 } from '../transfer-flags.ts';
 import type { CommandContext } from '../globals.ts';
-import type { ArchiveFormat } from '../../transfer/archive-formats.ts';
+import type { SaveFormat } from '../../deploy/save-formats.ts';
 import {
   choice,
   compressionLevelOption,
@@ -51,7 +51,7 @@ function copyCommand({ globals }: CommandContext): Command {
 
 const PLACES =
   'docker://NAME, oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:REF], dir:DIR, store:NAME';
-const ARCHIVE_NAMES = ['oci', 'docker', 'sealer-v0.11'] satisfies ArchiveFormat[];
+const ARCHIVE_NAMES = ['oci', 'docker', 'sealer-v0.11', 'sealer-v0.8'] satisfies SaveFormat[];
 
 function archiveCommands({ globals }: CommandContext): Command[] {
   return [

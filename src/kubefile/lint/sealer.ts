@@ -100,7 +100,8 @@ export const sealerIgnoresWords: Rule = {
 /** Each line that the other reading of a Kubefile would place elsewhere. */
 export const copyPlacedByDialect: Rule = {
   name: 'CopyPlacedByDialect',
-  about: 'kubefile/v1 puts every source into its destination by name, Docker and kubefile/v2 do not',
+  about:
+    'kubefile/v1 puts every source into its destination by name (or in its place, by the same name), Docker and kubefile/v2 do not',
   when: 'check',
   *find(input) {
     const { kubefile, stages, source } = input;
@@ -126,10 +127,15 @@ function otherPlacement(
   if (only?.kind !== 'word' || sources.length > 1 || flags.from !== undefined) return undefined;
   const { word } = only;
   const name = baseName(word);
-  // `COPY . .`, and a source that keeps its name, are the same in both.
-  if (isSpreadWord(word) || name === baseName(destination)) return undefined;
   const kind = facts?.kind;
   const into = destination.replace(/\/$/, '');
+  // `COPY . .`, and a source that keeps its name, are the same in both.
+  if (isSpreadWord(word)) return undefined;
+  if (name === baseName(destination)) {
+    // but for a file whose name Docker takes for a directory's because of the slash
+    if (kind !== 'file' || into === destination) return undefined;
+    return dialect === 'kubefile-v1' ? `${into}/${name}` : `the file ${into}`;
+  }
   if (kind === 'directory')
     return dialect === 'kubefile-v1' ? `the contents of ${word} in ${into}` : `${into}/${name}`;
   if (kind === 'missing' || kind === 'excluded' || kind === 'several') return undefined;
