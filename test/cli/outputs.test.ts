@@ -31,6 +31,7 @@ describe('--output', () => {
       'type=oci,dest=/tmp/x,compression=gzip',
       {
         type: 'oci',
+        dest: '/tmp/x',
         deliver: FILE,
         names: [],
         encoding: { packing: { kind: 'gzip', level: 6 }, plainOnly: true },
@@ -47,12 +48,15 @@ describe('--output', () => {
     ],
     [
       'type=oci,dest=/tmp/x,compression=uncompressed,force-compression=1',
-      { type: 'oci', deliver: FILE, names: [], encoding: { packing: { kind: 'none' } } },
+      { type: 'oci', dest: '/tmp/x', deliver: FILE, names: [], encoding: { packing: { kind: 'none' } } },
     ],
-    ['type=oci,dest=/tmp/x,compression=uncompressed', { type: 'oci', deliver: FILE, names: [] }],
+    [
+      'type=oci,dest=/tmp/x,compression=uncompressed',
+      { type: 'oci', dest: '/tmp/x', deliver: FILE, names: [] },
+    ],
     [
       'type=sealer,dest=/tmp/x,name=a:1,format=v0.8',
-      { type: 'sealer', deliver: FILE, archive: FILE, names: ['docker.io/library/a:1'] },
+      { type: 'sealer', dest: '/tmp/x', deliver: FILE, archive: FILE, names: ['docker.io/library/a:1'] },
     ],
   ])('%s', (word, output) => {
     expect(outputsOf([word], ONE).outputs).toEqual([output]);
