@@ -1,8 +1,5 @@
-/** One pool of connections per host, with the host's certificates, through the proxies of the environment. */
+/** One pool of connections per host. */
 import type { Dispatcher } from 'undici';
-import { CERTIFICATE_DIRECTORIES, tlsIdentity } from './certificates.ts';
-import { proxyFor } from './proxy-choice.ts';
-import { isListed } from './registry-endpoint.ts';
 import { networkError } from './registry-errors.ts';
 import type { RegistryOptions } from './registry-options.ts';
 
@@ -23,9 +20,6 @@ export interface HttpResponse {
 }
 
 export const DEFAULT_STALL_MS = 60_000;
-const CONNECT_TIMEOUT_MS = 20_000;
-/** More requests wait: registries count them. */
-const CONNECTIONS_PER_HOST = 6;
 
 export class Connections implements AsyncDisposable {
   readonly #options: RegistryOptions;
@@ -39,10 +33,10 @@ export class Connections implements AsyncDisposable {
   async send(url: URL, { method, headers, body }: HttpRequest): Promise<HttpResponse> {
     const { signal, stallMs = DEFAULT_STALL_MS } = this.#options;
     try {
-      const { request } = await import('undici'); // 25 ms that a build without a registry can do without
       const dispatcher = await this.#dispatcherFor(url);
-      const response = await request(url, {
-        dispatcher,
+      const response = await dispatcher.request({
+        origin: url.origin,
+        path: `${url.pathname}${url.search}`,
         method,
         headers: { 'user-agent': 'arch-build', 'accept-encoding': 'identity', ...headers },
         headersTimeout: stallMs,
@@ -67,36 +61,14 @@ export class Connections implements AsyncDisposable {
   #dispatcherFor(url: URL): Promise<Dispatcher> {
     const known = this.#dispatchers.get(url.origin);
     if (known !== undefined) return known;
-    const made = this.#makeDispatcher(url);
+    const made = this.#load(url);
     this.#dispatchers.set(url.origin, made);
     return made;
   }
 
-  async #makeDispatcher(url: URL): Promise<Dispatcher> {
-    const {
-      insecure = [],
-      environment = process.env,
-      certificateDirectories = CERTIFICATE_DIRECTORIES,
-    } = this.#options;
-    const { host } = url;
-    const proxy = proxyFor(url, environment);
-    // reading the certificates of all authorities takes longer than asking a registry of the own network
-    const isPlain = url.protocol === 'http:' && proxy?.protocol !== 'https:';
-    const { ca, ...client } = isPlain
-      ? { ca: [] }
-      : await tlsIdentity(host, certificateDirectories, environment['SSL_CERT_FILE']);
-    const { ca: more = [], ...named } = this.#options.identities?.get(host) ?? {};
-    const connect = {
-      ca: [...ca, ...more],
-      ...client,
-      ...named,
-      rejectUnauthorized: !isListed(host, insecure),
-      timeout: CONNECT_TIMEOUT_MS,
-    };
-    const { Agent, ProxyAgent } = await import('undici');
-    const limits = { connect, connections: CONNECTIONS_PER_HOST };
-    if (proxy === undefined) return new Agent(limits);
-    return new ProxyAgent({ ...limits, uri: proxy.href, requestTls: connect, proxyTls: { ca: [...ca] } });
+  async #load(url: URL): Promise<Dispatcher> {
+    const { makeDispatcher } = await import('./dispatcher.ts'); // 25 ms that most builds can do without
+    return makeDispatcher(url, this.#options);
   }
 }
 

@@ -4,6 +4,8 @@
  *
  * Recorded on two busy cores with 50 images of 2 MB a platform (200 MB in all): first build 10.7 s and 168 MB of memory,
  * the same again 1.2 s, the same with --locked --offline 1.5 s; nothing is downloaded again.
+ * With little images and a dozen programs waiting for the same cores: the same again 0.55 to 0.88 s with a lock (0.30 s of
+ * processor time), 2.0 to 2.6 s without one, when every name is asked for anew (0.6 s of processor time).
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
