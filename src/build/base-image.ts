@@ -30,6 +30,8 @@ export interface BaseImage {
   readonly origin?: BaseOrigin | undefined;
   /** Of an image that sealer or we made for clusters. */
   readonly cluster?: ClusterImage | undefined;
+  /** Of its manifest. */
+  readonly annotations?: Readonly<Record<string, string>>;
 }
 
 const SCRATCH_PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
@@ -71,7 +73,7 @@ export function readImage(
     );
   }
   const cluster = extension === undefined ? undefined : parseExtension(extension);
-  return { config, layers: layers.map(asOciLayer), chain, cluster, manifest };
+  return { config, layers: layers.map(asOciLayer), chain, cluster, annotations, manifest };
 }
 
 function manifestFor(

@@ -82,6 +82,14 @@ export const formatContainerImages = (names: readonly string[], platform: Platfo
     })),
   );
 
+/** The names in such a text. Throws DOCUMENT_INVALID. */
+export function parseContainerImages(text: string): string[] {
+  return readList(parseJson(text)).flatMap((each) => {
+    const { image } = readObject(each);
+    return typeof image === 'string' ? [image] : [];
+  });
+}
+
 /** Throws DOCUMENT_INVALID for an annotation that is none of sealer's. */
 export function parseExtension(text: string): ClusterImage {
   const value = readObject(parseJson(text));

@@ -141,6 +141,15 @@ function asContextError(error: unknown): unknown {
   return new ArchBuildError('CONTEXT', error.message, { ...hint, cause: error });
 }
 
+/** The host path of the first of the files that a fetched context has. Throws as `readInside` does. */
+export function findInside(directory: string, names: readonly string[]): string | undefined {
+  for (const name of names) {
+    const found = readInside(directory, name);
+    if (found !== undefined) return found.host;
+  }
+  return undefined;
+}
+
 /**
  * A text file of a fetched context, looked for inside of it whatever its symlinks say; undefined when there is none.
  * Throws CONTEXT for what is no file, or too large.

@@ -13,7 +13,13 @@ import {
 } from '../oci/image-config.ts';
 import type { Platform } from '../oci/platform.ts';
 import type { BaseImage } from './base-image.ts';
-import type { ClusterImage } from './cluster-image.ts';
+import { INLINE_ANNOTATION } from './cache/cache-document.ts';
+import {
+  EXTENSION_ANNOTATION,
+  IMAGES_ANNOTATION,
+  parseContainerImages,
+  type ClusterImage,
+} from './cluster-image.ts';
 import { beginStage, type StageState } from './stage-state.ts';
 
 /** All for the same platform, the lowest first. */
@@ -22,8 +28,33 @@ export function mergeImages(
   [first, ...others]: readonly [BaseImage, ...BaseImage[]],
 ): StageState {
   const merged = others.reduce<BaseImage>(mergeTwo, first);
-  return { ...beginStage(platform, merged), cluster: merged.cluster };
+  const containerImages = [first, ...others].flatMap(({ annotations }) => {
+    const text = annotations?.[IMAGES_ANNOTATION];
+    return text === undefined ? [] : parseContainerImages(text);
+  });
+  return {
+    ...beginStage(platform, merged),
+    cluster: merged.cluster,
+    containerImages: [...new Set(containerImages)].sort(),
+  };
 }
+
+/** What is told of the merged image itself is told anew, or is not true of it. */
+const NOT_KEPT = new Set([
+  EXTENSION_ANNOTATION,
+  IMAGES_ANNOTATION,
+  INLINE_ANNOTATION,
+  'org.opencontainers.image.base.name',
+  'org.opencontainers.image.base.digest',
+]);
+
+/** Those of all manifests; where two say something else, the upper one counts. */
+export const mergeAnnotations = (images: readonly BaseImage[]): Record<string, string> =>
+  Object.fromEntries(
+    images
+      .flatMap(({ annotations = {} }) => Object.entries(annotations))
+      .filter(([name]) => !NOT_KEPT.has(name)),
+  );
 
 interface Step {
   readonly entry: HistoryEntry;

@@ -20,9 +20,14 @@ export type Secret = { readonly path: string } | { readonly value: string };
 
 /** What takes the place of an image: a directory of the host, another image, or one of an OCI layout. */
 export type NamedContext =
-  | { readonly kind: 'directory'; readonly path: string }
-  | { readonly kind: 'image'; readonly reference: string }
-  | LayoutContext;
+  DirectoryContext | { readonly kind: 'image'; readonly reference: string } | LayoutContext;
+
+export interface DirectoryContext {
+  readonly kind: 'directory';
+  readonly path: string;
+  /** Instead of the directory's own; null for none. */
+  readonly ignoreFile?: string | null;
+}
 
 /** Without tag and digest it is the layout's only image, else its `latest`. */
 export interface LayoutContext {

@@ -3,7 +3,7 @@ import { closeSync, existsSync, openSync, readFileSync, readSync, statSync } fro
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { OWN_IGNORE_FILES } from '../build/context.ts';
 import { readContextWord } from '../build/context-word.ts';
-import { fetchContext, readInside, type FetchedContext } from '../build/fetched-context.ts';
+import { fetchContext, findInside, readInside, type FetchedContext } from '../build/fetched-context.ts';
 import type { BuildSource, KubefileSource } from '../build/options.ts';
 import { ArchBuildError, systemErrorCode } from '../errors.ts';
 import { buildArgsOf } from './build-args.ts';
@@ -18,7 +18,7 @@ export interface BuildPlace extends AsyncDisposable {
   readonly source: BuildSource;
 }
 
-type PlaceFlags = Pick<BuildFlags, 'file' | 'buildArg' | 'buildArgFile'> &
+export type PlaceFlags = Pick<BuildFlags, 'file' | 'buildArg' | 'buildArgFile'> &
   Partial<Pick<BuildFlags, 'ssh' | 'ignorefile' | 'quiet' | 'progress' | 'plan' | 'check'>>;
 
 /** The caller disposes it. Throws USAGE, CONTEXT, KUBEFILE_NOT_FOUND, and what fetching a context throws. */
@@ -62,7 +62,7 @@ function joined(
   return { path, text: parts.map(({ text }) => text).join('\n'), ...(host === undefined ? {} : { host }) };
 }
 
-function fetchOptions(globals: Globals, flags: PlaceFlags): Parameters<typeof fetchContext>[1] {
+export function fetchOptions(globals: Globals, flags: PlaceFlags): Parameters<typeof fetchContext>[1] {
   const { BUILDKIT_CONTEXT_KEEP_GIT_DIR: keep = '' } = buildArgsOf(flags);
   return {
     stdin: process.stdin,
@@ -93,11 +93,7 @@ function fetchedKubefile({ directory, kubefile }: FetchedContext, file: string |
 
 function ignoreFileOf({ directory }: FetchedContext, { host, path }: KubefileSource): string | null {
   const beside = host?.startsWith(`${directory}/`) === true ? [`${path}.dockerignore`] : [];
-  for (const name of [...beside, ...OWN_IGNORE_FILES]) {
-    const found = readInside(directory, name);
-    if (found !== undefined) return found.host;
-  }
-  return null;
+  return findInside(directory, [...beside, ...OWN_IGNORE_FILES]) ?? null;
 }
 
 function readKubefile(context: string, file: string | undefined): KubefileSource {

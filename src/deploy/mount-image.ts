@@ -11,6 +11,7 @@ import type { ImageDetails, PlatformImage } from '../store/image-details.ts';
 import { mountIdOf, mountNameOf, type MountRecord } from '../store/mount-records.ts';
 import type { Store } from '../store/store.ts';
 import { mountOverlay } from '../sys/lasting-mount.ts';
+import { tryLockDirectory, type Lock } from '../sys/lock.ts';
 import { mountTable } from '../sys/mount-table.ts';
 import { registryUnion, treeOf } from './registry-files.ts';
 
@@ -84,6 +85,7 @@ function mountOn(
     target,
     chain: [...chain],
   };
+  using _turn = takeTurn(target);
   let lowerCount = 0;
   using place = store.mounts.create(wanted, (directory) => {
     for (const folder of ['l', 'empty', 'nothing', 'upper', 'work']) mkdirSync(join(directory, folder));
@@ -109,15 +111,35 @@ async function unpackPlatforms(
   }
 }
 
+/** Of two commands that want the same directory at the same time one gets it, whatever their stores. Throws USAGE. */
+function takeTurn(target: string): Lock {
+  const turn = tryLockDirectory(target);
+  if (turn === undefined) {
+    throw new ArchBuildError('USAGE', `another command is about to mount on ${target}`, {
+      hint: 'name another directory',
+    });
+  }
+  try {
+    refuseMounted(target, target); // since it was looked at
+    return turn;
+  } catch (error) {
+    turn[Symbol.dispose]();
+    throw error;
+  }
+}
+
+function refuseMounted(real: string, shown: string): void {
+  const mounted = mountTable().findLast(({ directory }) => directory === real);
+  if (mounted === undefined || mountIdOf(mounted.source) === undefined) return;
+  throw new ArchBuildError('USAGE', `${shown} has an image mounted on it already`, {
+    hint: `take it away with \`arch-build umount ${shown}\``,
+  });
+}
+
 /** Its real path. Throws USAGE: what is in a directory is hidden by a mount on it. */
 function emptyDirectory(target: string): string {
   const real = realDirectory(target);
-  const mounted = mountTable().findLast(({ directory }) => directory === real);
-  if (mounted !== undefined && mountIdOf(mounted.source) !== undefined) {
-    throw new ArchBuildError('USAGE', `${target} has an image mounted on it already`, {
-      hint: `take it away with \`arch-build umount ${target}\``,
-    });
-  }
+  refuseMounted(real, target);
   if (readdirSync(real).length === 0) return real;
   throw new ArchBuildError('USAGE', `${target} is not empty`, { hint: 'name an empty directory' });
 }

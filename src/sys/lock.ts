@@ -13,7 +13,14 @@ export interface Lock extends Disposable {
 
 /** The lock, or undefined when somebody else holds it in a way that excludes us. */
 export function tryLock(path: string, mode: 'shared' | 'exclusive'): Lock | undefined {
-  const fd = openSync(path, 'a');
+  return tryLockOf(path, mode, 'a');
+}
+
+/** The same, of a directory as it is: nothing is written to it. */
+export const tryLockDirectory = (path: string): Lock | undefined => tryLockOf(path, 'exclusive', 'r');
+
+function tryLockOf(path: string, mode: 'shared' | 'exclusive', flags: 'a' | 'r'): Lock | undefined {
+  const fd = openSync(path, flags);
   if (libc().flock(fd, LOCK[mode] | LOCK.nonBlocking) < 0) {
     const error = systemError('flock', path);
     closeSync(fd);
@@ -22,7 +29,7 @@ export function tryLock(path: string, mode: 'shared' | 'exclusive'): Lock | unde
   }
   if (!isStillThere(fd, path)) {
     closeSync(fd);
-    return tryLock(path, mode); // its last holder took it away: what we have is nobody's
+    return tryLockOf(path, mode, flags); // its last holder took it away: what we have is nobody's
   }
   let held = true;
   return {

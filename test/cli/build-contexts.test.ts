@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { contextsOf } from '../../src/cli/build-contexts.ts';
 
+/** Whether it is an archive shows when it is unpacked. */
+const FILE = import.meta.filename;
 const DIGEST = `sha256:${'0'.repeat(64)}`;
 
 describe('--build-context', () => {
@@ -27,6 +29,22 @@ describe('--build-context', () => {
       'docker.io/library/x:latest',
       { kind: 'layout', directory: '/tmp', digest: DIGEST },
     ],
+    [
+      'x=https://files.test/a.tar',
+      'docker.io/library/x:latest',
+      { kind: 'url', url: 'https://files.test/a.tar' },
+    ],
+    [
+      'x=https://git.test/a.git#main:sub',
+      'docker.io/library/x:latest',
+      { kind: 'repository', word: 'https://git.test/a.git#main:sub' },
+    ],
+    [
+      'x=git@git.test:a.git',
+      'docker.io/library/x:latest',
+      { kind: 'repository', word: 'git@git.test:a.git' },
+    ],
+    [`x=${FILE}`, 'docker.io/library/x:latest', { kind: 'archive', path: FILE }],
   ])('%s', (word, name, context) => {
     expect([...contextsOf([word])]).toEqual([[name, context]]);
   });
@@ -38,9 +56,9 @@ describe('--build-context', () => {
     ['x=/nowhere/at/all', /no directory \/nowhere\/at\/all/],
     ['x=oci-layout://', /no directory/],
     ['x=oci-layout:///nowhere:v1', /no directory \/nowhere/],
-    ['x=https://files.test/a.tar', /directories and images/],
-    ['x=https://git.test/a.git#main', /directories and images/],
-    ['x=git@git.test:a.git', /directories and images/],
+    ['x=ftp://files.test/a.tar', /contexts are directories, archives/],
+    ['x=docker-container://a', /contexts are directories, archives/],
+    ['x=-', /stdin is for the build context itself/],
     ['scratch=/tmp', /scratch/],
     ['Up=/tmp', /not an image reference/],
     ['x=docker-image://Bad/', /Bad/],

@@ -197,6 +197,51 @@ describeWith(['root'], 'an archive as build context', () => {
   });
 });
 
+describeWith(['root'], 'an archive as named context', () => {
+  const FILES = { Dockerfile: 'FROM scratch\nCOPY --from=src . /o/\n' };
+  const own = async (): Promise<string> => {
+    await writeFiles(cli.scratch.path('own'), FILES);
+    return cli.scratch.path('own');
+  };
+  const named = (word: string, ...more: readonly string[]): string[] => [
+    '--build-context',
+    `src=${word}`,
+    ...more,
+  ];
+
+  it('is unpacked from a file or from a server, and is the same as the build context would be', async () => {
+    const file = await cli.scratch.write('named.tar', TAR);
+    expect(await layerOf(await own(), named(file))).toEqual(LAYER);
+    served.set('/named', gzipSync(TAR));
+    expect(await layerOf(await own(), named(`${base}/named`, '--no-cache'))).toEqual(LAYER);
+    expect((await build(await own(), named(`${base}/named`))).stderr).toContain('cached COPY');
+    const begin = await cli.scratch.write('from/Dockerfile', 'FROM src\n');
+    expect(await layerOf(await own(), named(file, '-f', begin))).toMatchObject({ 'd/a': 'file 0755 0:0 A' });
+    expect((await build(await own(), named(file, '--plan'))).stdout).toContain('hit      2: COPY --from=src');
+    const check = await cli.call(['build', '--check', ...named(file), await own()]);
+    expect(check.stderr).toContain('nothing found');
+  });
+
+  it('is excluded from by no file of the host', async () => {
+    const secret = await cli.scratch.write('words', 'f\n');
+    const tar = tarOf([fileEntry('f', 'F'), symlinkEntry('.dockerignore', secret)]);
+    expect(await layerOf(await own(), named(await cli.scratch.write('linked.tar', tar)))).toMatchObject({
+      'o/f': 'file 0644 0:0 F',
+    });
+  });
+
+  it('is refused when it is none, when it is not there, and by --offline', async () => {
+    served.set('/text', 'FROM scratch\n');
+    expect(await refusal(await own(), named(`${base}/text`))).toMatch(
+      /^1 .*error\[CONTEXT\] .*no tar archive/s,
+    );
+    expect(await refusal(await own(), named(`${base}/nope`))).toMatch(/^1 .*answers 404 for \/nope/s);
+    requests.length = 0;
+    expect(await refusal(await own(), named(`${base}/named`, '--offline'))).toMatch(/^1 error\[OFFLINE\]/);
+    expect(requests).toEqual([]);
+  });
+});
+
 describeWith(['root'], 'a Kubefile without a context', () => {
   it('comes on stdin or from a server', async () => {
     const input = 'FROM scratch\nCOPY <<EOF /f\nF\nEOF\n';
@@ -251,6 +296,15 @@ cd .. && git clone -q --bare work repo.git`;
     expect(await layerOf(`${url}#main:sub`)).toEqual({ g: 'file 0644 0:0 G' });
     expect(await layerOf(`${url}#main:../../sub`)).toEqual({ g: 'file 0644 0:0 G' });
     expect(await refusal(url, ['-f', 'sub/Dockerfile'])).toMatch(/sub\/Dockerfile:2:1.*"\/g": not found/s);
+  });
+
+  it('may be a named one', async () => {
+    const kubefile = await cli.scratch.write('Named', 'FROM scratch\nCOPY --from=src . /o/\n');
+    const args = ['--offline', '-f', kubefile, '--build-context'];
+    expect(await layerOf(cli.scratch.directory, [...args, `src=${url}#v1`])).toEqual({
+      'o/': 'dir 0755 0:0',
+      'o/f': 'file 0644 0:0 one',
+    });
   });
 
   it('has .git when it is asked for', async () => {

@@ -34,6 +34,20 @@ const REFUSED: readonly (readonly [string[], number, string])[] = [
 ];
 
 describeWith(['root', 'overlay'], 'an image on a directory', () => {
+  it('is there once, however many commands want it there at the same time', async () => {
+    await using cli = await openTwoPlatforms();
+    const [a, held] = [cli.scratch.path('a'), cli.scratch.path('held')];
+    const outcomes = await Promise.all([1, 2, 3, 4].map(() => cli.call(['mount', 'both:1', a])));
+    expect(outcomes.map(({ status }) => status).sort()).toEqual([0, 2, 2, 2]);
+    expect(await listed(cli)).toHaveLength(1);
+    await cli.run(['umount', a]);
+    expect(readdirSync(a)).toEqual([]);
+    const whileHeld = ['flock', a, 'sh', '-c', '"$@" 2>"$0"; true', held];
+    await cli.call(['mount', 'both:1', a], { through: whileHeld });
+    expect(readFileSync(held, 'utf8')).toContain(`another command is about to mount on ${a}`);
+    expect(await listed(cli)).toEqual([]);
+  });
+
   it('is the tree of the platform, read-only, until it is unmounted', async () => {
     await using cli = await openTwoPlatforms();
     const [a, b] = [cli.scratch.path('a'), cli.scratch.path('b')];

@@ -188,4 +188,21 @@ describe('merge', () => {
     const odd = await cli.call(['merge', 'app:1', 's390:1', '-t', 'x']);
     expect([odd.status, odd.stderr]).toEqual([2, expect.stringContaining('linux/s390x') as unknown]);
   });
+
+  it('keeps the annotations of all, but for what is not true of the result', async () => {
+    const kubefile = 'FROM scratch\nLABEL x=y\n';
+    const base = 'org.opencontainers.image.base.name';
+    for (const [tag, ...annotations] of [
+      ['low:1', 'a=low', 'b=low'],
+      ['high:1', 'b=high', 'c=high', `${base}=r.example/other`],
+    ] as const) {
+      const args = ['--dialect', 'dockerfile', ...annotations.flatMap((each) => ['--annotation', each])];
+      await build(cli, tag, { kubefile, args });
+    }
+    await cli.run(['merge', 'low:1', 'high:1', '-t', 'kept:1']);
+    const manifest = JSON.parse(await cli.run(['inspect', '--format', 'manifest', 'kept:1'])) as {
+      annotations: object;
+    };
+    expect(manifest.annotations).toEqual({ a: 'low', b: 'high', c: 'high' });
+  });
 });

@@ -16,7 +16,8 @@ import { once } from '../../transfer/once.ts';
 import { writeOutputFile } from '../../transfer/output-file.ts';
 import { printJson } from '../answer.ts';
 import { platformNamed } from '../architectures.ts';
-import { contextsOf } from '../build-contexts.ts';
+import { bringContexts } from '../bring-contexts.ts';
+import { contextsOf, isFetched, type SaidContexts } from '../build-contexts.ts';
 import { openPlace } from '../build-place.ts';
 import { cachesOf } from '../caches.ts';
 import { gatherOptions } from '../gather-options.ts';
@@ -37,10 +38,11 @@ import { stepSettingsOf } from '../step-settings.ts';
 export async function build(globals: Globals, contextArgument: string, flags: BuildFlags): Promise<number> {
   refuseContradiction(globals.offline, flags.pull);
   // A check reads; only files that have to be unpacked for it need their owner.
-  if (flags.check !== true || readContextWord(contextArgument).kind !== 'directory') requireRoot(globals);
-  const { takesStdout, ...request } = optionsOf(globals, flags);
+  if (flags.check !== true || isUnpacked(contextArgument, flags)) requireRoot(globals);
+  const { takesStdout, buildContexts, ...request } = optionsOf(globals, flags);
   await using place = await openPlace(globals, contextArgument, flags);
-  const options = { ...request, ...place.source };
+  await using named = await bringContexts(globals, buildContexts, flags);
+  const options = { ...request, ...place.source, buildContexts: named.contexts };
   if (flags.check === true) return await checkFile(globals, options, flags);
   if (flags.plan === true) return await printPlan(globals, options, flags);
   const report = reporterFor(globals, flags.quiet === true ? 'quiet' : flags.progress);
@@ -55,6 +57,10 @@ export async function build(globals: Globals, contextArgument: string, flags: Bu
   if (!takesStdout) process.stdout.write(`${result.root.digest}\n`);
   return 0;
 }
+
+const isUnpacked = (contextArgument: string, { buildContext }: BuildFlags): boolean =>
+  readContextWord(contextArgument).kind !== 'directory' ||
+  [...contextsOf(buildContext).values()].some(isFetched);
 
 async function printPlan(globals: Globals, options: BuildOptions, { json }: BuildFlags): Promise<number> {
   await using store = await storeFor(globals);
@@ -93,7 +99,8 @@ function isReadableStore(root: string): boolean {
 function optionsOf(
   { offline }: Globals,
   flags: BuildFlags,
-): Omit<BuildOptions, keyof BuildSource> & Pick<Outputs, 'takesStdout'> {
+): Omit<BuildOptions, keyof BuildSource | 'buildContexts'> &
+  Pick<Outputs, 'takesStdout'> & { readonly buildContexts: SaidContexts } {
   const { emulate, platforms, platformImplied = false } = platformsOf(flags);
   const tags = flags.tag.map((tag) => formatReference(withDefaultTag(parseReference(tag))));
   const sourceDateEpoch = flags.sourceDateEpoch ?? epochOfEnvironment();

@@ -22,7 +22,7 @@ import { platformsWithoutShell } from '../../kit/kit-toolboxes.ts';
 import { packageFiles, packageVersion } from '../../kit/package.ts';
 import { formatPlatform, type Platform } from '../../oci/platform.ts';
 import { architecturesNamed } from '../architectures.ts';
-import { contextsOf } from '../build-contexts.ts';
+import { contextsOf, withoutFetching } from '../build-contexts.ts';
 import { openPlace } from '../build-place.ts';
 import type { KitFlags, PackageFlags } from '../flags.ts';
 import { reporterFor, requireNetwork, storeFor, type Globals } from '../globals.ts';
@@ -55,7 +55,7 @@ export async function writeKit(globals: Globals, contextArgument: string, flags:
     kubefile: parseKubefile(text, { file: path, dialect: flags.dialect }),
     options: {
       buildArgs: buildArgsOf(flags),
-      buildContexts: contextsOf(flags.buildContext),
+      buildContexts: withoutFetching(contextsOf(flags.buildContext)),
       target: flags.target,
       platforms,
     },

@@ -2,7 +2,7 @@
 import { writeManifest, writeRoot, type ImageOptions } from '../../build/assemble.ts';
 import { platformsInStore, type BaseImage } from '../../build/base-image.ts';
 import { BaseImages } from '../../build/base-images.ts';
-import { mergeImages } from '../../build/merge-images.ts';
+import { mergeAnnotations, mergeImages } from '../../build/merge-images.ts';
 import { ArchBuildError } from '../../errors.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
 import { formatPlatform, type Platform } from '../../oci/platform.ts';
@@ -45,7 +45,8 @@ export async function merge(
     const above: BaseImage[] = [];
     for (const name of others) above.push(await bases.get(name, platform));
     const state = mergeImages(platform, [image, ...above]);
-    manifests.push(writeManifest(store, state, { platform, options: NOTHING_ADDED }));
+    const annotations = mergeAnnotations([image, ...above]);
+    manifests.push(writeManifest(store, state, { platform, options: { ...NOTHING_ADDED, annotations } }));
   }
   const root = writeRoot(store, manifests, {});
   await store.images.put(root, tags);
