@@ -1,5 +1,5 @@
 /** What `verify` is pointed at: an image of the store, an archive, or an OCI layout. */
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { ArchBuildError } from '../errors.ts';
 import { storeContent } from '../layer/image-content.ts';
@@ -14,10 +14,16 @@ import { parseDockerManifest } from '../transfer/docker-manifest.ts';
 import { openImageArchive } from '../transfer/image-archive.ts';
 import { listLayoutFiles } from '../transfer/layout-files.ts';
 import { OciLayout } from '../transfer/oci-layout.ts';
+import { directoryTransport, openDirectory } from '../transfer/transports/directory.ts';
 
 export interface VerifyTarget extends AsyncDisposable {
   readonly source: ContentSource;
-  readonly images: readonly { readonly name: string; readonly root: Descriptor }[];
+  readonly images: readonly {
+    readonly name: string;
+    readonly root: Descriptor;
+    /** The archive says so: what it lacks is no damage. */
+    readonly isPartial?: boolean;
+  }[];
   /** A store may have only some platforms of an image. */
   readonly mayBePartial: boolean;
   /** What is wrong with the files around the images, once it is known what the images reach. */
@@ -25,10 +31,12 @@ export interface VerifyTarget extends AsyncDisposable {
 }
 
 /**
- * A name of the store comes first; else a file is an archive and a directory a layout. The caller disposes it.
+ * A name of the store comes first; else a file is an archive and a directory a layout, or what skopeo
+ * calls `dir:`. The caller disposes it.
  * Throws IMAGE_NOT_FOUND, and for what is no image at all ARCHIVE_INVALID, DOCUMENT_INVALID.
  */
 export async function openVerifyTarget(store: Store, text: string): Promise<VerifyTarget> {
+  if (text.startsWith(FLAT)) return openFlat(resolve(text.slice(FLAT.length)));
   const isPath = /^[./]/.test(text) && existsSync(text);
   const stored = isPath ? undefined : store.images.find(text);
   if (stored !== undefined || !existsSync(text)) {
@@ -42,13 +50,54 @@ export async function openVerifyTarget(store: Store, text: string): Promise<Veri
     };
   }
   const path = resolve(text);
+  if (isFlatDirectory(path)) return openFlat(path);
   return statSync(path).isDirectory() ? openLayout(path) : openArchive(path, store.makeDirectory('verify'));
 }
 
-type NamedRoots = readonly { readonly references: readonly string[]; readonly root: Descriptor }[];
+type NamedRoots = readonly {
+  readonly references: readonly string[];
+  readonly root: Descriptor;
+  readonly absent?: string;
+}[];
 
 const named = (images: NamedRoots): VerifyTarget['images'] =>
-  images.map(({ references, root }) => ({ name: references.join(', ') || root.digest, root }));
+  images.map(({ references, root, absent }) => ({
+    name: references.join(', ') || root.digest,
+    root,
+    isPartial: absent !== undefined,
+  }));
+
+const FLAT = directoryTransport.prefix;
+
+/** What skopeo writes as `dir:`, which is no layout. */
+const isFlatDirectory = (path: string): boolean =>
+  ['manifest.json', 'version'].every((file) => existsSync(join(path, file))) &&
+  !existsSync(join(path, 'oci-layout'));
+
+async function openFlat(path: string): Promise<VerifyTarget> {
+  const source = await openDirectory(path);
+  return {
+    source: source.content,
+    images: named(source.images),
+    mayBePartial: false,
+    container: (reached) => Promise.resolve(flatFindings(path, reached)),
+    [Symbol.asyncDispose]: () => source[Symbol.asyncDispose](),
+  };
+}
+
+const FLAT_FILES = /^(?:manifest\.json|version|signature-\d+)$/;
+
+function flatFindings(path: string, reached: ReadonlySet<string>): Finding[] {
+  const others = readdirSync(path)
+    .sort()
+    .filter(
+      (file) => !FLAT_FILES.test(file) && !reached.has(`sha256:${file.replace(/\.manifest\.json$/, '')}`),
+    );
+  return others.map((file): Finding => {
+    const message = `${file} belongs to no image`;
+    return { code: 'layout-unreferenced', severity: 'warning', where: path, path: file, message };
+  });
+}
 
 async function openLayout(path: string): Promise<VerifyTarget> {
   const layout = await OciLayout.open(path);

@@ -54,9 +54,11 @@ export class ImageVerifier {
     this.#layers = new LayerVerifier(source, options.audit);
   }
 
-  async verify(root: Descriptor): Promise<Finding[]> {
+  /** `isPartial`: whoever has the image says that it lacks some platforms. */
+  async verify(root: Descriptor, isPartial = false): Promise<Finding[]> {
     const verification = new Verification(this.#source, this.#layers, {
       ...this.#options,
+      mayBePartial: isPartial || this.#options.mayBePartial === true,
       reached: this.reached,
     });
     await verification.visit(root, { depth: 0 });

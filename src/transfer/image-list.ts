@@ -11,6 +11,8 @@ export interface NamedImage {
   /** The very words an image is found by in a layout of other tools: `v1`, or a full name as somebody wrote it. */
   readonly tags?: readonly string[];
   readonly root: Descriptor;
+  /** Platforms that the archive says it was not given. */
+  readonly absent?: string;
 }
 
 const REF_NAME = 'org.opencontainers.image.ref.name';
@@ -44,22 +46,34 @@ export function indexEntries(images: readonly NamedImage[]): Descriptor[] {
   });
 }
 
+/** Of an entry of `index.json`: the platforms that its index names and the archive was not given, by commas. */
+export const ABSENT_ANNOTATION = 'dev.arch-build.absent';
+
 /** The entries of an index.json by image. A ref.name that is only a word is no name in a store. */
 export function namedImages(entries: readonly Descriptor[]): NamedImage[] {
-  const images = new Map<string, { references: Set<string>; tags: Set<string>; root: Descriptor }>();
+  const images = new Map<
+    string,
+    { references: Set<string>; tags: Set<string>; root: Descriptor; absent: string | undefined }
+  >();
   for (const { annotations, ...descriptor } of entries) {
-    const { [FULL_NAME]: fullName, [REF_NAME]: refName, ...others } = annotations ?? {};
+    const {
+      [FULL_NAME]: fullName,
+      [REF_NAME]: refName,
+      [ABSENT_ANNOTATION]: absent,
+      ...others
+    } = annotations ?? {};
     const root = Object.keys(others).length === 0 ? descriptor : { ...descriptor, annotations: others };
-    const image = images.get(root.digest) ?? { references: new Set(), tags: new Set(), root };
+    const image = images.get(root.digest) ?? { references: new Set(), tags: new Set(), root, absent };
     images.set(root.digest, image);
     const reference =
       fullReference(fullName) ?? (isFullName(refName ?? '') ? fullReference(refName) : undefined);
     if (reference !== undefined) image.references.add(reference);
     if (refName !== undefined && fullReference(fullName) === undefined) image.tags.add(refName);
   }
-  return [...images.values()].map(({ references, tags, root }) => ({
+  return [...images.values()].map(({ references, tags, root, absent }) => ({
     references: [...references],
     ...(tags.size === 0 ? {} : { tags: [...tags] }),
+    ...(absent === undefined ? {} : { absent }),
     root,
   }));
 }

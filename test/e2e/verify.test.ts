@@ -60,6 +60,46 @@ describeWith(['root'], 'verify', () => {
     expect(status).toBe(0);
   });
 
+  it('says of an archive that it lacks a platform, which is an error where the archive does not know', async () => {
+    const path = cli.scratch.path('partial.tar');
+    await using other = await openCli();
+    await other.run(['load', '--platform', 'linux/arm64', '-i', cli.scratch.path('two.tar')]);
+    await other.run(['save', '-o', path, 'two']);
+    const partial = await verify(path);
+    expect(partial.results.flatMap(({ findings }) => findings)).toMatchObject([
+      { code: 'platform-absent', severity: 'warning' },
+    ]);
+    expect(partial.status).toBe(0);
+    const silent = cli.scratch.path('silent');
+    await mkdir(silent);
+    await runTool('tar', ['-xf', path, '-C', silent]);
+    const index = await readFile(`${silent}/index.json`, 'utf8');
+    expect(index).toContain('"dev.arch-build.absent":"linux/amd64"');
+    expect((await verify(silent)).status).toBe(0);
+    await writeFile(`${silent}/index.json`, index.replace(/"dev\.arch-build\.absent":"[^"]*",/g, ''));
+    const unaware = await verify(silent);
+    expect([unaware.status, errorsOf(unaware.results)]).toEqual([1, ['content-missing']]);
+  });
+
+  it('reads directories as skopeo has them', async () => {
+    const flat = cli.scratch.path('flat');
+    await cli.run(['copy', 'two', `dir:${flat}`]);
+    for (const target of [flat, `dir:${flat}`]) {
+      const { status, results } = await verify(target);
+      expect([status, results.flatMap(({ findings }) => findings)]).toEqual([0, []]);
+    }
+    await writeFile(`${flat}/${'0'.repeat(64)}`, 'nobody needs this');
+    const { manifests } = JSON.parse(await readFile(`${flat}/manifest.json`, 'utf8')) as {
+      manifests: { digest: string }[];
+    };
+    await writeFile(`${flat}/${manifests[0]!.digest.slice(7)}.manifest.json`, '{}');
+    const { status, results } = await verify(flat);
+    expect([status, results.flatMap(({ findings }) => findings.map(({ code }) => code))]).toEqual([
+      1,
+      expect.arrayContaining(['layout-unreferenced']) as unknown,
+    ]);
+  });
+
   it('rejects each of the eighteen mutations, for its own reason', async () => {
     const targets = MUTATIONS.map((_, at) => cli.scratch.path(`mutated-${String(at)}`));
     for (const [at, mutation] of MUTATIONS.entries()) await mutate(layout, mutation, targets[at]!);

@@ -47,7 +47,7 @@ async function verifyTarget(target: VerifyTarget, name: string, flags: VerifyFla
     results.push({
       name: image.name,
       digest: image.root.digest,
-      findings: await verifier.verify(image.root),
+      findings: await verifier.verify(image.root, image.isPartial),
     });
   }
   // With one platform asked for, the others' blobs would seem to be nobody's.

@@ -59,7 +59,8 @@ function contentOf(directory: string): ContentSource & ContentSink {
   };
 }
 
-async function openDirectory(directory: string): Promise<ImageSource> {
+/** Throws ARCHIVE_INVALID, DOCUMENT_INVALID. */
+export async function openDirectory(directory: string): Promise<ImageSource> {
   const bytes = await readFile(join(directory, 'manifest.json')).catch((cause: unknown) => {
     throw new ArchBuildError('ARCHIVE_INVALID', `${directory} has no manifest.json`, { cause });
   });
