@@ -33,7 +33,7 @@ afterAll(async () => {
 interface Listed {
   readonly name: string | null;
   readonly digest: string;
-  readonly missing: readonly string[];
+  readonly absent: readonly string[];
   readonly platforms: readonly { readonly platform: string }[];
 }
 
@@ -72,7 +72,7 @@ describeWith(['root', 'command:docker-registry', 'command:skopeo'], 'push', () =
     expect(docker).not.toBe(pushed);
     expect(await cli.run(['pull', '--platform', 'linux/arm64/v9', name])).toBe(pushed);
     expect(await find(name)).toMatchObject({
-      missing: ['linux/amd64'],
+      absent: ['linux/amd64'],
       platforms: [{ platform: 'linux/arm64' }],
     });
     expect(await cli.run(['images'])).toMatch(/team\/app +1 +linux\/arm64 \(1 of 2\)/);
