@@ -41,7 +41,9 @@ export class ContextDirectories {
     this.#asked.add(key);
     const context = this.#contexts.get(key);
     if (context?.kind !== 'directory') return undefined;
-    const opened = this.#opened.get(key) ?? openContext(context.path, {});
+    const { path, ignoreFile } = context;
+    const options = ignoreFile === undefined ? {} : { ignoreFile };
+    const opened = this.#opened.get(key) ?? openContext(path, options);
     this.#opened.set(key, opened);
     return opened;
   }

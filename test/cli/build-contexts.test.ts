@@ -27,6 +27,21 @@ describe('--build-context', () => {
       'docker.io/library/x:latest',
       { kind: 'layout', directory: '/tmp', digest: DIGEST },
     ],
+    [
+      'x=https://files.test/a.tar',
+      'docker.io/library/x:latest',
+      { kind: 'fetched', word: { kind: 'url', url: 'https://files.test/a.tar' } },
+    ],
+    [
+      'x=https://git.test/a.git#main',
+      'docker.io/library/x:latest',
+      { kind: 'fetched', word: { kind: 'repository', word: 'https://git.test/a.git#main' } },
+    ],
+    [
+      'x=git@git.test:a.git',
+      'docker.io/library/x:latest',
+      { kind: 'fetched', word: { kind: 'repository', word: 'git@git.test:a.git' } },
+    ],
   ])('%s', (word, name, context) => {
     expect([...contextsOf([word])]).toEqual([[name, context]]);
   });
@@ -38,9 +53,7 @@ describe('--build-context', () => {
     ['x=/nowhere/at/all', /no directory \/nowhere\/at\/all/],
     ['x=oci-layout://', /no directory/],
     ['x=oci-layout:///nowhere:v1', /no directory \/nowhere/],
-    ['x=https://files.test/a.tar', /directories and images/],
-    ['x=https://git.test/a.git#main', /directories and images/],
-    ['x=git@git.test:a.git', /directories and images/],
+    ['x=docker://alpine', /docker-image:/],
     ['scratch=/tmp', /scratch/],
     ['Up=/tmp', /not an image reference/],
     ['x=docker-image://Bad/', /Bad/],

@@ -16,8 +16,8 @@ import { once } from '../../transfer/once.ts';
 import { writeOutputFile } from '../../transfer/output-file.ts';
 import { printJson } from '../answer.ts';
 import { platformNamed } from '../architectures.ts';
-import { contextsOf } from '../build-contexts.ts';
-import { openPlace } from '../build-place.ts';
+import { contextsOf, openContexts } from '../build-contexts.ts';
+import { fetchOptions, openPlace } from '../build-place.ts';
 import { cachesOf } from '../caches.ts';
 import { gatherOptions } from '../gather-options.ts';
 import { findingsData, findingsText } from '../findings.ts';
@@ -30,17 +30,22 @@ import { pairsOf, variablesOf } from '../pairs.ts';
 import { secretsOf, sshAgentsOf } from '../secrets.ts';
 import { formatPlan } from '../plan-text.ts';
 import { requireRoot } from '../require-root.ts';
+import { VERSION } from '../version.ts';
 import { shellOnError } from '../shell-on-error.ts';
 import { stepSettingsOf } from '../step-settings.ts';
 
 /** Returns the exit status: 1 for a check with findings. */
 export async function build(globals: Globals, contextArgument: string, flags: BuildFlags): Promise<number> {
   refuseContradiction(globals.offline, flags.pull);
+  if (flags.stdin === true && [contextArgument, ...flags.file].includes('-'))
+    throw new ArchBuildError('USAGE', 'the standard input cannot be for RUN (--stdin) and for the build');
   // A check reads; only files that have to be unpacked for it need their owner.
   if (flags.check !== true || readContextWord(contextArgument).kind !== 'directory') requireRoot(globals);
   const { takesStdout, ...request } = optionsOf(globals, flags);
+  const written = contextsOf(flags.buildContext);
   await using place = await openPlace(globals, contextArgument, flags);
-  const options = { ...request, ...place.source };
+  await using contexts = await openContexts(written, fetchOptions(globals, flags));
+  const options = { ...request, ...place.source, buildContexts: contexts.buildContexts };
   if (flags.check === true) return await checkFile(globals, options, flags);
   if (flags.plan === true) return await printPlan(globals, options, flags);
   const report = reporterFor(globals, flags.quiet === true ? 'quiet' : flags.progress);
@@ -93,7 +98,7 @@ function isReadableStore(root: string): boolean {
 function optionsOf(
   { offline }: Globals,
   flags: BuildFlags,
-): Omit<BuildOptions, keyof BuildSource> & Pick<Outputs, 'takesStdout'> {
+): Omit<BuildOptions, keyof BuildSource | 'buildContexts'> & Pick<Outputs, 'takesStdout'> {
   const { emulate, platforms, platformImplied = false } = platformsOf(flags);
   const tags = flags.tag.map((tag) => formatReference(withDefaultTag(parseReference(tag))));
   const sourceDateEpoch = flags.sourceDateEpoch ?? epochOfEnvironment();
@@ -108,11 +113,12 @@ function optionsOf(
     emulate,
     dialect: flags.dialect,
     buildArgs: buildArgsOf(flags),
-    buildContexts: contextsOf(flags.buildContext),
     from: flags.from,
     environment: variablesOf('--env', flags.env),
     unset: { environment: flags.unsetenv, labels: flags.unsetlabel },
-    labels: pairsOf('--label', flags.label),
+    labels: { ...(flags.identityLabel === true ? IDENTITY : {}), ...pairsOf('--label', flags.label) },
+    squash: flags.squashAll === true,
+    omitHistory: flags.omitHistory === true,
     annotations: { ...annotations, ...pairsOf('--annotation', flags.annotation) },
     target: flags.target,
     network: flags.network === 'none' || (flags.network === 'default' && offline) ? 'none' : 'host',
@@ -120,6 +126,7 @@ function optionsOf(
     secrets: secretsOf(flags.secret, process.env),
     sshAgents: sshAgentsOf(flags.ssh, process.env),
     noCache: !flags.cache,
+    cacheTtl: flags.cacheTtl,
     jobs: jobsOf(flags),
     ...cachesOf(flags, { offline }),
     pull: flags.pull,
@@ -133,6 +140,8 @@ function optionsOf(
     ...(flags.audit === 'off' ? {} : { audit: { policy: flags.audit, allow: flags.auditAllow } }),
   };
 }
+
+const IDENTITY = { 'io.arch-build.version': VERSION };
 
 function gatherOf(flags: BuildFlags): Pick<BuildOptions, 'gather'> {
   return flags.gather === 'none' ? {} : { gather: gatherOptions(flags) };

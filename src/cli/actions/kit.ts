@@ -22,8 +22,8 @@ import { platformsWithoutShell } from '../../kit/kit-toolboxes.ts';
 import { packageFiles, packageVersion } from '../../kit/package.ts';
 import { formatPlatform, type Platform } from '../../oci/platform.ts';
 import { architecturesNamed } from '../architectures.ts';
-import { contextsOf } from '../build-contexts.ts';
-import { openPlace } from '../build-place.ts';
+import { contextsOf, openContexts } from '../build-contexts.ts';
+import { fetchOptions, openPlace } from '../build-place.ts';
 import type { KitFlags, PackageFlags } from '../flags.ts';
 import { reporterFor, requireNetwork, storeFor, type Globals } from '../globals.ts';
 import { requireRoot } from '../require-root.ts';
@@ -48,14 +48,16 @@ export async function writeKit(globals: Globals, contextArgument: string, flags:
   requireRoot(globals); // snapshots have owners that only root of some namespace reads
   const output = resolve(flags.output);
   checkArchiveName(output);
+  const written = contextsOf(flags.buildContext);
   await using place = await openPlace(globals, contextArgument, flags);
+  await using opened = await openContexts(written, fetchOptions(globals, flags));
   const { path, text } = place.source.file;
   const { platforms } = platformsOf(flags);
   const source = {
     kubefile: parseKubefile(text, { file: path, dialect: flags.dialect }),
     options: {
       buildArgs: buildArgsOf(flags),
-      buildContexts: contextsOf(flags.buildContext),
+      buildContexts: opened.buildContexts,
       target: flags.target,
       platforms,
     },

@@ -1,10 +1,20 @@
 /** `buildah build`: its options as ours, and the progress in buildah's words. */
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { allPlatforms, stagesOf } from './bases.mjs';
-import { ALWAYS, DROPPED, FLAGS, PASSED, VALUES, checkNumbers } from './build-options.mjs';
+import {
+  ALWAYS,
+  DROPPED,
+  FLAGS,
+  PASSED,
+  SWITCHES,
+  VALUES,
+  checkNumbers,
+  proxyArguments,
+} from './build-options.mjs';
 import { connection, CONNECTION } from './connection.mjs';
 import { describe, localNames, nameOf, tagged } from './names.mjs';
 import { readOptions } from './options.mjs';
@@ -52,6 +62,13 @@ export function build(args) {
       ...['--jobs', options.jobs?.[0].replace(/^0$/, '4') ?? '1'],
       // without --layers buildah keeps and asks no cache
       ...(options['no-cache'] || !layers ? ['--no-cache'] : []),
+      ...Object.entries(SWITCHES).flatMap(([name, { ours, usual }]) =>
+        (options[name] ?? usual) ? [ours] : [],
+      ),
+      ...(process.env.BUILDAH_CPPFLAGS ?? '')
+        .split(' ')
+        .flatMap((flag) => (flag === '' ? [] : ['--cpp-flag', flag])),
+      ...proxyArguments(options),
       ...files.flatMap((file) => ['-f', file]),
       ...PASSED.filter((name) => layers || !name.startsWith('cache-')).flatMap((name) =>
         (options[name] ?? []).flatMap((value) => [flagOf(name), valueOf(name, value)]),
@@ -109,8 +126,13 @@ function textOf(files, context) {
     files.length > 0 ? files : ['Containerfile', 'Dockerfile'].map((name) => join(context, name));
   const readable = candidates.filter((path) => path !== '-' && existsSync(path) && statSync(path).isFile());
   return (files.length > 0 ? readable : readable.slice(0, 1))
-    .map((path) => readFileSync(path, 'utf8'))
+    .map((path) => (path.endsWith('.in') ? preprocessed(path, context) : readFileSync(path, 'utf8')))
     .join('\n');
+}
+
+function preprocessed(path, context) {
+  const args = ['-E', '-P', '-traditional', '-undef', '-iquote', context, '-'];
+  return spawnSync('cpp', args, { input: readFileSync(path), encoding: 'utf8' }).stdout;
 }
 
 /** `true` asks registries only for what is missing; `ifnewer` is the closest to a look at what is there. */

@@ -4,6 +4,9 @@ import { fileURLToPath } from 'node:url';
 
 const PROGRAM = fileURLToPath(new URL('../../../dist/main.js', import.meta.url));
 
+/** Of the buildah whose tests these are. */
+export const VERSION = '1.39.3';
+
 /** Set once, from buildah's `--root`. */
 export const store = { directory: '' };
 

@@ -62,6 +62,7 @@ const PASSWD = [
 const GROUP = [...ACCOUNTS.map((name, id) => `${name}:x:${id}:`), 'www-data:x:33:', 'nobody:x:65534:'];
 
 const COMMON = {
+  'etc/hosts': '127.0.0.1\tlocalhost\n::1\tlocalhost\n',
   'etc/passwd': `${PASSWD.join('\n')}\n`,
   'etc/group': `${GROUP.join('\n')}\n`,
   'etc/nsswitch.conf': 'hosts: files dns\n',
@@ -98,7 +99,11 @@ const IMAGES = [
   {
     name: 'docker.io/library/busybox',
     platforms: ALL,
-    files: { ...COMMON, 'bin/paste': '#!/bin/sh\nexec cat "$@"\n' },
+    files: {
+      ...COMMON,
+      'bin/paste': '#!/bin/sh\nexec cat "$@"\n',
+      'bin/nl': '#!/bin/sh\nexec cat -n "$@"\n',
+    },
   },
   { name: 'docker.io/library/busybox:musl', platforms: NATIVE, files: COMMON },
   {
@@ -111,7 +116,7 @@ const IMAGES = [
     name: 'docker.io/library/ubuntu',
     platforms: NATIVE,
     files: { ...COMMON, 'etc/os-release': 'ID=ubuntu\n', 'usr/lib/': '' },
-    programs: ['/bin/bash'],
+    programs: ['/bin/bash', '/bin/cat', '/bin/sh'],
   },
   {
     name: 'docker.io/library/fedora',
