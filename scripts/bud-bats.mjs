@@ -135,6 +135,7 @@ async function runBats(path, world) {
       ...world.environment,
       BUILDAH_BINARY: join(shims, 'buildah.mjs'),
       COPY_BINARY: join(shims, 'copy.mjs'),
+      PODMAN_BINARY: join(shims, 'podman.mjs'),
       CI_DESIRED_RUNTIME: 'crun',
       STORAGE_DRIVER: 'overlay',
       TMPDIR: scratch,

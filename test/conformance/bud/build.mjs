@@ -62,9 +62,7 @@ export function build(args) {
       ...['--jobs', options.jobs?.[0].replace(/^0$/, '4') ?? '1'],
       // without --layers buildah keeps and asks no cache
       ...(options['no-cache'] || !layers ? ['--no-cache'] : []),
-      ...Object.entries(SWITCHES).flatMap(([name, { ours, usual }]) =>
-        (options[name] ?? usual) ? [ours] : [],
-      ),
+      ...switchesOf(options, { isTag: layers && stages.at(-1)?.steps === 0 }),
       ...(process.env.BUILDAH_CPPFLAGS ?? '')
         .split(' ')
         .flatMap((flag) => (flag === '' ? [] : ['--cpp-flag', flag])),
@@ -76,6 +74,13 @@ export function build(args) {
       context,
     ],
     { env, options, stages, text, tags, layers },
+  );
+}
+
+/** With --layers what is FROM an image and no more is a name of it, not an image that anybody built. */
+function switchesOf(options, { isTag }) {
+  return Object.entries(SWITCHES).flatMap(([name, { ours, usual }]) =>
+    (options[name] ?? (usual && !isTag)) ? [ours] : [],
   );
 }
 

@@ -18,10 +18,13 @@ const environment = (extra = {}) => ({
 });
 
 /** Ends the shim when arch-build fails, unless failures are `tolerated`. */
-export function archBuild(args, { show = false, tolerated = false, env, explain, input } = {}) {
+export function archBuild(
+  args,
+  { show = false, tolerated = false, bytes = false, env, explain, input } = {},
+) {
   const outcome = spawnSync(process.execPath, [PROGRAM, ...args], {
     env: environment(env),
-    encoding: 'utf8',
+    encoding: bytes ? 'buffer' : 'utf8',
     maxBuffer: 2 ** 28,
     ...(input === undefined ? { stdio: ['inherit', 'pipe', 'pipe'] } : { input }),
   });
