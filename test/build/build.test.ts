@@ -287,9 +287,9 @@ describe('an unknown target', () => {
   });
 });
 
-describeWithRoot('an image that says less of itself', () => {
-  const LAYERS = 'FROM scratch\nCOPY file /a\nCOPY file /b\nENV X=1\n';
+const LAYERS = 'FROM scratch\nCOPY file /a\nCOPY file /b\nENV X=1\n';
 
+describeWithRoot('an image that says less of itself', () => {
   it('has one layer with the same tree, and says so', async () => {
     await using shop = await openWorkshop();
     const plain = shop.config(await shop.build(LAYERS));
@@ -318,6 +318,15 @@ describeWithRoot('an image that says less of itself', () => {
     const config = shop.config(await shop.build(LAYERS, { omitHistory: true }));
     expect(config).not.toHaveProperty('history');
     expect(config.rootfs.diff_ids).toHaveLength(2);
+  });
+});
+
+describeWithRoot('an image on one that is known by its digest alone', () => {
+  it('says the digest of its base, and no name', async () => {
+    await using shop = await openWorkshop();
+    const { root } = await shop.build(LAYERS);
+    const [image] = shop.images(await shop.build(`FROM ${root.digest}\nENV Y=1\n`));
+    expect(image?.manifest.annotations).toEqual({ 'org.opencontainers.image.base.digest': root.digest });
   });
 });
 

@@ -62,7 +62,7 @@ export function build(args) {
       ...['--jobs', options.jobs?.[0].replace(/^0$/, '4') ?? '1'],
       // without --layers buildah keeps and asks no cache
       ...(options['no-cache'] || !layers ? ['--no-cache'] : []),
-      ...switchesOf(options, { isTag: layers && stages.at(-1)?.steps === 0 }),
+      ...switchesOf(options, { isName: isName(stages, options) }),
       ...(process.env.BUILDAH_CPPFLAGS ?? '')
         .split(' ')
         .flatMap((flag) => (flag === '' ? [] : ['--cpp-flag', flag])),
@@ -77,10 +77,16 @@ export function build(args) {
   );
 }
 
-/** With --layers what is FROM an image and no more is a name of it, not an image that anybody built. */
-function switchesOf(options, { isTag }) {
+/** What is FROM an image and no more is a name of it, not an image that anybody built. */
+const isName = (stages, options) =>
+  stages.length === 1 &&
+  stages[0].steps === 0 &&
+  stages[0].image !== 'scratch' &&
+  ['label', 'annotation', 'env', 'unsetenv', 'unsetlabel', 'squash'].every((name) => !options[name]);
+
+function switchesOf(options, { isName }) {
   return Object.entries(SWITCHES).flatMap(([name, { ours, usual }]) =>
-    (options[name] ?? (usual && !isTag)) ? [ours] : [],
+    (options[name] ?? (usual && !isName)) ? [ours] : [],
   );
 }
 
@@ -149,6 +155,8 @@ function pullPolicy(options) {
 
 function platformOf(options, stages) {
   const { platform, arch, os, variant } = options;
+  if (platform !== undefined && [arch, os, variant].some((value) => value !== undefined))
+    fail('invalid --platform may not be used with --os, --arch, or --variant');
   if (options['os-version'] !== undefined || options['os-feature'] !== undefined)
     return ['--platform', `linux(${osDetails(options)})/amd64`];
   if (options['all-platforms']) return ['--platform', allPlatforms(stages).join(',')];

@@ -112,6 +112,10 @@ export function phraseOf(text) {
 
 const WARNINGS = [
   {
+    ours: /^\S+ is not there for (\S+): (\S+) is taken/,
+    phrase: (wanted, taken) => `image platform (${taken}) does not match the expected platform (${wanted})`,
+  },
+  {
     ours: /^the C preprocessor on \S+: ([^]*)/,
     phrase: (problems) => `Ignoring ${problems}`,
   },
