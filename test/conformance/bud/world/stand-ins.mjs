@@ -27,12 +27,18 @@ const NATIVE = ['linux/amd64'];
 const ADDUSER = `#!/bin/sh
 # adduser [-D] [-H] [-S] [-g GECOS] [-h HOME] [-s SHELL] [-u UID] [-G GROUP] USER [GROUP]
 home= uid= gecos= shell=/bin/sh create=1 group=
-while getopts DHSg:h:s:u:G: option; do
-  case $option in
-    H) create= ;; g) gecos=$OPTARG ;; h) home=$OPTARG ;; s) shell=$OPTARG ;; u) uid=$OPTARG ;; G) group=$OPTARG ;;
-  esac
+names=
+while [ $# -gt 0 ]; do
+  OPTIND=1
+  while getopts DHSg:h:s:u:G: option; do
+    case $option in
+      H) create= ;; g) gecos=$OPTARG ;; h) home=$OPTARG ;; s) shell=$OPTARG ;; u) uid=$OPTARG ;; G) group=$OPTARG ;;
+    esac
+  done
+  shift $((OPTIND - 1))
+  if [ $# -gt 0 ]; then names="$names $1"; shift; fi
 done
-shift $((OPTIND - 1))
+set -- $names
 [ $# = 1 ] || exec addgroup "$@"
 : "\${home:=/home/$1}" "\${uid:=$(awk -F: '$3 >= 1000 && $3 < 60000 && $3 >= n { n = $3 + 1 } END { print n < 1000 ? 1000 : n }' /etc/passwd)}"
 if [ -z "$group" ]; then addgroup -g "$uid" "$1" && group=$1; fi
