@@ -37,8 +37,8 @@ const { values } = parseArgs({
 const source =
   values.source ?? join(repository, '.cache/conformance/src_golang-github-containers-buildah_trixie/orig');
 const shims = join(repository, 'test/conformance/bud');
-// in lower case, because the tests make image names of paths
-const scratch = join(tmpdir(), `arch-build-bud-${randomBytes(4).toString('hex')}`);
+// in lower case, because the tests make image names of paths; short, because podman refuses long ones
+const scratch = join(tmpdir(), `bud-${randomBytes(4).toString('hex')}`);
 mkdirSync(scratch);
 // every test sees through its own files only; the images of podman, which some call, are read by other users
 spawnSync('chmod', ['711', scratch]);
@@ -135,6 +135,7 @@ async function runBats(path, world) {
       ...world.environment,
       BUILDAH_BINARY: join(shims, 'buildah.mjs'),
       COPY_BINARY: join(shims, 'copy.mjs'),
+      PODMAN_BINARY: join(shims, 'podman.mjs'),
       CI_DESIRED_RUNTIME: 'crun',
       STORAGE_DRIVER: 'overlay',
       TMPDIR: scratch,

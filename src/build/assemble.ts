@@ -21,7 +21,7 @@ import { containerConfigOf, type StageState } from './stage-state.ts';
 
 /** What of a build's options is part of the image. */
 export type ImageOptions = Pick<BuildOptions, 'annotations' | 'labels' | 'unset' | 'sourceDateEpoch'> &
-  Partial<Pick<BuildOptions, 'cacheTo'>>;
+  Partial<Pick<BuildOptions, 'cacheTo' | 'omitHistory'>>;
 
 /** Writes one platform's config and manifest; the descriptor names the platform. */
 export function writeManifest(
@@ -116,9 +116,10 @@ function finishedConfig(state: StageState, platform: Platform, options: ImageOpt
   const times = (state.config.history ?? [])
     .map(({ created }) => created ?? '')
     .filter((time) => time !== '');
-  const { variant: _variant, ...config } = state.config;
+  const { variant: _variant, history, ...config } = state.config;
   return {
     ...config,
+    ...(history === undefined || options.omitHistory === true ? {} : { history }),
     created: times.at(-1) ?? creationTime(options),
     ...normalizePlatform(platform),
     config: {

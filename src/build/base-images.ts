@@ -73,7 +73,8 @@ export class BaseImages {
 
   /** What FROM means: a name, a named context, or the digest of an image of the store. Throws IMAGE_NOT_FOUND, PLATFORM_NOT_FOUND (naming what exists), REFERENCE_INVALID, NETWORK… */
   async get(text: string, platform: Platform): Promise<BaseImage> {
-    const full = this.#isStoredDigest(text) ? text : contextKey(text);
+    const isNameless = this.#isStoredDigest(text);
+    const full = isNameless ? text : contextKey(text);
     const context = this.#options.buildContexts?.get(full);
     const layout = context?.kind === 'layout' ? context : undefined;
     const name = context?.kind === 'image' ? context.reference : full;
@@ -89,8 +90,8 @@ export class BaseImages {
     const fallback = describeFallback(full, platform, platformOfConfig(image.config));
     if (fallback !== undefined) this.#warn(fallback);
     const historyCount = image.config.history?.length ?? 0;
-    const origin = { name: layout === undefined ? name : undefined, digest: manifest.digest, historyCount };
-    return { ...image, origin };
+    const known = layout === undefined && !isNameless ? name : undefined;
+    return { ...image, origin: { name: known, digest: manifest.digest, historyCount } };
   }
 
   /** `sha256:…` could be a repository too: it is an image when the store has one. */

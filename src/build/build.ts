@@ -27,6 +27,7 @@ import { expectedImages } from './outside-needs.ts';
 import type { BuildOptions, Job } from './options.ts';
 import { isCacheOnly, storedNames } from './output/output.ts';
 import { writeOutputs } from './output/write-outputs.ts';
+import { squashStep } from './squash-step.ts';
 
 export interface BuildResult {
   /** What the tags name: an index for several platforms, else a manifest. */
@@ -59,7 +60,8 @@ export async function build(job: Job, options: BuildOptions): Promise<BuildResul
   const built = await work.fate.all(options.platforms.map((platform) => buildPlatform(shared, platform)));
   const finished = await gatherStep(shared, built);
   await auditStep(shared, finished);
-  const manifests = finished.map(({ platform, state }) => writeManifest(store, state, { platform, options }));
+  const images = await squashStep(shared, finished);
+  const manifests = images.map(({ platform, state }) => writeManifest(store, state, { platform, options }));
   warnUnusedArgs(job, written, options);
   for (const name of directories.unused())
     report({ type: 'warning', text: `--build-context ${name} is not used by ${kubefile.file}` });

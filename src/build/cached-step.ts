@@ -28,10 +28,17 @@ export function lookUp(
 ): { key: CacheKey; known: MadeStep | undefined } {
   const key = keyAtEpoch(step.key, options.sourceDateEpoch);
   const record = options.noCache && step.make !== undefined ? undefined : store.cache.get(key);
-  if (record === undefined) return { key, known: undefined };
+  if (record === undefined || (step.make !== undefined && isTooOld(record, options)))
+    return { key, known: undefined };
   const { created, layer } = record;
   return { key, known: { created, ...(layer && { snapshot: store.snapshots.get(layer) }) } };
 }
+
+/** By the time its image says, which `--source-date-epoch` may have set. */
+const isTooOld = (
+  { created }: { readonly created: string },
+  { cacheTtl = Infinity }: Pick<BuildOptions, 'cacheTtl'>,
+): boolean => Date.now() - Date.parse(created) > cacheTtl;
 
 /** What another platform or stage of this build makes counts as cached too, even with `--no-cache`. */
 export async function runCached(

@@ -83,6 +83,10 @@ export interface BuildOptions extends BuildSource {
   readonly unset: { readonly environment: readonly string[]; readonly labels: readonly string[] };
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
+  /** One layer in place of all. */
+  readonly squash?: boolean;
+  /** Nothing says how the image came about. */
+  readonly omitHistory?: boolean;
   /** Of the index over several platforms. */
   readonly indexAnnotations: Readonly<Record<string, string>>;
   readonly target: string | undefined;
@@ -94,6 +98,8 @@ export interface BuildOptions extends BuildSource {
   /** Paths of the sockets of ssh agents, by id. */
   readonly sshAgents: ReadonlyMap<string, string>;
   readonly noCache: boolean;
+  /** Milliseconds: what the cache has had for longer is made again. */
+  readonly cacheTtl?: number | undefined;
   readonly cacheFrom: readonly CacheSource[];
   readonly cacheTo: readonly CacheTarget[];
   /** Stages and platforms that are worked on at the same time; 1: one after the other, in order. */

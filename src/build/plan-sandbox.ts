@@ -32,7 +32,7 @@ export function describeSandbox(
   const sandbox = stepSandbox(options, state, {
     scratch: SCRATCH,
     lowerCount: state.chain.length + 1,
-    binds: hostBinds(SCRATCH),
+    binds: hostBinds(SCRATCH, options.steps),
     mounts: [...options.steps.mounts, ...described.mounts, ...(hasTools ? toolMounts(SCRATCH) : [])],
     isolation: { kind: 'private', entries: [`<entry of ${arch}, unless it runs natively>`] },
     command,

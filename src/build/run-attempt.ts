@@ -8,12 +8,12 @@ import type { StepEmulation } from '../emulation/ladder.ts';
 import type { Toolbox } from '../emulation/toolbox.ts';
 import { MergedTree } from '../layer/merged-tree.ts';
 import { describeOperation } from '../sys/plan.ts';
-import { runSandbox, type Outcome } from '../sys/sandbox.ts';
+import { runSandbox, type Outcome, type SandboxOptions } from '../sys/sandbox.ts';
 import { stepPlan, type StepPlanOptions } from '../sys/step-plan.ts';
 import { failedStep } from './failed-step.ts';
 import type { RunCommand } from './heredoc-command.ts';
 import { hostFiles } from './host-files.ts';
-import type { Job, StepText } from './options.ts';
+import type { BuildOptions, Job, StepText } from './options.ts';
 import { OutputTail } from './output-tail.ts';
 import { readAccounts } from './rootfs-files.ts';
 import { runFailure, startFailure } from './run-failure.ts';
@@ -24,7 +24,7 @@ import type { RunContext } from './step-context.ts';
 import { ensureWorkdir, placeMounts, prepareRootfs, writeHostFiles, type StepRootfs } from './step-rootfs.ts';
 import { hostBinds, scriptPath, stepSandbox, stepVariables } from './step-sandbox.ts';
 import { openToolbox } from './step-toolbox.ts';
-import { lookUpUser } from './user-lookup.ts';
+import { lookUpGroup, lookUpUser } from './user-lookup.ts';
 
 export interface RunOperands {
   readonly command: RunCommand;
@@ -47,12 +47,14 @@ export async function attemptRun(
   const { job, options } = context;
   const scratch = job.store.makeDirectory('run');
   const lowers = job.store.snapshots.trees(state.chain);
-  const rootfs = openRootfs(scratch, lowers, { state, files: hostFiles(operands.network, options.steps) });
+  const files = hostFiles(operands.network, options.steps);
+  const rootfs = openRootfs(scratch, lowers, { state, files, steps: options.steps });
   const emulation = await context.emulation.forPlatform(state.platform);
   await using opened = await operands.mounts.open(scratch);
   const sandbox = sandboxOf({ context, state, operands }, { scratch, lowers, rootfs, emulation, opened });
   const failure = await runToEnd(job, stepPlan(sandbox), {
     ...operands,
+    stdin: options.steps.stdin ? 'inherit' : null,
     situationOf: () => context.emulation.emulatorsOf(state.platform),
   });
   if (failure === undefined) return rootfs.upper;
@@ -72,10 +74,17 @@ export async function attemptRun(
 function openRootfs(
   scratch: string,
   lowers: readonly string[],
-  { state, files }: { readonly state: StageState; readonly files: Readonly<Record<string, string>> },
+  {
+    state,
+    files,
+    steps,
+  }: Pick<BuildOptions, 'steps'> & {
+    readonly state: StageState;
+    readonly files: Readonly<Record<string, string>>;
+  },
 ): StepRootfs {
   writeHostFiles(scratch, files);
-  const rootfs = prepareRootfs(scratch, lowers, hostBinds(scratch));
+  const rootfs = prepareRootfs(scratch, lowers, hostBinds(scratch, steps));
   ensureWorkdir(rootfs, lowers, containerConfigOf(state).WorkingDir ?? '/');
   return rootfs;
 }
@@ -101,7 +110,8 @@ function sandboxOf(
   const { options } = context;
   const { toolbox, command, network } = operands;
   const accounts = readAccounts(new MergedTree(lowers));
-  const { home, ...user } = lookUpUser(containerConfigOf(state).User ?? '', accounts);
+  const { home, groups, ...user } = lookUpUser(containerConfigOf(state).User ?? '', accounts);
+  const added = options.steps.groups.map((group) => lookUpGroup(group, accounts));
   const surroundings = { home, added: opened.variables, hasTools: toolbox !== undefined };
   const tools = toolbox === undefined ? [] : openToolbox(scratch, toolbox);
   if (command.script !== undefined)
@@ -110,14 +120,14 @@ function sandboxOf(
     ...rootfs,
     command,
     network,
-    user,
+    user: { ...user, groups: [...new Set([...groups, ...added])] },
     isolation: emulation.isolation,
     mounts: placeMounts(rootfs, lowers, [...options.steps.mounts, ...opened.mounts, ...tools]),
     variables: emulation.environmentOf(stepVariables(options, state, surroundings)),
   });
 }
 
-interface StepProcess extends Pick<RunOperands, 'command' | 'step'> {
+interface StepProcess extends Pick<RunOperands, 'command' | 'step'>, Pick<SandboxOptions, 'stdin'> {
   /** Its emulator, for explaining a failure; undefined for a native step. */
   readonly situationOf: () => Promise<EmulatorSituation | undefined>;
 }
@@ -132,7 +142,7 @@ interface Failure {
 async function runToEnd(
   job: Job,
   plan: ReturnType<typeof stepPlan>,
-  { command, step, situationOf }: StepProcess,
+  { command, step, stdin, situationOf }: StepProcess,
 ): Promise<Failure | undefined> {
   const tail = new OutputTail();
   const onOutput = (stream: 'stdout' | 'stderr', data: Buffer): void => {
@@ -142,7 +152,11 @@ async function runToEnd(
   let outcome: Outcome;
   for (const operation of plan) job.report({ type: 'debug', text: describeOperation(operation) });
   try {
-    outcome = await runSandbox(plan, { signal: job.signal, onOutput });
+    outcome = await runSandbox(plan, {
+      signal: job.signal,
+      onOutput,
+      ...(stdin === undefined ? {} : { stdin }),
+    });
   } catch (error) {
     const failure = startFailure(error, command);
     if (failure instanceof ArchBuildError && failure.code === 'RUN_FAILED')

@@ -8,6 +8,7 @@ import { STEP_HOSTNAME } from './host-files.ts';
 import type { BuildOptions } from './options.ts';
 import { proxyVariables, type Variables } from './scope.ts';
 import { containerConfigOf, type StageState } from './stage-state.ts';
+import type { StepSettings } from './step-settings.ts';
 import { withTools } from './step-toolbox.ts';
 
 /** What only the step knows: where its files are, how foreign programs run, who it runs as. */
@@ -45,8 +46,11 @@ export function stepSandbox(
 export const scriptPath = (scratch: string): string => join(scratch, 'script');
 
 /** The files of name resolution, which `writeHostFiles` has put there. */
-export const hostBinds = (scratch: string): (StepPlanOptions['binds'][number] & { kind: 'file' })[] =>
-  ['hosts', 'resolv.conf'].map((name) => ({
+export const hostBinds = (
+  scratch: string,
+  { ownHosts }: Pick<StepSettings, 'ownHosts'>,
+): (StepPlanOptions['binds'][number] & { kind: 'file' })[] =>
+  [...(ownHosts ? [] : ['hosts']), 'resolv.conf'].map((name) => ({
     source: join(scratch, name),
     target: `/etc/${name}`,
     readOnly: true,

@@ -4,6 +4,8 @@ import { DEFAULT_CAPABILITIES } from '../sys/capabilities.ts';
 import type { Limit } from '../sys/limits.ts';
 
 export interface StepSettings {
+  /** The image's own /etc/hosts is seen. */
+  readonly ownHosts: boolean;
   /** Names that /etc/hosts has, before those of the host. */
   readonly hosts: readonly { readonly names: readonly string[]; readonly address: string }[];
   /** Each list takes the place of the host's when it is not empty. */
@@ -15,15 +17,22 @@ export interface StepSettings {
   /** Directories, files and devices of the host. */
   readonly mounts: readonly Extract<StepMount, { type: 'bind' }>[];
   readonly shmBytes: number | undefined;
+  /** Names and numbers of the image's groups that RUN is in besides. */
+  readonly groups: readonly string[];
+  /** RUN reads what we are given. */
+  readonly stdin: boolean;
   readonly limits: readonly Limit[];
   readonly capabilities: bigint;
 }
 
 export const DEFAULT_SETTINGS: StepSettings = {
+  ownHosts: false,
   hosts: [],
   dns: { servers: [], search: [], options: [] },
   mounts: [],
   shmBytes: undefined,
+  groups: [],
+  stdin: false,
   limits: [],
   capabilities: DEFAULT_CAPABILITIES,
 };
@@ -33,11 +42,14 @@ export const DEFAULT_SETTINGS: StepSettings = {
  * room in /dev/shm only decides whether a step gets through.
  */
 export function settingsKey(settings: StepSettings): [string, string][] {
-  const { hosts, dns, mounts, limits, capabilities } = settings;
+  const { ownHosts, hosts, dns, mounts, groups, stdin, limits, capabilities } = settings;
   const parts: readonly (readonly [name: string, value: unknown, isDefault: boolean])[] = [
+    ['#own-hosts', ownHosts, !ownHosts],
     ['#hosts', hosts, hosts.length === 0],
     ['#dns', dns, Object.values(dns).every((list) => list.length === 0)],
     ['#volumes', mounts, mounts.length === 0],
+    ['#groups', groups, groups.length === 0],
+    ['#stdin', stdin, !stdin],
     ['#limits', limits.map((limit) => Object.values(limit).map(String)), limits.length === 0],
     ['#capabilities', capabilities.toString(16), capabilities === DEFAULT_CAPABILITIES],
   ];

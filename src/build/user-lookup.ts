@@ -72,7 +72,7 @@ function findUser(text: string, entries: readonly PasswdEntry[]): PasswdEntry | 
   return entries.find((entry) => (number === undefined ? entry.name === text : entry.uid === number));
 }
 
-function lookUpGroup(text: string, accounts: Accounts): number {
+export function lookUpGroup(text: string, accounts: Accounts): number {
   const number = parseId(text);
   if (number !== undefined) return number;
   return parseGroup(accounts.group).find(({ name }) => name === text)?.gid ?? requireNumber(text, 'group');

@@ -9,7 +9,7 @@ import { ArchBuildError, systemErrorCode } from '../errors.ts';
 import { buildArgsOf } from './build-args.ts';
 import type { BuildFlags } from './flags.ts';
 import { reporterFor, type Globals } from './globals.ts';
-
+import { isPreprocessed, preprocessed } from './preprocess.ts';
 import { sshAgentsOf } from './secrets.ts';
 
 const DEFAULT_FILES = ['Kubefile', 'Dockerfile', 'Containerfile'];
@@ -19,25 +19,26 @@ export interface BuildPlace extends AsyncDisposable {
 }
 
 export type PlaceFlags = Pick<BuildFlags, 'file' | 'buildArg' | 'buildArgFile'> &
-  Partial<Pick<BuildFlags, 'ssh' | 'ignorefile' | 'quiet' | 'progress' | 'plan' | 'check'>>;
+  Partial<Pick<BuildFlags, 'ssh' | 'ignorefile' | 'cppFlag' | 'quiet' | 'progress' | 'plan' | 'check'>>;
 
 /** The caller disposes it. Throws USAGE, CONTEXT, KUBEFILE_NOT_FOUND, and what fetching a context throws. */
 export async function openPlace(globals: Globals, word: string, flags: PlaceFlags): Promise<BuildPlace> {
   const given = flags.ignorefile === undefined ? {} : { ignoreFile: resolve(flags.ignorefile) };
   const place = readContextWord(word);
   if (place.kind === 'directory') {
-    const source = {
-      context: place.path,
-      file: joined(flags.file, (file) => readKubefile(place.path, file)),
-      ...given,
-    };
+    const parts = readParts(flags.file, (file) => readKubefile(place.path, file));
+    const options = { ...fetchOptions(globals, flags), context: place.path, flags: flags.cppFlag ?? [] };
+    const file = joined(await Promise.all(parts.map((part) => preprocessed(part, options))));
+    const source = { context: place.path, file, ...given };
     return { source, [Symbol.asyncDispose]: () => Promise.resolve() };
   }
   if (place.kind === 'stdin' && flags.file.includes('-'))
     throw new ArchBuildError('USAGE', 'the Kubefile and the build context cannot both come on stdin');
   const fetched = await fetchContext(place, fetchOptions(globals, flags));
   try {
-    const file = joined(flags.file, (each) => fetchedKubefile(fetched, each));
+    const parts = readParts(flags.file, (each) => fetchedKubefile(fetched, each));
+    refusePreprocessing(parts);
+    const file = joined(parts);
     const ignoreFile = ignoreFileOf(fetched, file);
     const source = { context: fetched.directory, contextName: word, file, ignoreFile, ...given };
     return { source, [Symbol.asyncDispose]: () => fetched[Symbol.asyncDispose]() };
@@ -47,17 +48,32 @@ export async function openPlace(globals: Globals, word: string, flags: PlaceFlag
   }
 }
 
-/** Several files are one text, as buildah reads them: an instruction belongs to the last FROM above, of whichever file. */
-function joined(
-  files: readonly string[],
+type Parts = readonly [KubefileSource, ...KubefileSource[]];
+
+function readParts(
+  [first, ...others]: readonly string[],
   read: (file: string | undefined) => KubefileSource,
-): KubefileSource {
-  const [only, ...others] = files;
-  if (others.length === 0) return read(only);
-  if (files.filter((file) => file === '-').length > 1)
+): Parts {
+  if ([first, ...others].filter((file) => file === '-').length > 1)
     throw new ArchBuildError('USAGE', 'there is one standard input, and -f - twice');
-  const parts = files.map(read);
-  const [{ host } = {}] = parts;
+  return [read(first), ...others.map(read)];
+}
+
+/** A fetched file may be anybody's, and what it includes is a file of this host. */
+function refusePreprocessing(parts: Parts): void {
+  const path = parts.map((part) => part.path).find(isPreprocessed);
+  if (path !== undefined)
+    throw new ArchBuildError('CONTEXT', `${path} would need the C preprocessor, which only local files get`, {
+      hint: 'fetch the context first, and build the directory',
+    });
+}
+
+/** Several files are one text, as buildah reads them: an instruction belongs to the last FROM above, of whichever file. */
+function joined(parts: readonly KubefileSource[]): KubefileSource {
+  const [only, ...others] = parts;
+  if (only === undefined) throw new TypeError('no Kubefile');
+  if (others.length === 0) return only;
+  const { host } = only;
   const path = parts.map((part) => part.path).join(' + ');
   return { path, text: parts.map(({ text }) => text).join('\n'), ...(host === undefined ? {} : { host }) };
 }

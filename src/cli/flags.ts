@@ -33,9 +33,17 @@ export interface BuildFlags extends GatherFlags {
   readonly unsetlabel: readonly string[];
   readonly label: readonly string[];
   readonly annotation: readonly string[];
+  readonly identityLabel?: boolean;
+  readonly omitHistory?: boolean;
+  readonly squashAll?: boolean;
+  readonly cacheTtl?: number;
+  readonly cppFlag: readonly string[];
   readonly target?: string;
   readonly network: 'host' | 'none' | 'default';
+  readonly stdin?: boolean;
+  readonly hosts: boolean;
   readonly addHost: readonly string[];
+  readonly groupAdd: readonly string[];
   readonly dns: readonly string[];
   readonly dnsSearch: readonly string[];
   readonly dnsOption: readonly string[];

@@ -114,6 +114,8 @@ export const fileOption = (): Option =>
     '-f, --file <path>',
     'Kubefile, Dockerfile or Containerfile; - is stdin; several are read as one',
   );
+export const cppFlagOption = (): Option =>
+  repeatable('--cpp-flag <flag>', 'for the C preprocessor, which files named *.in go through, repeatable');
 export const dialectOption = (): Option =>
   choice('--dialect <name>', 'how to read the file', [
     'auto',
@@ -130,7 +132,7 @@ export const buildArgFileOption = (): Option =>
 export const buildContextOption = (): Option =>
   repeatable(
     '--build-context <name=…>',
-    'a directory, docker-image://REF or oci-layout://DIR[:TAG|@DIGEST] in place of an image or a stage, repeatable',
+    'a directory, URL, git repository, docker-image://REF or oci-layout://DIR[:TAG|@DIGEST] in place of an image or a stage, repeatable',
   );
 export const pullOption = (): Option =>
   choice('--pull <policy>', 'when to ask registries', ['always', 'missing', 'never']).default('missing');
@@ -139,6 +141,16 @@ export function parseJobs(text: string): number {
   const jobs = Number(text);
   if (!/^\d{1,4}$/.test(text) || jobs < 1) throw new InvalidArgumentError('write a number from 1 on.');
   return jobs;
+}
+
+const AGES: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** Milliseconds of `1h30m`, `0.5s`, `7d`, `0`. */
+export function parseAge(text: string): number {
+  const parts = [...text.matchAll(/(\d{1,9}(?:\.\d{1,9})?)(ms|[smhd])/g)];
+  if (text !== '0' && (text === '' || parts.map(([part]) => part).join('') !== text))
+    throw new InvalidArgumentError('write a time such as 90s, 12h or 7d.');
+  return parts.reduce((sum, [, amount, unit = '']) => sum + Number(amount) * (AGES[unit] ?? 0), 0);
 }
 
 /** Seconds since 1970, also from $SOURCE_DATE_EPOCH. */

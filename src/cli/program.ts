@@ -16,11 +16,8 @@ import { runCommand } from './commands/run.ts';
 import { transferCommands } from './commands/transfer.ts';
 import { defaultRoot, isOffline, limitsFrom, type CommandContext, type Globals } from './globals.ts';
 import { repeatable } from './options.ts';
+import { VERSION } from './version.ts';
 
-/** Set by the bundler. */
-declare const ARCH_BUILD_VERSION: string | undefined;
-
-const VERSION = typeof ARCH_BUILD_VERSION === 'string' ? ARCH_BUILD_VERSION : '0.0.0-source';
 const USAGE_STATUS = 2;
 
 /** Runs one command. Returns the exit status; throws what the command throws. */

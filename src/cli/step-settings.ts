@@ -14,7 +14,10 @@ type Mount = StepSettings['mounts'][number];
 /** Throws USAGE. */
 export function stepSettingsOf(flags: BuildFlags): StepSettings {
   if (flags.network === 'none') refuseDns(flags);
+  if (!flags.hosts && flags.addHost.length > 0)
+    throw usage('--no-hosts and --add-host contradict each other');
   return {
+    ownHosts: !flags.hosts,
     hosts: flags.addHost.map(hostOf),
     dns: {
       servers: flags.dns.map(serverOf),
@@ -23,6 +26,8 @@ export function stepSettingsOf(flags: BuildFlags): StepSettings {
     },
     mounts: [...flags.volume.map(volumeOf), ...flags.device.map(deviceOf)],
     shmBytes: flags.shmSize === undefined ? undefined : bytesOf(flags.shmSize),
+    groups: flags.groupAdd,
+    stdin: flags.stdin === true,
     limits: flags.ulimit.map(limitOf),
     capabilities: capabilitiesOf(flags.capAdd, flags.capDrop),
   };

@@ -286,3 +286,61 @@ describe('an unknown target', () => {
     });
   });
 });
+
+const LAYERS = 'FROM scratch\nCOPY file /a\nCOPY file /b\nENV X=1\n';
+
+describeWithRoot('an image that says less of itself', () => {
+  it('has one layer with the same tree, and says so', async () => {
+    await using shop = await openWorkshop();
+    const plain = shop.config(await shop.build(LAYERS));
+    const result = await shop.build(LAYERS, { squash: true });
+    const config = shop.config(result);
+    expect(plain.rootfs.diff_ids).toHaveLength(2);
+    expect(config.rootfs.diff_ids).toHaveLength(1);
+    expect(config.config).toEqual(plain.config);
+    expect(historyOf(config)).toEqual([
+      ...historyOf(plain).map(([by]) => [by, true]),
+      ['squashing 2 layers', false],
+    ]);
+    const tree = shop.store.snapshots.trees(chainIdsOf(config.rootfs.diff_ids))[0] ?? '';
+    expect(readdirSync(tree)).toEqual(['a', 'b']);
+    expect((await shop.build(LAYERS, { squash: true })).root.digest).toBe(result.root.digest);
+  });
+
+  it('keeps a layer that is alone', async () => {
+    await using shop = await openWorkshop();
+    const text = 'FROM scratch\nCOPY file /a\n';
+    expect((await shop.build(text, { squash: true })).root).toEqual((await shop.build(text)).root);
+  });
+
+  it('has no history when it is not wanted', async () => {
+    await using shop = await openWorkshop();
+    const config = shop.config(await shop.build(LAYERS, { omitHistory: true }));
+    expect(config).not.toHaveProperty('history');
+    expect(config.rootfs.diff_ids).toHaveLength(2);
+  });
+});
+
+describeWithRoot('an image on one that is known by its digest alone', () => {
+  it('says the digest of its base, and no name', async () => {
+    await using shop = await openWorkshop();
+    const { root } = await shop.build(LAYERS);
+    const [image] = shop.images(await shop.build(`FROM ${root.digest}\nENV Y=1\n`));
+    expect(image?.manifest.annotations).toEqual({ 'org.opencontainers.image.base.digest': root.digest });
+  });
+});
+
+describeWithRoot('the age of what the cache has', () => {
+  it('decides whether a step is made again', async () => {
+    await using shop = await openWorkshop();
+    const cached = async (options: Partial<BuildOptions>): Promise<number> => {
+      shop.events.length = 0;
+      await shop.build('FROM scratch\nCOPY file /a\n', { sourceDateEpoch: 1e9, ...options });
+      return shop.events.filter(({ type }) => type === 'step-cached').length;
+    };
+    expect(await cached({})).toBe(0);
+    expect(await cached({})).toBe(1);
+    expect(await cached({ cacheTtl: 60_000 })).toBe(0);
+    expect(await cached({ cacheTtl: Date.now() })).toBe(1);
+  });
+});

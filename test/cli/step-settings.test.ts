@@ -6,6 +6,8 @@ import type { BuildFlags } from '../../src/cli/flags.ts';
 type Given = Partial<BuildFlags>;
 
 const NONE = {
+  hosts: true,
+  groupAdd: [],
   addHost: [],
   dns: [],
   dnsSearch: [],
@@ -27,6 +29,9 @@ describe('the settings of the sandbox', () => {
   });
 
   it.each<[string, Given]>([
+    ['#own-hosts', { hosts: false }],
+    ['#groups', { groupAdd: ['wheel'] }],
+    ['#stdin', { stdin: true }],
     ['#hosts', { addHost: ['a:1.2.3.4'] }],
     ['#dns', { dnsSearch: ['x'] }],
     ['#volumes', { volume: ['/tmp:/t'] }],
@@ -110,6 +115,7 @@ describe('the settings of the sandbox', () => {
     [{ capAdd: ['nope'] }, /there is no capability nope/],
     [{ capAdd: ['chown'], capDrop: ['CHOWN'] }, /cannot be in --cap-add and in --cap-drop/],
     [{ shmSize: '0' }, /is no size/],
+    [{ hosts: false, addHost: ['a:1.2.3.4'] }, /contradict/],
   ])('are refused: %o', (given, message) => {
     expect(() => settings(given)).toThrow(message);
   });

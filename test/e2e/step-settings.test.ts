@@ -19,6 +19,14 @@ const run = (command: string, args: readonly string[]): ReturnType<typeof build>
     args: ['--dialect', 'dockerfile', ...args],
   });
 
+async function groupsProject(): Promise<string> {
+  const project = cli.scratch.path('groups');
+  await writeFiles(project, {
+    Dockerfile: 'FROM busybox\nRUN grep Groups /proc/self/status; read line; echo read $line\n',
+  });
+  return project;
+}
+
 describeWith(['root', 'overlay'], 'the sandbox of RUN', () => {
   it('has the names and name servers it is told', async () => {
     const args = [
@@ -35,6 +43,21 @@ describeWith(['root', 'overlay'], 'the sandbox of RUN', () => {
     expect(log).toMatch(/ 1\.2\.3\.4\ta b\n/);
     expect(log).toMatch(/ search x\.test\n.* nameserver 9\.9\.9\.9\n.* options use-vc\n/);
     expect(log.match(/ nameserver /g)).toHaveLength(1);
+  });
+
+  it('has the image’s own names when it is told so', async () => {
+    const { log } = await run('test -e /etc/hosts || echo none', ['--no-hosts']);
+    expect(log).toContain(' none\n');
+  });
+
+  it('is in groups besides, and reads what the build is given', async () => {
+    const { stderr, status } = await cli.call(
+      ['build', '--platform', 'linux/arm64', '--dialect', 'dockerfile', '--group-add', '4711', '--stdin', await groupsProject()],
+      { input: 'given\n' },
+    );
+    expect(status, stderr).toBe(0);
+    expect(stderr).toMatch(/\] .*\b4711\b/);
+    expect(stderr).toContain('] read given\n');
   });
 
   it('shows files and directories of the host, of which the layer knows nothing', async () => {

@@ -31,12 +31,15 @@ import { pairsOf, variablesOf } from '../pairs.ts';
 import { secretsOf, sshAgentsOf } from '../secrets.ts';
 import { formatPlan } from '../plan-text.ts';
 import { requireRoot } from '../require-root.ts';
+import { VERSION } from '../version.ts';
 import { shellOnError } from '../shell-on-error.ts';
 import { stepSettingsOf } from '../step-settings.ts';
 
 /** Returns the exit status: 1 for a check with findings. */
 export async function build(globals: Globals, contextArgument: string, flags: BuildFlags): Promise<number> {
   refuseContradiction(globals.offline, flags.pull);
+  if (flags.stdin === true && [contextArgument, ...flags.file].includes('-'))
+    throw new ArchBuildError('USAGE', 'the standard input cannot be for RUN (--stdin) and for the build');
   // A check reads; only files that have to be unpacked for it need their owner.
   if (flags.check !== true || isUnpacked(contextArgument, flags)) requireRoot(globals);
   const { takesStdout, buildContexts, ...request } = optionsOf(globals, flags);
@@ -119,7 +122,9 @@ function optionsOf(
     from: flags.from,
     environment: variablesOf('--env', flags.env),
     unset: { environment: flags.unsetenv, labels: flags.unsetlabel },
-    labels: pairsOf('--label', flags.label),
+    labels: { ...(flags.identityLabel === true ? IDENTITY : {}), ...pairsOf('--label', flags.label) },
+    squash: flags.squashAll === true,
+    omitHistory: flags.omitHistory === true,
     annotations: { ...annotations, ...pairsOf('--annotation', flags.annotation) },
     target: flags.target,
     network: flags.network === 'none' || (flags.network === 'default' && offline) ? 'none' : 'host',
@@ -127,6 +132,7 @@ function optionsOf(
     secrets: secretsOf(flags.secret, process.env),
     sshAgents: sshAgentsOf(flags.ssh, process.env),
     noCache: !flags.cache,
+    cacheTtl: flags.cacheTtl,
     jobs: jobsOf(flags),
     ...cachesOf(flags, { offline }),
     pull: flags.pull,
@@ -140,6 +146,8 @@ function optionsOf(
     ...(flags.audit === 'off' ? {} : { audit: { policy: flags.audit, allow: flags.auditAllow } }),
   };
 }
+
+const IDENTITY = { 'io.arch-build.version': VERSION };
 
 function gatherOf(flags: BuildFlags): Pick<BuildOptions, 'gather'> {
   return flags.gather === 'none' ? {} : { gather: gatherOptions(flags) };

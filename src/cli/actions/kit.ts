@@ -48,6 +48,7 @@ export async function writeKit(globals: Globals, contextArgument: string, flags:
   requireRoot(globals); // snapshots have owners that only root of some namespace reads
   const output = resolve(flags.output);
   checkArchiveName(output);
+  const buildContexts = withoutFetching(contextsOf(flags.buildContext));
   await using place = await openPlace(globals, contextArgument, flags);
   const { path, text } = place.source.file;
   const { platforms } = platformsOf(flags);
@@ -55,7 +56,7 @@ export async function writeKit(globals: Globals, contextArgument: string, flags:
     kubefile: parseKubefile(text, { file: path, dialect: flags.dialect }),
     options: {
       buildArgs: buildArgsOf(flags),
-      buildContexts: withoutFetching(contextsOf(flags.buildContext)),
+      buildContexts,
       target: flags.target,
       platforms,
     },

@@ -9,9 +9,11 @@ import {
   buildContextOption,
   choice,
   commaSeparated,
+  cppFlagOption,
   dialectOption,
   fileOption,
   jsonOption,
+  parseAge,
   parseEpoch,
   parseJobs,
   repeatable,
@@ -28,6 +30,7 @@ export function buildCommand({ globals, exitWith }: CommandContext): Command {
       '.',
     )
     .addOption(fileOption())
+    .addOption(cppFlagOption())
     .option('--ignorefile <path>', 'instead of the .dockerignore of the build context')
     .addOption(repeatable('-t, --tag <ref>', 'name of the image, repeatable'))
     .addOption(
@@ -75,13 +78,21 @@ function withImageOptions(command: Command): Command {
     .addOption(repeatable('--unsetenv <k>', 'variable that the image does not have, repeatable'))
     .addOption(repeatable('--label <k=v>', 'label of the image, repeatable'))
     .addOption(repeatable('--unsetlabel <k>', 'label not to take over from the base, repeatable'))
-    .addOption(repeatable('--annotation <k=v>', 'annotation of the manifest, repeatable'));
+    .addOption(repeatable('--annotation <k=v>', 'annotation of the manifest, repeatable'))
+    .option('--identity-label', 'label io.arch-build.version, which says what built the image')
+    .option('--omit-history', 'the image does not say by which steps it was made')
+    .option('--squash-all', 'one layer in place of all, those of the base included');
 }
 
 /** The sandbox of every RUN. */
 function withSandboxOptions(command: Command): Command {
   const withOptions = command
     .addOption(repeatable('--add-host <name:address>', 'line of /etc/hosts for RUN, repeatable'))
+    .option('--no-hosts', 'RUN sees the image’s own /etc/hosts')
+    .addOption(
+      repeatable('--group-add <group>', 'group, by name or number, that RUN is in besides, repeatable'),
+    )
+    .option('--stdin', 'RUN reads the standard input of this program')
     .addOption(repeatable('--dns <address>', 'name server for RUN instead of the host’s, repeatable'))
     .addOption(repeatable('--dns-search <domain>', 'search domain for RUN, repeatable'))
     .addOption(repeatable('--dns-option <option>', 'option of resolv.conf for RUN, repeatable'))
@@ -100,6 +111,7 @@ function withSandboxOptions(command: Command): Command {
 function withWorkOptions(command: Command): Command {
   return command
     .option('--no-cache', 'run every step again')
+    .option('--cache-ttl <time>', 'run steps again that were made longer ago, such as 90s, 12h, 7d', parseAge)
     .addOption(
       repeatable(
         '--cache-from <cache>',

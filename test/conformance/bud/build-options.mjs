@@ -57,21 +57,35 @@ export const FLAGS = [
     'skip-unused-stages',
     'identity-label',
     'omit-history',
+    'http-proxy',
   ],
   ...['compat-volumes', 'log-rusage', 'logsplit', 'stdin', 'disable-compression', 'D'],
 ];
 
+/** Flags as ours; those that buildah has unless it is told otherwise are `true`. */
+export const SWITCHES = {
+  'identity-label': { ours: '--identity-label', usual: true },
+  'omit-history': { ours: '--omit-history', usual: false },
+  'no-hosts': { ours: '--no-hosts', usual: false },
+  squash: { ours: '--squash-all', usual: false },
+  stdin: { ours: '--stdin', usual: false },
+};
+
+const PROXIES = ['http_proxy', 'https_proxy', 'ftp_proxy', 'no_proxy', 'all_proxy'];
+
+/** `--http-proxy`, which buildah has on: steps see the variables that say where a proxy is. */
+export function proxyArguments(options) {
+  if (options['http-proxy'] === false) return [];
+  const names = PROXIES.flatMap((name) => [name, name.toUpperCase()]);
+  return names.filter((name) => process.env[name] !== undefined).flatMap((name) => ['--build-arg', name]);
+}
+
 /** Of these flags only the value that is our behaviour anyway may be given. */
 export const ALWAYS = {
   'skip-unused-stages': true,
-  'identity-label': false,
-  'omit-history': false,
   'compat-volumes': false,
-  squash: false,
   'log-rusage': false,
   logsplit: false,
-  stdin: false,
-  'no-hosts': false,
   'no-hostname': false,
   rm: true,
 };

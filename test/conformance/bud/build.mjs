@@ -1,10 +1,20 @@
 /** `buildah build`: its options as ours, and the progress in buildah's words. */
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { allPlatforms, stagesOf } from './bases.mjs';
-import { ALWAYS, DROPPED, FLAGS, PASSED, VALUES, checkNumbers } from './build-options.mjs';
+import {
+  ALWAYS,
+  DROPPED,
+  FLAGS,
+  PASSED,
+  SWITCHES,
+  VALUES,
+  checkNumbers,
+  proxyArguments,
+} from './build-options.mjs';
 import { connection, CONNECTION } from './connection.mjs';
 import { describe, localNames, nameOf, tagged } from './names.mjs';
 import { readOptions } from './options.mjs';
@@ -52,6 +62,11 @@ export function build(args) {
       ...['--jobs', options.jobs?.[0].replace(/^0$/, '4') ?? '1'],
       // without --layers buildah keeps and asks no cache
       ...(options['no-cache'] || !layers ? ['--no-cache'] : []),
+      ...switchesOf(options, { isName: isName(stages, options) }),
+      ...(process.env.BUILDAH_CPPFLAGS ?? '')
+        .split(' ')
+        .flatMap((flag) => (flag === '' ? [] : ['--cpp-flag', flag])),
+      ...proxyArguments(options),
       ...files.flatMap((file) => ['-f', file]),
       ...PASSED.filter((name) => layers || !name.startsWith('cache-')).flatMap((name) =>
         (options[name] ?? []).flatMap((value) => [flagOf(name), valueOf(name, value)]),
@@ -59,6 +74,19 @@ export function build(args) {
       context,
     ],
     { env, options, stages, text, tags, layers },
+  );
+}
+
+/** What is FROM an image and no more is a name of it, not an image that anybody built. */
+const isName = (stages, options) =>
+  stages.length === 1 &&
+  stages[0].steps === 0 &&
+  stages[0].image !== 'scratch' &&
+  ['label', 'annotation', 'env', 'unsetenv', 'unsetlabel', 'squash'].every((name) => !options[name]);
+
+function switchesOf(options, { isName }) {
+  return Object.entries(SWITCHES).flatMap(([name, { ours, usual }]) =>
+    (options[name] ?? (usual && !isName)) ? [ours] : [],
   );
 }
 
@@ -109,8 +137,13 @@ function textOf(files, context) {
     files.length > 0 ? files : ['Containerfile', 'Dockerfile'].map((name) => join(context, name));
   const readable = candidates.filter((path) => path !== '-' && existsSync(path) && statSync(path).isFile());
   return (files.length > 0 ? readable : readable.slice(0, 1))
-    .map((path) => readFileSync(path, 'utf8'))
+    .map((path) => (path.endsWith('.in') ? preprocessed(path, context) : readFileSync(path, 'utf8')))
     .join('\n');
+}
+
+function preprocessed(path, context) {
+  const args = ['-E', '-P', '-traditional', '-undef', '-iquote', context, '-'];
+  return spawnSync('cpp', args, { input: readFileSync(path), encoding: 'utf8' }).stdout;
 }
 
 /** `true` asks registries only for what is missing; `ifnewer` is the closest to a look at what is there. */
@@ -122,6 +155,8 @@ function pullPolicy(options) {
 
 function platformOf(options, stages) {
   const { platform, arch, os, variant } = options;
+  if (platform !== undefined && [arch, os, variant].some((value) => value !== undefined))
+    fail('invalid --platform may not be used with --os, --arch, or --variant');
   if (options['os-version'] !== undefined || options['os-feature'] !== undefined)
     return ['--platform', `linux(${osDetails(options)})/amd64`];
   if (options['all-platforms']) return ['--platform', allPlatforms(stages).join(',')];

@@ -10,7 +10,7 @@ import { commit, config, containers, copy, from, mount, rm, run, umount } from '
 import { renderTemplate } from './go-template.mjs';
 import { images, inspect, manifest, prune, rmi, tag } from './images.mjs';
 import { readOptions } from './options.mjs';
-import { archBuild, fail, store } from './program.mjs';
+import { archBuild, fail, store, VERSION } from './program.mjs';
 import { login, logout, passwd, pull, push } from './transfer.mjs';
 
 const GLOBALS = {
@@ -32,7 +32,7 @@ function main() {
   store.directory = join(options.root?.[0] ?? '/var/lib/containers', 'arch-build');
   const [command, ...rest] = words;
   if (command === '--version' || command === '-v')
-    return void console.log('buildah version 1.39.3 (image-spec 1.1.0, runtime-spec 1.2.0)');
+    return void console.log(`buildah version ${VERSION} (image-spec 1.1.0, runtime-spec 1.2.0)`);
   const action = COMMANDS[command];
   if (action === undefined) fail(`unknown command ${command}`);
   action(rest);

@@ -59,12 +59,22 @@ export function imageOf(name) {
   return digest;
 }
 
-function commitAs(name, tags) {
+function commitAs(name, tags, more = []) {
   const { image, lines, platform = 'linux/amd64' } = container(name);
   const file = join(directoryOf(name, '.'), 'Dockerfile');
   writeFileSync(file, [`FROM ${image}`, ...lines, ''].join('\n'));
   const named = tags.flatMap((tag) => ['-t', tag]);
-  const options = ['--dialect', 'dockerfile', '--platform', platform, '--pull', 'never', '-q', ...named];
+  const options = [
+    '--dialect',
+    'dockerfile',
+    '--platform',
+    platform,
+    '--pull',
+    'never',
+    '-q',
+    ...named,
+    ...more,
+  ];
   return archBuild(['build', ...options, '-f', file, directoryOf(name, 'context')]).stdout.trim();
 }
 
@@ -73,7 +83,7 @@ export function commit(args) {
     value: ['signature-policy', 'format', 'f'],
     flag: ['q', 'quiet', 'rm'],
   });
-  const digest = commitAs(words[0], localNames(words[1] ?? fail('a name is missing')));
+  const digest = commitAs(words[0], localNames(words[1] ?? fail('a name is missing')), ['--identity-label']);
   console.log(describe(digest).id);
 }
 

@@ -2,7 +2,7 @@
  * Image names as buildah has them. What has no registry is `localhost/NAME` when it is made here and one of docker.io
  * when it is pulled; arch-build knows the latter only, so that an image made here has both names.
  */
-import { archBuild, listAll } from './program.mjs';
+import { archBuild, listAll, VERSION } from './program.mjs';
 import { readContainer } from './container-files.mjs';
 
 const hasRegistry = (name) => /^(?:[^/]*[.:][^/]*|localhost)\//.test(name);
@@ -72,5 +72,20 @@ export function describe(word) {
     ({ manifest }) => id !== undefined && manifest.config.digest.slice(7).startsWith(id),
   );
   const chosen = meant ?? preferred(platforms);
-  return { name, root: digest, platforms, ...chosen, id: chosen.manifest.config.digest.slice(7) };
+  const { config, manifest } = chosen;
+  return {
+    name,
+    root: digest,
+    platforms,
+    ...chosen,
+    config: withIdentity(config),
+    id: manifest.config.digest.slice(7),
+  };
+}
+
+/** What says which program built an image, in its name for that and with the version it says it has. */
+function withIdentity(config) {
+  const { 'io.arch-build.version': version, ...labels } = config.config?.Labels ?? {};
+  if (version === undefined) return config;
+  return { ...config, config: { ...config.config, Labels: { ...labels, 'io.buildah.version': VERSION } } };
 }

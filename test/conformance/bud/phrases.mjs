@@ -64,6 +64,11 @@ const PHRASES = [
     phrase: (one, other) => `the ${one ?? other} option cannot be used with --network=none`,
     alone: true,
   },
+  {
+    ours: /--no-hosts and --add-host contradict each other/,
+    phrase: () => '--no-hosts and --add-host conflict, can not be used together',
+    alone: true,
+  },
   { ours: /^error\[USAGE\] --output .*/m, phrase: () => 'invalid build output option', alone: true },
   {
     ours: /no image "(\S+)" in the store/,
@@ -106,6 +111,14 @@ export function phraseOf(text) {
 }
 
 const WARNINGS = [
+  {
+    ours: /^\S+ is not there for (\S+): (\S+) is taken/,
+    phrase: (wanted, taken) => `image platform (${taken}) does not match the expected platform (${wanted})`,
+  },
+  {
+    ours: /^the C preprocessor on \S+: ([^]*)/,
+    phrase: (problems) => `Ignoring ${problems}`,
+  },
   {
     ours: /^--build-arg (\S+) is not used by/,
     phrase: (name) => `[Warning] one or more build args were not consumed: [${name}]`,

@@ -4,6 +4,9 @@ import { fileURLToPath } from 'node:url';
 
 const PROGRAM = fileURLToPath(new URL('../../../dist/main.js', import.meta.url));
 
+/** Of the buildah whose tests these are. */
+export const VERSION = '1.39.3';
+
 /** Set once, from buildah's `--root`. */
 export const store = { directory: '' };
 
@@ -15,10 +18,13 @@ const environment = (extra = {}) => ({
 });
 
 /** Ends the shim when arch-build fails, unless failures are `tolerated`. */
-export function archBuild(args, { show = false, tolerated = false, env, explain, input } = {}) {
+export function archBuild(
+  args,
+  { show = false, tolerated = false, bytes = false, env, explain, input } = {},
+) {
   const outcome = spawnSync(process.execPath, [PROGRAM, ...args], {
     env: environment(env),
-    encoding: 'utf8',
+    encoding: bytes ? 'buffer' : 'utf8',
     maxBuffer: 2 ** 28,
     ...(input === undefined ? { stdio: ['inherit', 'pipe', 'pipe'] } : { input }),
   });

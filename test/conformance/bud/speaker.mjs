@@ -129,7 +129,8 @@ export class Speaker {
     const source = /^ +\d+ \| (.*)$/m.exec(text)?.[1];
     const { phrase, alone, code } =
       exited === undefined ? phraseOf(text) : { phrase: `exit status ${exited}` };
-    const where = source === undefined || alone ? '' : `building at STEP "${source.trim()}": `;
+    const shown = source?.trim().replace(/^\S+/, (keyword) => keyword.toUpperCase());
+    const where = shown === undefined || alone ? '' : `building at STEP "${shown}": `;
     if (!alone) process.stderr.write(`${text}\n`);
     process.stderr.write(`Error: ${where}${phrase}\n`);
     if (signal !== null) return 128;

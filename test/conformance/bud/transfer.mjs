@@ -7,6 +7,7 @@ import { readOptions } from './options.mjs';
 
 const TRANSFER = {
   value: [
+    'log-level',
     ...['signature-policy', 'format', 'compression-format', 'compression-level', 'digestfile', 'platform'],
     ...['arch', 'os', 'variant', 'policy', 'encryption-key', 'blob-cache'],
     ...CONNECTION.value,

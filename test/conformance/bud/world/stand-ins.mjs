@@ -27,12 +27,18 @@ const NATIVE = ['linux/amd64'];
 const ADDUSER = `#!/bin/sh
 # adduser [-D] [-H] [-S] [-g GECOS] [-h HOME] [-s SHELL] [-u UID] [-G GROUP] USER [GROUP]
 home= uid= gecos= shell=/bin/sh create=1 group=
-while getopts DHSg:h:s:u:G: option; do
-  case $option in
-    H) create= ;; g) gecos=$OPTARG ;; h) home=$OPTARG ;; s) shell=$OPTARG ;; u) uid=$OPTARG ;; G) group=$OPTARG ;;
-  esac
+names=
+while [ $# -gt 0 ]; do
+  OPTIND=1
+  while getopts DHSg:h:s:u:G: option; do
+    case $option in
+      H) create= ;; g) gecos=$OPTARG ;; h) home=$OPTARG ;; s) shell=$OPTARG ;; u) uid=$OPTARG ;; G) group=$OPTARG ;;
+    esac
+  done
+  shift $((OPTIND - 1))
+  if [ $# -gt 0 ]; then names="$names $1"; shift; fi
 done
-shift $((OPTIND - 1))
+set -- $names
 [ $# = 1 ] || exec addgroup "$@"
 : "\${home:=/home/$1}" "\${uid:=$(awk -F: '$3 >= 1000 && $3 < 60000 && $3 >= n { n = $3 + 1 } END { print n < 1000 ? 1000 : n }' /etc/passwd)}"
 if [ -z "$group" ]; then addgroup -g "$uid" "$1" && group=$1; fi
@@ -62,6 +68,7 @@ const PASSWD = [
 const GROUP = [...ACCOUNTS.map((name, id) => `${name}:x:${id}:`), 'www-data:x:33:', 'nobody:x:65534:'];
 
 const COMMON = {
+  'etc/hosts': '127.0.0.1\tlocalhost\n::1\tlocalhost\n',
   'etc/passwd': `${PASSWD.join('\n')}\n`,
   'etc/group': `${GROUP.join('\n')}\n`,
   'etc/nsswitch.conf': 'hosts: files dns\n',
@@ -98,7 +105,11 @@ const IMAGES = [
   {
     name: 'docker.io/library/busybox',
     platforms: ALL,
-    files: { ...COMMON, 'bin/paste': '#!/bin/sh\nexec cat "$@"\n' },
+    files: {
+      ...COMMON,
+      'bin/paste': '#!/bin/sh\nexec cat "$@"\n',
+      'bin/nl': '#!/bin/sh\nexec cat -n "$@"\n',
+    },
   },
   { name: 'docker.io/library/busybox:musl', platforms: NATIVE, files: COMMON },
   {
@@ -111,7 +122,7 @@ const IMAGES = [
     name: 'docker.io/library/ubuntu',
     platforms: NATIVE,
     files: { ...COMMON, 'etc/os-release': 'ID=ubuntu\n', 'usr/lib/': '' },
-    programs: ['/bin/bash'],
+    programs: ['/bin/bash', '/bin/cat', '/bin/sh'],
   },
   {
     name: 'docker.io/library/fedora',
