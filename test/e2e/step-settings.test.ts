@@ -52,7 +52,17 @@ describeWith(['root', 'overlay'], 'the sandbox of RUN', () => {
 
   it('is in groups besides, and reads what the build is given', async () => {
     const { stderr, status } = await cli.call(
-      ['build', '--platform', 'linux/arm64', '--dialect', 'dockerfile', '--group-add', '4711', '--stdin', await groupsProject()],
+      [
+        'build',
+        '--platform',
+        'linux/arm64',
+        '--dialect',
+        'dockerfile',
+        '--group-add',
+        '4711',
+        '--stdin',
+        await groupsProject(),
+      ],
       { input: 'given\n' },
     );
     expect(status, stderr).toBe(0);
