@@ -4,7 +4,7 @@ import { dirname, resolve } from 'node:path';
 import type { Delivered, Output, SealerArchive } from '../build/output/output.ts';
 import { ArchBuildError } from '../errors.ts';
 import { formatReference, parseReference, withDefaultTag } from '../oci/reference.ts';
-import { writeArchive } from './actions/archives.ts';
+import { writeArchive } from './write-archive.ts';
 import { COMPRESSION_KEYS, encodingOf } from './compression-fields.ts';
 import { fieldsOf, truthOf } from './fields.ts';
 

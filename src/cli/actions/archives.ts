@@ -8,7 +8,6 @@ import type { NamedImage } from '../../transfer/image-list.ts';
 import { openImageArchive } from '../../transfer/image-archive.ts';
 import type { ImageSet, ImageSource } from '../../transfer/image-set.ts';
 import { mergeSets } from '../../transfer/merge-sets.ts';
-import { writeOutputFile } from '../../transfer/output-file.ts';
 import { namesTransport, parsePlace } from '../../transfer/transports/places.ts';
 import { storeTransport, writeToStore } from '../../transfer/transports/store.ts';
 import type { TransportContext } from '../../transfer/transports/transport.ts';
@@ -17,6 +16,7 @@ import type { LoadFlags, SaveFlags } from '../transfer-flags.ts';
 import { requireNetwork, storeFor, type Globals } from '../globals.ts';
 import { requireRoot } from '../require-root.ts';
 import { contextFor, packingFlag } from './copy.ts';
+import { writeArchive } from '../write-archive.ts';
 
 export async function save(globals: Globals, names: readonly string[], flags: SaveFlags): Promise<void> {
   requireRoot(globals);
@@ -41,22 +41,6 @@ export async function save(globals: Globals, names: readonly string[], flags: Sa
     await writeArchive(write(await mergeSets(sets), context), flags.output);
   } finally {
     for (const source of sources) await source[Symbol.asyncDispose]();
-  }
-}
-
-/** To a file, whole or not at all, or to standard output. Throws USAGE for a terminal. */
-export async function writeArchive(
-  archive: AsyncIterable<Uint8Array>,
-  output: string | undefined,
-): Promise<void> {
-  if (output !== undefined && output !== '-') return writeOutputFile(resolve(output), archive);
-  if (process.stdout.isTTY) {
-    throw new ArchBuildError('USAGE', 'an archive is not for a terminal', {
-      hint: 'name a file with -o, or redirect the output',
-    });
-  }
-  for await (const chunk of archive) {
-    if (!process.stdout.write(chunk)) await new Promise((resolve) => process.stdout.once('drain', resolve));
   }
 }
 

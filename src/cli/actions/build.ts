@@ -6,7 +6,6 @@ import { readContextWord } from '../../build/context-word.ts';
 import { build as buildImage, type BuildResult } from '../../build/build.ts';
 import { check } from '../../build/check.ts';
 import type { BuildOptions, BuildSource } from '../../build/options.ts';
-import { planBuild } from '../../build/plan.ts';
 import { hostPlatform } from '../../emulation/host.ts';
 import { ArchBuildError } from '../../errors.ts';
 import { DIALECTS } from '../../kubefile/dialect.ts';
@@ -68,6 +67,7 @@ const isUnpacked = (contextArgument: string, { buildContext }: BuildFlags): bool
 async function printPlan(globals: Globals, options: BuildOptions, { json }: BuildFlags): Promise<number> {
   await using store = await storeFor(globals);
   const job = { store, report: reporterFor(globals, 'quiet'), signal: globals.signal };
+  const { planBuild } = await import('../../build/plan.ts'); // it reads YAML, which a build may do without
   const plan = await planBuild(job, options);
   if (json === true) printJson(plan);
   else process.stdout.write(formatPlan(plan));

@@ -14,7 +14,7 @@ import { architecturesNamed } from '../architectures.ts';
 import { wantsJson, type ExportFlags, type FetchFlags, type ListFlags } from '../flags.ts';
 import { reporterFor, requireNetwork, type Globals } from '../globals.ts';
 import { formatTable } from '../table.ts';
-import { writeArchive } from './archives.ts';
+import { writeArchive } from '../write-archive.ts';
 
 export async function list(globals: Globals, names: readonly string[], flags: ListFlags): Promise<void> {
   const usable: Emulator[] = [];
