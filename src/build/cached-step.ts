@@ -49,9 +49,10 @@ export async function runCached(
   const { report } = context.job;
   const { name, text, createdBy } = step;
   const { key, known } = lookUp(context, step);
-  const elsewhere = step.make === undefined ? undefined : context.steps.get(key);
-  const found =
-    known ?? (elsewhere && (await context.waitFor(elsewhere))) ?? (await importedStep(context, step, key));
+  let found = known ?? (await fromOthers(context, step, key));
+  // Somebody may have begun while the caches were asked; from here to our own beginning nobody else gets a turn.
+  const meanwhile = found === undefined ? begunElsewhere(context, step, key) : undefined;
+  if (meanwhile !== undefined) found = await context.waitFor(meanwhile);
   report({ type: found === undefined ? 'step-started' : 'step-cached', step: name, text });
   const made = found ?? (await context.steps.make(key, () => makeStep(context, step, key)));
   const { created, snapshot } = made;
@@ -61,6 +62,22 @@ export async function runCached(
     ...(snapshot && { layer: { diffId: snapshot.diffId, size: snapshot.size } }),
   };
   return { ...withStep(state, { ...made, createdBy }), made: [...state.made, record] };
+}
+
+/** What another platform or stage of this build makes or has made. */
+const begunElsewhere = (
+  context: StepContext,
+  step: CachedStep,
+  key: CacheKey,
+): Promise<MadeStep> | undefined => (step.make === undefined ? undefined : context.steps.get(key));
+
+async function fromOthers(
+  context: StepContext,
+  step: CachedStep,
+  key: CacheKey,
+): Promise<MadeStep | undefined> {
+  const elsewhere = begunElsewhere(context, step, key);
+  return elsewhere === undefined ? importedStep(context, step, key) : context.waitFor(elsewhere);
 }
 
 async function importedStep(
