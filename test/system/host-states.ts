@@ -316,10 +316,10 @@ export const PROCESS_STATES: readonly HostState[] = [
   {
     name: 'few open files',
     break: ':',
-    before: 'ulimit -n 64',
+    before: 'ulimit -n 128',
     id: 'limits',
     state: 'warn',
-    says: /64 open files.*ulimit -n 1024/s,
+    says: /128 open files.*ulimit -n 1024/s,
     builds: true,
     follow: { impossible: 'Node raises the soft limit itself, and only root of the real host the hard one' },
   },
