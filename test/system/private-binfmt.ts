@@ -13,7 +13,7 @@ export interface PrivateBinfmt extends AsyncDisposable {
   run(argv: readonly string[], env?: Readonly<Record<string, string>>): Promise<ProgramResult>;
 }
 
-const MOUNT = 'mount -t binfmt_misc none /proc/sys/fs/binfmt_misc && echo ready && exec cat';
+const MOUNT = 'mount -t binfmt_misc none /proc/sys/fs/binfmt_misc && echo ready && read -r _';
 
 export async function openPrivateBinfmt(): Promise<PrivateBinfmt> {
   const child = spawn('unshare', ['-Urm', 'sh', '-c', MOUNT], { stdio: ['pipe', 'pipe', 'inherit'] });
