@@ -143,7 +143,7 @@ RUN uname -m >> /made
     { name: 'the one that is named', args: ['--platform', 'linux/s390x'], architecture: 's390x' },
   ])('is for $name', async ({ args, architecture }) => {
     const kubefile = 'FROM --platform=linux/arm64 busybox:arm64\nENV A=b\n';
-    await build(cli, 'implied', { kubefile, args, platforms: [] });
+    await build(cli, 'implied', { kubefile, args: ['--dialect', 'dockerfile', ...args], platforms: [] });
     const inspected = JSON.parse(await cli.run(['inspect', 'implied'])) as {
       platforms: { config: { architecture: string } }[];
     };
