@@ -347,7 +347,7 @@ git add . && git commit -qm one`;
     served.set('/text', 'no archive\n');
     const refused = (path: string, ...args: string[]): Promise<string> =>
       refusal(cli.scratch.path('named'), ['--build-context', `x=${base}${path}`, ...args]);
-    expect(await refused('/text')).toMatch(/^1 .*\/text is no archive/s);
+    expect(await refused('/text')).toMatch(/^1 .*\/text is no tar archive/s);
     expect(await refused('/gone')).toMatch(/^1 .*answers 404 for \/gone/s);
     expect(await refused('/named', '--offline')).toMatch(/^1 error\[OFFLINE\]/);
   });
