@@ -107,7 +107,7 @@ describeWith(['root'], 'one platform', () => {
       stdout: expect.stringContaining('platform-absent') as string,
     });
     await cli.run(['save', '-o', cli.scratch.path('partial.tar'), 'two:v1']);
-    expect((await cli.call(['verify', cli.scratch.path('partial.tar')])).status).toBe(1);
+    expect((await cli.call(['verify', cli.scratch.path('partial.tar')])).status).toBe(0);
     expect(
       (await cli.call(['verify', '--platform', 'linux/amd64', cli.scratch.path('partial.tar')])).status,
     ).toBe(0);
