@@ -164,7 +164,7 @@ export class BaseImages {
     name,
     root,
     platform,
-  }: Omit<Wanted, 'root' | 'reach'> & { root: Descriptor | undefined }): ArchBuildError {
+  }: Omit<Wanted, 'root'> & { root: Descriptor | undefined }): ArchBuildError {
     if (root !== undefined) return wrongPlatform(this.#job.store, { name, root, platform });
     return offlineError(
       `${name} for ${formatPlatform(platform)}`,

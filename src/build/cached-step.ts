@@ -46,46 +46,40 @@ export async function runCached(
   state: StageState,
   step: CachedStep,
 ): Promise<StageState> {
-  const { report } = context.job;
-  const { name, text, createdBy } = step;
   const { key, known } = lookUp(context, step);
-  let found = known ?? (await fromOthers(context, step, key));
-  // Somebody may have begun while the caches were asked; from here to our own beginning nobody else gets a turn.
-  const meanwhile = found === undefined ? begunElsewhere(context, step, key) : undefined;
-  if (meanwhile !== undefined) found = await context.waitFor(meanwhile);
-  report({ type: found === undefined ? 'step-started' : 'step-cached', step: name, text });
-  const made = found ?? (await context.steps.make(key, () => makeStep(context, step, key)));
+  if (known !== undefined) reportBegin(context, step, 'step-cached');
+  const made = known ?? (await makeOnce(context, step, key));
   const { created, snapshot } = made;
   const record = {
     key,
     created,
     ...(snapshot && { layer: { diffId: snapshot.diffId, size: snapshot.size } }),
   };
-  return { ...withStep(state, { ...made, createdBy }), made: [...state.made, record] };
+  return { ...withStep(state, { ...made, createdBy: step.createdBy }), made: [...state.made, record] };
 }
 
-/** What another platform or stage of this build makes or has made. */
-const begunElsewhere = (
-  context: StepContext,
-  step: CachedStep,
-  key: CacheKey,
-): Promise<MadeStep> | undefined => (step.make === undefined ? undefined : context.steps.get(key));
+const reportBegin = (
+  { job: { report } }: StepContext,
+  { name, text }: CachedStep,
+  type: 'step-started' | 'step-cached',
+): void => {
+  report({ type, step: name, text });
+};
 
-async function fromOthers(
-  context: StepContext,
-  step: CachedStep,
-  key: CacheKey,
-): Promise<MadeStep | undefined> {
-  const elsewhere = begunElsewhere(context, step, key);
-  return elsewhere === undefined ? importedStep(context, step, key) : context.waitFor(elsewhere);
+/** Whoever wants the step first asks the caches for it and makes it; a slot is given back while others do. */
+async function makeOnce(context: StepContext, step: CachedStep, key: CacheKey): Promise<MadeStep> {
+  const elsewhere = context.steps.get(key);
+  if (elsewhere === undefined) return context.steps.make(key, () => importOrMake(context, step, key));
+  const made = await context.waitFor(elsewhere);
+  reportBegin(context, step, step.make === undefined ? 'step-started' : 'step-cached');
+  return made;
 }
 
-async function importedStep(
-  { options, imported }: StepContext,
-  step: CachedStep,
-  key: CacheKey,
-): Promise<MadeStep | undefined> {
-  return options.noCache && step.make !== undefined ? undefined : imported(key);
+async function importOrMake(context: StepContext, step: CachedStep, key: CacheKey): Promise<MadeStep> {
+  const { options, imported } = context;
+  const found = options.noCache && step.make !== undefined ? undefined : await imported(key);
+  reportBegin(context, step, found === undefined ? 'step-started' : 'step-cached');
+  return found ?? makeStep(context, step, key);
 }
 
 async function makeStep({ job, options }: StepContext, step: CachedStep, key: CacheKey): Promise<MadeStep> {
