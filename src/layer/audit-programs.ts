@@ -1,12 +1,10 @@
 /**
- * Programs for another machine than their image: the files of a layer or a tree whose first bytes say so. What the
- * bytes mean is told by whoever asks (emulation/elf-audit.ts): here files are found, nothing is judged.
+ * Programs for another machine than their image: the files of a layer whose first bytes say so. What the bytes mean is
+ * told by whoever asks (emulation/elf-audit.ts): here files are found, nothing is judged.
  */
-import { closeSync, openSync, readSync } from 'node:fs';
 import type { Platform } from '../oci/platform.ts';
-import { cleanBytePath, type BytePath } from './byte-path.ts';
-import { readTar, type TarEntry } from './tar-reader.ts';
-import { walkSnapshot } from './walk-snapshot.ts';
+import type { BytePath } from './byte-path.ts';
+import type { TarEntry } from './tar-reader.ts';
 
 export interface Binary {
   /** The name of the machine the file is for, as OCI writes it. */
@@ -38,34 +36,4 @@ export async function binaryOf(
   if (entry.content !== undefined) return inspect(entry.content);
   for await (const chunk of entry.body()) return inspect(chunk);
   return undefined;
-}
-
-/** Of an uncompressed tar, in its order. Throws LAYER_INVALID. */
-export async function* binariesInTar(
-  tar: AsyncIterable<Uint8Array>,
-  inspect: ProgramAudit['inspect'],
-): AsyncGenerator<FoundBinary> {
-  for await (const entry of readTar(tar)) {
-    const binary = await binaryOf(entry, inspect);
-    if (binary !== undefined) yield { path: cleanBytePath(entry.path), ...binary };
-  }
-}
-
-/** Of a snapshot or any other directory. Never follows a symlink. */
-export function* binariesInTree(directory: string, inspect: ProgramAudit['inspect']): Generator<FoundBinary> {
-  for (const node of walkSnapshot(directory)) {
-    if (node.kind !== 'entry' || !node.stats.isFile() || node.stats.size < BigInt(HEAD_BYTES)) continue;
-    const binary = inspect(beginningOf(node.host));
-    if (binary !== undefined) yield { path: node.path, ...binary };
-  }
-}
-
-function beginningOf(host: Buffer): Buffer {
-  const file = openSync(host, 'r');
-  try {
-    const head = Buffer.alloc(HEAD_BYTES);
-    return head.subarray(0, readSync(file, head, 0, HEAD_BYTES, 0));
-  } finally {
-    closeSync(file);
-  }
 }

@@ -38,7 +38,7 @@ export async function* compressGzip(
     const compressed = pool.deflate({ block, dictionary: before, level });
     compressed.catch(() => undefined); // reported when its turn comes, and not at all when the consumer stopped
     pending.push(compressed);
-    if (pending.length > pool.size) yield (await pending.shift()) ?? HEADER;
+    for (const first of pending.splice(0, pending.length - pool.size)) yield await first;
   }
   for (const compressed of pending) yield await compressed;
   yield LAST_BLOCK;

@@ -4,7 +4,15 @@
  */
 import type { Severity } from '../oci/verify-rules.ts';
 import { binaryOf, type FoundBinary, type ProgramAudit } from './audit-programs.ts';
-import { baseNameOf, cleanBytePath, formatBytePath, parentOf, ROOT, type BytePath } from './byte-path.ts';
+import {
+  baseNameOf,
+  cleanBytePath,
+  formatBytePath,
+  joinBytePath,
+  parentOf,
+  ROOT,
+  type BytePath,
+} from './byte-path.ts';
 import type { EntryType } from './tar-format.ts';
 import { readTar, type TarEntry } from './tar-reader.ts';
 import { OPAQUE_NAME, WHITEOUT_PREFIX } from './whiteout.ts';
@@ -90,7 +98,7 @@ export function hiddenBy(path: BytePath): BytePath | undefined {
   const name = baseNameOf(path);
   if (!name.startsWith(WHITEOUT_PREFIX) || NO_WHITEOUTS.has(name)) return undefined;
   if (name.startsWith(WHITEOUT_PREFIX + WHITEOUT_PREFIX)) return undefined;
-  return cleanBytePath(`${parentOf(path)}/${name.slice(WHITEOUT_PREFIX.length)}`);
+  return joinBytePath(parentOf(path), name.slice(WHITEOUT_PREFIX.length));
 }
 
 type Seen = ReadonlyMap<BytePath, EntryType>;

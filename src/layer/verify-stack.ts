@@ -2,7 +2,7 @@
  * A layer against the layers below it: do the targets of its hard links exist, and the things it deletes? Paths are
  * compared by name; where a symlink is on the way nothing is said.
  */
-import { formatBytePath, parentOf, ROOT, type BytePath } from './byte-path.ts';
+import { baseNameOf, formatBytePath, joinBytePath, parentOf, ROOT, type BytePath } from './byte-path.ts';
 import type { EntryType } from './tar-format.ts';
 import { hiddenBy, type EntryFinding, type LayerSurvey } from './verify-entries.ts';
 import { OPAQUE_NAME, WHITEOUT_PREFIX } from './whiteout.ts';
@@ -53,15 +53,12 @@ function saidIn(
     if (type === 'symlink') return 'unknown';
     const isCovered =
       (type !== undefined && type !== 'directory') ||
-      entries.has((parent === ROOT ? OPAQUE_NAME : `${parent}/${OPAQUE_NAME}`) as BytePath) ||
+      entries.has(joinBytePath(parent, OPAQUE_NAME)) ||
       (parent !== ROOT && entries.has(whiteoutOf(parent)));
     if (isCovered) return 'nothing';
     if (parent === ROOT) return undefined;
   }
 }
 
-function whiteoutOf(path: BytePath): BytePath {
-  const parent = parentOf(path);
-  const name = path.slice(parent === ROOT ? 0 : parent.length + 1);
-  return `${parent === ROOT ? '' : `${parent}/`}${WHITEOUT_PREFIX}${name}` as BytePath;
-}
+const whiteoutOf = (path: BytePath): BytePath =>
+  joinBytePath(parentOf(path), WHITEOUT_PREFIX + baseNameOf(path));

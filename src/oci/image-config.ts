@@ -18,7 +18,6 @@ import {
   shape,
   type Reader,
 } from './json-shape.ts';
-import { beyondLimit, limitOf } from './limits.ts';
 import { normalizePlatform, type Platform } from './platform.ts';
 
 /** Durations in nanoseconds; 0 or absent means inherited or default. */
@@ -71,12 +70,7 @@ export interface ImageConfig extends Platform {
 
 /** Known fields are typed, unknown ones survive, null is absent. Throws DOCUMENT_INVALID. */
 export function parseImageConfig(bytes: Uint8Array): ImageConfig {
-  const limit = limitOf('config-bytes');
-  if (bytes.length > limit) {
-    const message = `the image config has ${bytes.length} bytes, more than the ${limit} allowed`;
-    throw beyondLimit('DOCUMENT_INVALID', 'config-bytes', message);
-  }
-  return readImageConfig(parseJson(bytes, 'the image config', limit), 'config');
+  return readImageConfig(parseJson(bytes, 'the image config', 'config-bytes'), 'config');
 }
 
 /** The same bytes for equal configs: known fields in the order Docker and BuildKit write them, then the others. */

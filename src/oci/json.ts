@@ -4,18 +4,19 @@
  * and so is nesting that a recursive reader could not follow.
  */
 import { ArchBuildError } from '../errors.ts';
+import { beyondLimit, limitOf, type LimitName } from './limits.ts';
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
 const DEPTH_LIMIT = 64;
 
-/** `what` names the document in messages. Throws DOCUMENT_INVALID. */
-export function parseJson(bytes: Uint8Array, what: string, limitBytes: number): unknown {
-  if (bytes.length > limitBytes) {
-    throw new ArchBuildError(
-      'DOCUMENT_INVALID',
-      `${what} has ${bytes.length} bytes, more than the ${limitBytes} allowed`,
-    );
+/** `what` names the document in messages, `limit` the most bytes it may have. Throws DOCUMENT_INVALID. */
+export function parseJson(bytes: Uint8Array, what: string, limit: LimitName | number): unknown {
+  const most = typeof limit === 'number' ? limit : limitOf(limit);
+  if (bytes.length > most) {
+    const message = `${what} has ${bytes.length} bytes, more than the ${most} allowed`;
+    if (typeof limit === 'number') throw new ArchBuildError('DOCUMENT_INVALID', message);
+    throw beyondLimit('DOCUMENT_INVALID', limit, message);
   }
   const text = decode(bytes, what);
   let value: unknown;

@@ -16,7 +16,6 @@ import {
 } from './descriptor.ts';
 import { formatJson, ordered, parseJson, type JsonObject } from './json.ts';
 import { invalidAt, listOf, readObject, shape, type Reader } from './json-shape.ts';
-import { beyondLimit, limitOf } from './limits.ts';
 import { isIndexType, isManifestType, isSchema1Type, MEDIA_TYPES } from './media-types.ts';
 import { chooseByPlatform, type Reach } from './platform-choice.ts';
 import { formatPlatform, type Platform } from './platform.ts';
@@ -197,14 +196,9 @@ const INDEX_KIND: Kind<Index> = {
 };
 
 function readDocument<T extends DocumentBase>(bytes: Uint8Array, kind: Kind<T>, options: ParseOptions): T {
-  const { mediaType: expected, limitBytes } = options;
+  const { mediaType: expected, limitBytes = 'manifest-bytes' } = options;
   const { name, isType, foreign, read } = kind;
-  const limit = limitBytes ?? limitOf('manifest-bytes');
-  if (bytes.length > limit) {
-    const message = `the ${name} has ${bytes.length} bytes, more than the ${limit} allowed`;
-    throw beyondLimit('DOCUMENT_INVALID', 'manifest-bytes', message);
-  }
-  const value = readObject(parseJson(bytes, `the ${name}`, limit), `the ${name}`);
+  const value = readObject(parseJson(bytes, `the ${name}`, limitBytes), `the ${name}`);
   refuseFoldedKeys(value, `the ${name}`);
   const { schemaVersion, mediaType } = value;
   if (schemaVersion === 1 || (typeof mediaType === 'string' && isSchema1Type(mediaType))) throw schema1();

@@ -2,6 +2,7 @@
  * What must hold of the files an image comes in, a layout directory or an archive, beyond the images in it: nothing is
  * there that no image needs, and the names are such that others find the images by them.
  */
+import { FULL_NAME, REF_NAME } from './annotations.ts';
 import { parseDigest } from './digest.ts';
 import type { Descriptor } from './descriptor.ts';
 import type { Finding } from './verify.ts';
@@ -52,9 +53,6 @@ function isDigest(text: string): boolean {
     return false;
   }
 }
-
-const REF_NAME = 'org.opencontainers.image.ref.name';
-const FULL_NAME = 'io.containerd.image.name';
 
 /** Source: OCI image-spec annotations.md, the grammar of `org.opencontainers.image.ref.name`. */
 const REF_PATTERN =

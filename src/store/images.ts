@@ -4,6 +4,7 @@
  */
 import { readFileSync, statSync } from 'node:fs';
 import { ArchBuildError } from '../errors.ts';
+import { REF_NAME } from '../oci/annotations.ts';
 import { encodedOf } from '../oci/digest.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { parseIndex } from '../oci/manifest.ts';
@@ -13,7 +14,6 @@ import { writeFileAtomic } from '../sys/atomic-file.ts';
 import { acquireLock } from '../sys/lock.ts';
 import type { StoreLayout } from './layout.ts';
 
-const REF_NAME = 'org.opencontainers.image.ref.name';
 const LOCK_WAIT_MS = 30_000;
 
 export interface StoredImage {

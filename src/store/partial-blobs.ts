@@ -69,9 +69,9 @@ export class PartialBlob implements Disposable {
   }
 
   /** What was there. Not to be trusted before the whole is verified. */
-  read(): AsyncIterable<Uint8Array> {
-    if (this.have === 0) return emptyChunks();
-    return createReadStream(this.#path, {
+  async *read(): AsyncGenerator<Uint8Array, void, undefined> {
+    if (this.have === 0) return;
+    yield* createReadStream(this.#path, {
       end: this.have - 1,
       highWaterMark: READ_SIZE,
     }) as AsyncIterable<Uint8Array>;
@@ -113,7 +113,3 @@ export class PartialBlob implements Disposable {
 
 const isWrongContent = (error: unknown): boolean =>
   error instanceof ArchBuildError && ['SIZE_MISMATCH', 'DIGEST_MISMATCH'].includes(error.code);
-
-async function* emptyChunks(): AsyncGenerator<Uint8Array, void, undefined> {
-  // nothing
-}

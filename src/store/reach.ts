@@ -11,15 +11,9 @@ export interface Needed {
   readonly chains: Set<ChainId>;
 }
 
-/** Everything the roots lead to. A document that is missing or damaged leads nowhere: it is not a reason to stop. */
+/** Everything that must stay for the roots, and for what is mounted. */
 export function reach(store: Store, roots: readonly Descriptor[]): Needed {
-  const needed: Needed = { blobs: new Set(), chains: new Set() };
-  const waiting = [...roots];
-  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-    if (needed.blobs.has(next.digest)) continue;
-    needed.blobs.add(next.digest);
-    if (!reachByFacts(store, next, needed)) waiting.push(...childrenIn(store, next));
-  }
+  const needed = reachByDocuments(store, roots);
   for (const diffId of store.snapshots.recorded()) {
     if (!needed.blobs.has(digestOfDiffId(diffId))) continue;
     const made = store.snapshots.layerRecord(diffId);
@@ -30,8 +24,23 @@ export function reach(store: Store, roots: readonly Descriptor[]): Needed {
   return needed;
 }
 
+/** What the documents say. One that is missing or damaged leads nowhere: it is not a reason to stop. */
+export function reachByDocuments(
+  store: Pick<Store, 'blobs' | 'facts'>,
+  roots: readonly Descriptor[],
+): Needed {
+  const needed: Needed = { blobs: new Set(), chains: new Set() };
+  const waiting = [...roots];
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    if (needed.blobs.has(next.digest)) continue;
+    needed.blobs.add(next.digest);
+    if (!reachByFacts(store, next, needed)) waiting.push(...childrenIn(store, next));
+  }
+  return needed;
+}
+
 /** Without reading a document, where its facts say all that is to know; false where they do not. */
-function reachByFacts({ facts }: Store, descriptor: Descriptor, needed: Needed): boolean {
+function reachByFacts({ facts }: Pick<Store, 'facts'>, descriptor: Descriptor, needed: Needed): boolean {
   const found = factsOr(() => facts.of(descriptor), undefined);
   if (found === undefined) return false;
   const manifests = found.kind === 'manifest' ? [found] : manifestsOf(facts, found);
@@ -59,7 +68,7 @@ function keepAncestors(store: Store, chainId: ChainId, chains: Set<ChainId>): vo
   }
 }
 
-function childrenIn(store: Store, descriptor: Descriptor): readonly Descriptor[] {
+function childrenIn({ blobs }: Pick<Store, 'blobs'>, descriptor: Descriptor): readonly Descriptor[] {
   if (!isIndexType(descriptor.mediaType) && !isManifestType(descriptor.mediaType)) return [];
-  return factsOr(() => childrenOf(descriptor, store.blobs.readDocument(descriptor.digest)), []);
+  return factsOr(() => childrenOf(descriptor, blobs.readDocument(descriptor.digest)), []);
 }

@@ -8,7 +8,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ArchBuildError, systemErrorCode } from '../errors.ts';
 import { compressionOf, decompress, LONGEST_MAGIC, type CompressionKind } from '../layer/decompress.ts';
-import { beyondLimit, limitOf } from '../oci/limits.ts';
 import { indexTar, invalidTar, type TarMember } from './tar-index.ts';
 
 export interface ArchiveFile extends AsyncDisposable {
@@ -42,19 +41,10 @@ export async function openArchiveFile(
   temporaryDirectory: string = tmpdir(),
 ): Promise<ArchiveFile> {
   const found = await orIoError(path, stat(path));
-  if (found.isFile()) {
-    const file = await orIoError(path, open(path, 'r'));
-    try {
-      if ((await compressionOfFile(file)) === 'none') return await archiveIn(file, async () => file.close());
-    } catch (error) {
-      await file.close();
-      throw error;
-    }
-    await file.close();
-  } else if (!found.isFIFO() && !found.isSocket()) {
+  if (!found.isFile() && !found.isFIFO() && !found.isSocket())
     throw new ArchBuildError('ARCHIVE_INVALID', `${path} is not a file`);
-  }
-  return openCopy(path, temporaryDirectory);
+  const opened = found.isFile() ? await openPlain(path) : undefined;
+  return typeof opened === 'object' ? opened : openCopy(path, temporaryDirectory);
 }
 
 async function orIoError<Value>(path: string, work: Promise<Value>): Promise<Value> {
@@ -64,6 +54,23 @@ async function orIoError<Value>(path: string, work: Promise<Value>): Promise<Val
     throw new ArchBuildError('IO', `cannot read ${path}: ${systemErrorCode(cause) ?? 'unknown reason'}`, {
       cause,
     });
+  }
+}
+
+/** The archive, after whose end `remove` comes; for one that is packed, with what it is. */
+async function openPlain(
+  path: string,
+  remove: () => Promise<void> = () => Promise.resolve(),
+): Promise<ArchiveFile | CompressionKind> {
+  const file = await orIoError(path, open(path, 'r'));
+  try {
+    const kind = await compressionOfFile(file);
+    if (kind === 'none') return await archiveIn(file, async () => file.close().then(remove));
+    await file.close();
+    return kind;
+  } catch (error) {
+    await file.close();
+    throw error;
   }
 }
 
@@ -79,57 +86,39 @@ async function openCopy(path: string, temporaryDirectory: string): Promise<Archi
   try {
     const copy = join(directory, 'archive.tar');
     await unpackTo(copy, path);
-    const file = await open(copy, 'r');
-    const close = async (): Promise<void> => {
-      await file.close();
-      await remove();
-    };
-    const kind = await compressionOfFile(file);
+    const opened = await openPlain(copy, remove);
+    if (typeof opened === 'object') return opened;
     // Once only: there are files that unpack to themselves.
-    if (kind === 'none') return await archiveIn(file, close);
-    await file.close();
-    throw new ArchBuildError('ARCHIVE_INVALID', `${path} is compressed twice, the second time with ${kind}`);
+    const message = `${path} is compressed twice, the second time with ${opened}`;
+    throw new ArchBuildError('ARCHIVE_INVALID', message);
   } catch (error) {
     await remove();
     throw error;
   }
 }
 
-const mayUnpackTo = (fed: number): number =>
-  Math.max(limitOf('expansion-free'), fed * limitOf('expansion-ratio'));
-
 async function unpackTo(copy: string, path: string): Promise<void> {
-  let fed = 0;
-  const counted = async function* (): AsyncGenerator<Buffer> {
-    // a socket in the place of standard input cannot be opened by its name
-    const isSocket = path === '/dev/stdin' && (await stat(path)).isSocket();
-    for await (const chunk of isSocket
-      ? process.stdin
-      : createReadStream(path, { highWaterMark: READ_SIZE })) {
-      fed += (chunk as Buffer).length;
-      yield chunk as Buffer;
-    }
-  };
   const output = await open(copy, 'wx', 0o600);
   try {
-    const { kind, data } = await decompress(counted());
-    let size = 0;
-    for await (const chunk of data) {
-      size += chunk.length;
-      if (kind !== 'none' && size > mayUnpackTo(fed))
-        throw beyondLimit('ARCHIVE_INVALID', 'expansion-ratio', `${path} unpacks to more than ${size} bytes`);
-      await output.writeFile(chunk);
-    }
+    const { data } = await decompress(await readerOf(path));
+    for await (const chunk of data) await output.writeFile(chunk);
   } catch (cause) {
-    if (cause instanceof ArchBuildError && cause.code === 'LAYER_INVALID')
-      throw new ArchBuildError('ARCHIVE_INVALID', `${path} is damaged: ${cause.message}`, { cause });
-    if (cause instanceof ArchBuildError) throw cause;
-    throw new ArchBuildError('IO', `cannot unpack ${path}: ${systemErrorCode(cause) ?? 'unknown reason'}`, {
-      cause,
-    });
+    if (!(cause instanceof ArchBuildError)) throw cannotUnpack(path, cause);
+    if (cause.code !== 'LAYER_INVALID') throw cause;
+    const details = cause.hint === undefined ? {} : { hint: cause.hint };
+    throw new ArchBuildError('ARCHIVE_INVALID', `${path}: ${cause.message}`, { ...details, cause });
   } finally {
     await output.close();
   }
+}
+
+const cannotUnpack = (path: string, cause: unknown): ArchBuildError =>
+  new ArchBuildError('IO', `cannot unpack ${path}: ${systemErrorCode(cause) ?? 'unknown reason'}`, { cause });
+
+/** A socket in the place of standard input cannot be opened by its name. */
+async function readerOf(path: string): Promise<AsyncIterable<Buffer>> {
+  if (path === '/dev/stdin' && (await stat(path)).isSocket()) return process.stdin as AsyncIterable<Buffer>;
+  return createReadStream(path, { highWaterMark: READ_SIZE }) as AsyncIterable<Buffer>;
 }
 
 async function archiveIn(file: FileHandle, close: () => Promise<void>): Promise<ArchiveFile> {

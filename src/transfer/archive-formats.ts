@@ -1,7 +1,7 @@
 /** The archives we write, one row each. Which of them a file is, its content says (image-archive.ts). */
 import type { Platform } from '../oci/platform.ts';
 import { dockerArchive } from './docker-archive.ts';
-import type { ImageSet } from './image-set.ts';
+import { selectionOf, type ImageSet } from './image-set.ts';
 import { ociArchive } from './oci-archive.ts';
 import { sealerArchive } from './sealer-archive.ts';
 import type { Traits } from './transports/transport.ts';
@@ -22,8 +22,8 @@ export interface ArchiveWriter {
 export const ARCHIVE_FORMATS: Readonly<Record<ArchiveFormat, ArchiveWriter>> = {
   oci: {
     traits: {},
-    write: ({ content, images, select }, { preferredPlatform }) =>
-      ociArchive(content, images, { preferredPlatform, ...(select === undefined ? {} : { select }) }),
+    write: (set, { preferredPlatform }) =>
+      ociArchive(set.content, set.images, { preferredPlatform, ...selectionOf(set) }),
   },
   'sealer-v0.11': {
     traits: { complete: true },

@@ -55,13 +55,12 @@ export async function prepareImages(
 
 function encodingFor({ platforms = [], packing, family }: CopyChoices, traits: Traits): Encoding {
   const complete = traits.complete === true || (platforms.length > 0 && traits.keepsIndex !== true);
-  const wanted = family ?? traits.family;
   return {
     ...(packing === undefined ? {} : { packing }),
     ...(packing !== undefined || traits.packs === undefined
       ? {}
       : { packing: packingOf(traits.packs), plainOnly: true }),
-    ...(wanted === undefined ? {} : { family: wanted }),
+    ...(family === undefined ? {} : { family }),
     ...(complete ? { complete } : {}),
   };
 }

@@ -2,6 +2,7 @@
  * The names of images in the index.json of a layout or an archive, in the way docker and containerd write them:
  * `io.containerd.image.name` is the full name, `org.opencontainers.image.ref.name` the tag.
  */
+import { FULL_NAME, REF_NAME } from '../oci/annotations.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { formatReference, parseReference, withDefaultTag } from '../oci/reference.ts';
 
@@ -14,9 +15,6 @@ export interface NamedImage {
   /** Platforms that the archive says it was not given. */
   readonly absent?: string;
 }
-
-const REF_NAME = 'org.opencontainers.image.ref.name';
-const FULL_NAME = 'io.containerd.image.name';
 
 /**
  * One entry for each name. A tag that two images share is useless for finding one of them: those get the full name

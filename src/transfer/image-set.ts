@@ -1,5 +1,5 @@
 /** Images on their way: some content, and which of it is meant. */
-import type { ContentSource } from '../oci/content.ts';
+import type { ContentSink, ContentSource } from '../oci/content.ts';
 import type { ChildSelection } from './content-graph.ts';
 import type { NamedImage } from './image-list.ts';
 
@@ -8,6 +8,18 @@ export interface ImageSet {
   readonly images: readonly NamedImage[];
   /** Which children of an index the content has; all by default. */
   readonly select?: ChildSelection;
+}
+
+/** The selection as an option, for those who take none but a real one. */
+export const selectionOf = ({ select }: Pick<ImageSet, 'select'>): Pick<ImageSet, 'select'> =>
+  select === undefined ? {} : { select };
+
+/** Those children that the content has. */
+export function presentIn(content: Pick<ContentSink, 'has'>): ChildSelection {
+  return async (children) => {
+    const there = await Promise.all(children.map((child) => content.has(child)));
+    return children.filter((_, index) => there[index] === true);
+  };
 }
 
 /** Opened for reading; whoever opened it disposes it. */

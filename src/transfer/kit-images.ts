@@ -10,7 +10,7 @@ import { readDescriptor, type Descriptor } from '../oci/descriptor.ts';
 import { matchesPlatform, parsePlatform, type Platform } from '../oci/platform.ts';
 import { storeSink } from '../store/content-sink.ts';
 import { packageRoot } from '../sys/package-root.ts';
-import type { TransferJob } from './transfer-job.ts';
+import { controlOf, type TransferJob } from './transfer-job.ts';
 
 export const KIT_FOLDER = 'kit';
 export const LOCK_FILE = 'lock.json';
@@ -68,10 +68,9 @@ export class KitImages {
   async bring(job: TransferJob, name: string, platform: Platform): Promise<Descriptor | undefined> {
     const found = this.find(name, platform);
     if (found === undefined) return undefined;
-    const { store, report, signal } = job;
+    const { store } = job;
     const options = {
-      ...(report === undefined ? {} : { report }),
-      ...(signal === undefined ? {} : { signal }),
+      ...controlOf(job),
       select: (children: readonly Descriptor[]) => children.filter(({ digest }) => digest === found.manifest),
     };
     const { copyGraph } = await import('./copy.ts'); // most commands have no kit, or need nothing of it

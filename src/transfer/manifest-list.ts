@@ -2,14 +2,15 @@
 import { ArchBuildError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { parseImageConfig } from '../oci/image-config.ts';
-import { buildIndex, parseIndex, parseManifest, type Index } from '../oci/manifest.ts';
+import { parseIndex, parseManifest, type Index } from '../oci/manifest.ts';
 import { isConfigType, isIndexType, isManifestType } from '../oci/media-types.ts';
 import { formatPlatform, matchesPlatform, platformOfConfig, type Platform } from '../oci/platform.ts';
 import { storeSink } from '../store/content-sink.ts';
 import type { Store } from '../store/store.ts';
+import { writeIndex } from '../store/write-index.ts';
 import { loadGraph } from './content-graph.ts';
 import { copyGraph } from './copy.ts';
-import type { ImageSet } from './image-set.ts';
+import { selectionOf, type ImageSet } from './image-set.ts';
 import { narrow } from './narrow.ts';
 import { controlOf, type TransferJob } from './transfer-job.ts';
 import { readDocument } from './verified-stream.ts';
@@ -38,18 +39,14 @@ export async function bringEntries(
   const some = await narrow(set, { platforms, keepsIndex: true, ...controlOf(job) });
   const entries: Descriptor[] = [];
   for (const { root, references } of some.images) {
-    const options = some.select === undefined ? {} : { select: some.select };
-    const { documents } = await loadGraph(some.content, [root], options.select);
+    const { documents } = await loadGraph(some.content, [root], some.select);
     const manifests = documents
       .map(({ descriptor }) => descriptor)
       .filter(({ mediaType, platform }) => isManifestType(mediaType) && platform?.os !== 'unknown');
     if (manifests.length > 1 && !all && platforms.length === 0)
       throw several(references[0] ?? root.digest, manifests);
-    await copyGraph(
-      root,
-      { from: some.content, to: storeSink(job.store) },
-      { ...controlOf(job), ...options },
-    );
+    const options = { ...controlOf(job), ...selectionOf(some) };
+    await copyGraph(root, { from: some.content, to: storeSink(job.store) }, options);
     for (const manifest of manifests) entries.push(await withPlatform(some, manifest));
   }
   return entries;
@@ -84,16 +81,13 @@ export async function writeList(
   { manifests, annotations }: Pick<Index, 'manifests' | 'annotations'>,
 ): Promise<Descriptor> {
   const before = store.images.find(name)?.root;
-  const index = buildIndex(manifests, annotations);
-  store.blobs.writeDocument(index.bytes);
-  await store.images.put(index.descriptor, [name]);
+  const root = writeIndex(store, manifests, annotations);
+  await store.images.put(root, [name]);
   await store.images.remove(
     (image) =>
-      image.name === undefined &&
-      image.root.digest === before?.digest &&
-      image.root.digest !== index.descriptor.digest,
+      image.name === undefined && image.root.digest === before?.digest && image.root.digest !== root.digest,
   );
-  return index.descriptor;
+  return root;
 }
 
 /** A manifest for a platform takes the place of the one before: of two, nobody would ever choose the second. */

@@ -1,9 +1,8 @@
 /** Which repositories of a registry have blobs of an image already, as far as the names in the store tell. */
-import { ArchBuildError } from '../errors.ts';
-import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import { isConfigType } from '../oci/media-types.ts';
 import { parseReference } from '../oci/reference.ts';
+import { reachByDocuments } from '../store/reach.ts';
 import type { Store } from '../store/store.ts';
 import { loadGraph } from './content-graph.ts';
 import type { ImageSet } from './image-set.ts';
@@ -26,8 +25,8 @@ export async function mountSources(
     if (image.name === undefined) continue;
     const other = parseReference(image.name);
     if (other.domain !== domain || other.path === path) continue;
-    const layers = await layersBelow(store, image.root);
-    const pushed = layers.flatMap((digest) => [digest, ...store.packed.formsOf(digest)]);
+    const there = [...reachByDocuments(store, [image.root]).blobs];
+    const pushed = there.flatMap((digest) => [digest, ...store.packed.formsOf(digest)]);
     const shared = pushed.filter((digest) => wanted.has(digest));
     if (shared.length > 0) byPath.set(other.path, new Set([...(byPath.get(other.path) ?? []), ...shared]));
   }
@@ -36,18 +35,4 @@ export async function mountSources(
   for (const [from, digests] of best)
     for (const digest of digests) sources.set(digest, [...(sources.get(digest) ?? []), from]);
   return sources;
-}
-
-/** Of what the store has; nothing for an image with damage. */
-async function layersBelow({ blobs }: Store, root: Descriptor): Promise<Digest[]> {
-  try {
-    const source = { read: ({ digest }: Descriptor) => blobs.read(digest) };
-    const graph = await loadGraph(source, [root], (children) =>
-      children.filter(({ digest }) => blobs.has(digest)),
-    );
-    return graph.blobs.filter(({ mediaType }) => !isConfigType(mediaType)).map(({ digest }) => digest);
-  } catch (error) {
-    if (error instanceof ArchBuildError) return [];
-    throw error;
-  }
 }

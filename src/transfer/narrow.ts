@@ -8,7 +8,7 @@ import { describeFallback, type Reach } from '../oci/platform-choice.ts';
 import { formatPlatform, type Platform } from '../oci/platform.ts';
 import { loadGraph } from './content-graph.ts';
 import type { NamedImage } from './image-list.ts';
-import type { ImageSet } from './image-set.ts';
+import { selectionOf, type ImageSet } from './image-set.ts';
 import { resolveForPlatform } from './resolve-image.ts';
 
 export interface NarrowOptions {
@@ -79,8 +79,7 @@ async function serving(
 ): Promise<Descriptor> {
   const name = image.references[0] ?? image.root.digest;
   try {
-    const options = set.select === undefined ? {} : { select: set.select };
-    const wanted = { platform, reach, ...options };
+    const wanted = { platform, reach, ...selectionOf(set) };
     const { manifest, platform: found } = await resolveForPlatform(set.content, image.root, wanted);
     const text = describeFallback(name, platform, found);
     if (text !== undefined) report?.({ type: 'warning', text });

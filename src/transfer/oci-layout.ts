@@ -52,7 +52,19 @@ export class OciLayout implements ContentSource, ContentSink {
   }
 
   /** Makes the names mean this image; with none, the image is listed without. Its content must be there. */
-  async addImage({ references, tags = [], root }: NamedImage): Promise<void> {
+  async addImage(image: NamedImage): Promise<void> {
+    await this.#list(image, () => true);
+  }
+
+  /** As `addImage`; what is left without a full name is not listed any more. */
+  async replaceImage(image: NamedImage): Promise<void> {
+    await this.#list(image, ({ references }) => references.length > 0);
+  }
+
+  async #list(
+    { root, references, tags = [] }: NamedImage,
+    staysListed: (other: NamedImage) => boolean,
+  ): Promise<void> {
     const images = await this.images();
     const others = images
       .filter((image) => image.root.digest !== root.digest)
@@ -67,18 +79,7 @@ export class OciLayout implements ContentSource, ContentSink {
       references: [...new Set([...(same?.references ?? []), ...references])],
       tags: [...new Set([...(same?.tags ?? []), ...tags])],
     };
-    writeFileAtomic(join(this.#directory, 'index.json'), buildIndex(indexEntries([...others, merged])).bytes);
-  }
-
-  /** As `addImage`; what had the names before is not listed any more, unless it has others. */
-  async replaceImage({ references, root }: NamedImage): Promise<void> {
-    const others = (await this.images())
-      .map((image) => ({
-        ...image,
-        references: image.references.filter((name) => !references.includes(name)),
-      }))
-      .filter((image) => image.references.length > 0 && image.root.digest !== root.digest);
-    const manifests = indexEntries([...others, { root, references }]);
+    const manifests = indexEntries([...others.filter(staysListed), merged]);
     writeFileAtomic(join(this.#directory, 'index.json'), buildIndex(manifests).bytes);
   }
 

@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { ARCHITECTURES } from '../../src/emulation/architecture.ts';
 import { inspectBinary, platformRuns } from '../../src/emulation/elf-audit.ts';
 import { elfHeader } from '../../src/emulation/probe.ts';
-import { binariesInTar, binariesInTree } from '../../src/layer/audit-programs.ts';
+import { surveyLayer } from '../../src/layer/verify-entries.ts';
+import { readLayer } from '../../src/layer/write-layer.ts';
 import { parsePlatform } from '../../src/oci/platform.ts';
 import { fileEntry, inChunks, tarOf } from '../layer/tar-fixtures.ts';
 import { openScratch } from '../support/scratch.ts';
@@ -64,18 +65,18 @@ describe('binaries', () => {
       fileEntry('bin/text', 'x'.repeat(100)),
       { path: 'bin/small', content: small },
     ]);
-    const found: unknown[] = [];
-    for await (const binary of binariesInTar(inChunks(tar, 1000), inspectBinary)) found.push(binary);
-    expect(found).toEqual(FOUND);
+    const { binaries } = await surveyLayer(inChunks(tar, 1000), { inspect: inspectBinary });
+    expect(binaries).toEqual(FOUND);
   });
 
-  it('are found in a directory, symlinks not followed', async () => {
+  it('are found in the layer of a directory, symlinks not followed', async () => {
     await using scratch = await openScratch('elf-audit');
     mkdirSync(scratch.path('bin'));
     writeFileSync(scratch.path('bin/large'), large);
     writeFileSync(scratch.path('bin/small'), small);
     writeFileSync(scratch.path('bin/empty'), '');
     symlinkSync('large', scratch.path('bin/link'));
-    expect([...binariesInTree(scratch.directory, inspectBinary)]).toEqual(FOUND);
+    const { binaries } = await surveyLayer(readLayer(scratch.directory), { inspect: inspectBinary });
+    expect(binaries).toEqual(FOUND);
   });
 });

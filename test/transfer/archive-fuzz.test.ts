@@ -5,6 +5,7 @@ import {
   createWriteStream,
   mkdtempSync,
   readdirSync,
+  readlinkSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
@@ -97,6 +98,15 @@ describe.each([
   });
 });
 
+const openFiles = (): string[] =>
+  readdirSync('/proc/self/fd').flatMap((fd) => {
+    try {
+      return [readlinkSync(join('/proc/self/fd', fd))];
+    } catch {
+      return []; // that of this listing
+    }
+  });
+
 describe('a compressed archive', () => {
   it('that is a bomb is given up, and its pieces are gone', { timeout: 60_000 }, async () => {
     const path = join(directory, 'bomb.gz');
@@ -111,8 +121,14 @@ describe('a compressed archive', () => {
     await expect(openImageArchive(path, directory)).rejects.toMatchObject({
       code: 'ARCHIVE_INVALID',
       message: expect.stringContaining('unpacks to more') as string,
+      hint: expect.stringContaining('--limit expansion-ratio=N') as string,
     });
     expect(readdirSync(directory)).toEqual(before);
+  });
+
+  it('that has something else in it is refused, and nothing stays open', async () => {
+    expect(await outcome(gzipSync(Buffer.alloc(1024, 'x')))).toBe('refused');
+    expect(openFiles().filter((path) => path.startsWith(directory))).toEqual([]);
   });
 
   it('is unpacked once, not again and again', async () => {

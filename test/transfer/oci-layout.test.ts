@@ -65,6 +65,17 @@ describe('a layout', () => {
     ]);
   });
 
+  it('replaces an image by another one, which keeps the names it has', async () => {
+    const content = new MemoryContent();
+    const [one, two] = [addImage(content, 'linux/amd64'), addImage(content, 'linux/arm64')];
+    const [a, b] = ['docker.io/library/cache:a', 'docker.io/library/cache:b'];
+    await layout.replaceImage({ references: [a], root: one });
+    await layout.replaceImage({ references: [a], root: two });
+    expect(await layout.images()).toEqual([{ references: [a], root: two }]);
+    await layout.replaceImage({ references: [b], root: two });
+    expect(await layout.images()).toEqual([{ references: [a, b], root: two }]);
+  });
+
   it('refuses bytes that are not what the descriptor says, and keeps nothing of them', async () => {
     const bytes = Buffer.from('hello');
     await expect(layout.write(layer(Buffer.from('other')), once(bytes))).rejects.toMatchObject({

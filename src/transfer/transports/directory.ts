@@ -14,7 +14,7 @@ import { isIndexType, isManifestType, MEDIA_TYPES } from '../../oci/media-types.
 import { writeFileAtomic } from '../../sys/atomic-file.ts';
 import { copyGraph } from '../copy.ts';
 import { onlyImage } from '../image-choice.ts';
-import type { ImageSet, ImageSource } from '../image-set.ts';
+import { presentIn, selectionOf, type ImageSet, type ImageSource } from '../image-set.ts';
 import { once } from '../once.ts';
 import { writeOutputFile } from '../output-file.ts';
 import { controlOf } from '../transfer-job.ts';
@@ -72,10 +72,7 @@ export async function openDirectory(directory: string): Promise<ImageSource> {
     content: {
       read: (descriptor) => (descriptor.digest === root.digest ? once(bytes) : content.read(descriptor)),
     },
-    select: async (children) => {
-      const there = await Promise.all(children.map((child) => content.has(child)));
-      return children.filter((_, index) => there[index] === true);
-    },
+    select: presentIn(content),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
 }
@@ -98,7 +95,7 @@ async function writeDirectory(
 ): Promise<void> {
   const { root } = onlyImage(set.images, text);
   await mkdir(directory, { recursive: true });
-  const options = { ...controlOf(context), ...(set.select === undefined ? {} : { select: set.select }) };
+  const options = { ...controlOf(context), ...selectionOf(set) };
   await copyGraph(root, { from: set.content, to: contentOf(directory) }, options);
   writeFileAtomic(join(directory, 'version'), VERSION);
   writeFileAtomic(join(directory, 'manifest.json'), await readDocument(set.content, root));

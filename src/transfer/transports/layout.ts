@@ -3,7 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { copyGraph } from '../copy.ts';
 import { chosenImages, renamed, splitPath } from '../image-choice.ts';
-import type { ImageSet } from '../image-set.ts';
+import { presentIn, selectionOf, type ImageSet } from '../image-set.ts';
 import { OciLayout } from '../oci-layout.ts';
 import { controlOf, type Control } from '../transfer-job.ts';
 import type { Transport } from './transport.ts';
@@ -22,10 +22,7 @@ export const layoutTransport: Transport = {
         return {
           content: layout,
           images,
-          select: async (children) => {
-            const there = await Promise.all(children.map((child) => layout.has(child)));
-            return children.filter((_, index) => there[index] === true);
-          },
+          select: presentIn(layout),
           [Symbol.asyncDispose]: () => Promise.resolve(),
         };
       },
@@ -38,7 +35,7 @@ export const layoutTransport: Transport = {
 async function writeLayout(set: ImageSet, path: string, job: Control): Promise<void> {
   await mkdir(resolve(path), { recursive: true });
   const layout = await OciLayout.create(resolve(path));
-  const options = { ...controlOf(job), ...(set.select === undefined ? {} : { select: set.select }) };
+  const options = { ...controlOf(job), ...selectionOf(set) };
   for (const { root } of set.images) await copyGraph(root, { from: set.content, to: layout }, options);
   for (const image of set.images) await layout.addImage(image);
 }

@@ -1,6 +1,6 @@
 /** `docker://NAME[:TAG|@DIGEST]`: a repository of a registry. */
 import { formatReference, parseReference, withDefaultTag } from '../../oci/reference.ts';
-import type { ImageSource } from '../image-set.ts';
+import { selectionOf, type ImageSource } from '../image-set.ts';
 import { onlyImage } from '../image-choice.ts';
 import { MirroredSource } from '../mirrored-source.ts';
 import { mountSources } from '../mount-sources.ts';
@@ -27,8 +27,8 @@ function registryPlace(name: string, text: string): Place {
     write: async (set, { registry = {}, ...job }) => {
       const { root } = onlyImage(set.images, text);
       const mounts = { mountSources: await mountSources(job.store, set, name) };
-      const select = set.select === undefined ? {} : { select: set.select };
-      await pushImage(set.content, { root, name }, { ...registry, ...controlOf(job), ...select, ...mounts });
+      const options = { ...registry, ...controlOf(job), ...selectionOf(set), ...mounts };
+      await pushImage(set.content, { root, name }, options);
     },
   };
 }

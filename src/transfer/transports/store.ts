@@ -6,7 +6,7 @@ import { storeSink } from '../../store/content-sink.ts';
 import type { Store } from '../../store/store.ts';
 import { copyGraph, type CopyEnds } from '../copy.ts';
 import { onlyImage } from '../image-choice.ts';
-import type { ImageSet } from '../image-set.ts';
+import { selectionOf, type ImageSet } from '../image-set.ts';
 import { isRangeSource } from '../registry-source.ts';
 import { resumedPull } from '../resumed-pull.ts';
 import { controlOf, type TransferJob } from '../transfer-job.ts';
@@ -61,9 +61,8 @@ export async function writeToStore(
             references: [formatReference(withDefaultTag(parseReference(named.name)))],
           },
         ];
-  const options = { ...controlOf(job), ...(set.select === undefined ? {} : { select: set.select }) };
-  for (const { root } of images)
-    await copyGraph(root, endsOf(set.content, job), { ...options, concurrency: BLOBS_AT_ONCE });
+  const options = { ...controlOf(job), ...selectionOf(set), concurrency: BLOBS_AT_ONCE };
+  for (const { root } of images) await copyGraph(root, endsOf(set.content, job), options);
   for (const { root, references } of images) await store.images.put(root, references);
 }
 

@@ -1,5 +1,5 @@
 /** What every kind of place for images is: a word in front, a way to read, a way to write. */
-import type { Compression, Family } from '../../oci/media-types.ts';
+import type { Compression } from '../../oci/media-types.ts';
 import type { Platform } from '../../oci/platform.ts';
 import type { ImageSet, ImageSource } from '../image-set.ts';
 import type { RegistryOptions } from '../registry-options.ts';
@@ -15,7 +15,6 @@ export interface TransportContext extends TransferJob {
 export interface Traits {
   /** How layers that are not packed are packed. */
   readonly packs?: Exclude<Compression, 'none'>;
-  readonly family?: Family;
   /** It takes no index whose manifests are not all there. */
   readonly complete?: boolean;
   /** It holds one platform of an image. */
