@@ -9,7 +9,7 @@ import { layerCompression, MEDIA_TYPES } from '../oci/media-types.ts';
 import { servingPlatforms, type Reach } from '../oci/platform-choice.ts';
 import { formatPlatform, matchesPlatform, platformOfConfig, type Platform } from '../oci/platform.ts';
 import type { Store } from '../store/store.ts';
-import { EXTENSION_ANNOTATION, parseExtension, type ClusterImage } from './cluster-image.ts';
+import { clusterOf, type ClusterImage } from './cluster-image.ts';
 import type { Job } from './options.ts';
 import { SharedWork } from './shared-work.ts';
 
@@ -60,7 +60,6 @@ export function readImage(
     layers,
     annotations = {},
   } = parseManifest(store.blobs.readDocument(manifest.digest));
-  const extension = annotations[EXTENSION_ANNOTATION];
   const config = parseImageConfig(store.blobs.readDocument(configDescriptor.digest));
   const serving = servingPlatforms(wanted.platform, wanted.reach);
   if (!serving.some((platform) => matchesPlatform(platform, platformOfConfig(config))))
@@ -72,7 +71,7 @@ export function readImage(
       `${wanted.name} has ${layers.length} layers and ${chain.length} diff_ids`,
     );
   }
-  const cluster = extension === undefined ? undefined : parseExtension(extension);
+  const cluster = clusterOf(annotations);
   return { config, layers: layers.map(asOciLayer), chain, cluster, annotations, manifest };
 }
 

@@ -3,6 +3,7 @@
  * environment, and what to start. Values; a stage hands them on as it hands on its config.
  */
 import { ArchBuildError } from '../errors.ts';
+import { listOf, readObject, readText, recordOf, shape, type Reader } from '../oci/json-shape.ts';
 import type { Platform } from '../oci/platform.ts';
 
 /** Of the manifest. */
@@ -84,68 +85,64 @@ export const formatContainerImages = (names: readonly string[], platform: Platfo
 
 /** The names in such a text. Throws DOCUMENT_INVALID. */
 export function parseContainerImages(text: string): string[] {
-  return readList(parseJson(text)).flatMap((each) => {
-    const { image } = readObject(each);
-    return typeof image === 'string' ? [image] : [];
-  });
+  const [value, at] = annotation(IMAGES_ANNOTATION, text);
+  if (value === null) return []; // sealer's empty list
+  return listOf(readObject)(value, at).flatMap(({ image }) => (typeof image === 'string' ? [image] : []));
 }
 
-/** Throws DOCUMENT_INVALID for an annotation that is none of sealer's. */
+/** What the annotations of a manifest say, if anything. Throws DOCUMENT_INVALID for one that is none of sealer's. */
+export function clusterOf(annotations: Readonly<Record<string, string>> = {}): ClusterImage | undefined {
+  const text = annotations[EXTENSION_ANNOTATION];
+  return text === undefined ? undefined : parseExtension(text);
+}
+
+/** Throws DOCUMENT_INVALID. */
 export function parseExtension(text: string): ClusterImage {
-  const value = readObject(parseJson(text));
-  const launch = readObject(value['launch'] ?? {});
+  const { type, applications, env, launch } = readExtension(...annotation(EXTENSION_ANNOTATION, text));
   return {
-    type: typeof value['type'] === 'string' ? value['type'] : EMPTY_CLUSTER.type,
-    applications: readList(value['applications']).map(readApplication),
-    env: readStrings(value['env']),
-    launch: {
-      cmds: readList(launch['cmds']).map(readText),
-      apps: readList(launch['app_names']).map(readText),
-    },
+    type: typeof type === 'string' ? type : EMPTY_CLUSTER.type,
+    applications: applications?.map(applicationOf) ?? [],
+    env: env ?? {},
+    launch: { cmds: launch?.cmds ?? [], apps: launch?.app_names ?? [] },
   };
 }
 
-function readApplication(value: unknown): Application {
-  const { name, type, files, cmds, env } = readObject(value);
+const readAny: Reader<unknown> = (value) => value;
+const readTexts = listOf(readText);
+
+const readApplication = shape(
+  { name: readText },
+  { type: readAny, files: readTexts, cmds: readTexts, env: recordOf(readText) },
+);
+
+const readExtension = shape(
+  {},
+  {
+    type: readAny,
+    applications: listOf(readApplication),
+    env: recordOf(readText),
+    launch: shape({}, { cmds: readTexts, app_names: readTexts }),
+  },
+);
+
+function applicationOf({ name, type, files, cmds, env }: ReturnType<typeof readApplication>): Application {
   return {
-    name: readText(name),
+    name,
     type: TYPES.find((known) => known === type) ?? '',
-    files: readList(files).map(readText),
-    ...(cmds === undefined || cmds === null ? {} : { cmds: readList(cmds).map(readText) }),
-    ...(env === undefined || env === null ? {} : { env: readStrings(env) }),
+    files: files ?? [],
+    ...(cmds === undefined ? {} : { cmds }),
+    ...(env === undefined ? {} : { env }),
   };
 }
 
 const TYPES: readonly ApplicationType[] = ['kube', 'helm', 'shell'];
 
-function parseJson(text: string): unknown {
+/** The value in an annotation, and what it is called in messages. */
+function annotation(name: string, text: string): [value: unknown, at: string] {
+  const at = `the annotation ${name}`;
   try {
-    return JSON.parse(text);
+    return [JSON.parse(text), at];
   } catch (cause) {
-    throw invalid('is no JSON', cause);
+    throw new ArchBuildError('DOCUMENT_INVALID', `${at} is no JSON`, { cause });
   }
 }
-
-function readObject(value: unknown): Readonly<Record<string, unknown>> {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value))
-    return value as Readonly<Record<string, unknown>>;
-  throw invalid('has something else where an object belongs');
-}
-
-/** sealer writes `null` for an empty list. */
-function readList(value: unknown): readonly unknown[] {
-  if (value === undefined || value === null) return [];
-  if (Array.isArray(value)) return value;
-  throw invalid('has something else where a list belongs');
-}
-
-function readText(value: unknown): string {
-  if (typeof value === 'string') return value;
-  throw invalid('has something else where a text belongs');
-}
-
-const readStrings = (value: unknown): Record<string, string> =>
-  Object.fromEntries(Object.entries(readObject(value ?? {})).map(([key, text]) => [key, readText(text)]));
-
-const invalid = (what: string, cause?: unknown): ArchBuildError =>
-  new ArchBuildError('DOCUMENT_INVALID', `the annotation ${EXTENSION_ANNOTATION} ${what}`, { cause });

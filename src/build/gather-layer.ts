@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { formatImageLock, type ImageLock } from '../cluster/gather/lock-file.ts';
 import type { RegistryFile } from '../cluster/gather/registry-files.ts';
-import { readRecord, recordPath } from '../cluster/gather/registry-tree.ts';
+import { hasBlob, readRecord, recordPath } from '../cluster/gather/registry-tree.ts';
 import { toBytePath, parentOf, type BytePath } from '../layer/byte-path.ts';
 import { storeContent } from '../layer/image-content.ts';
 import { LayerWriter } from '../layer/layer-writer.ts';
@@ -57,10 +57,10 @@ export async function writeGatherLayer(
 
 /** Blobs are known by their name, links by what they say. */
 function isThere(lower: MergedTree, path: BytePath, file: RegistryFile): boolean {
-  const node = lower.lookup(path);
-  if (node?.type !== 'file') return false;
-  if (file.kind === 'blob') return Number(node.stat.size) === file.descriptor.size;
-  return lower.readFile(path, LINK_LIMIT).equals(Buffer.from(file.text));
+  if (file.kind === 'blob') return hasBlob(lower, file.descriptor);
+  return (
+    lower.lookup(path)?.type === 'file' && lower.readFile(path, LINK_LIMIT).equals(Buffer.from(file.text))
+  );
 }
 
 function makeParents(writer: LayerWriter, path: BytePath): void {

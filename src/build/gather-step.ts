@@ -16,6 +16,8 @@ import { findStored, hasBlob, readRecord } from '../cluster/gather/registry-tree
 import type { Kubefile } from '../kubefile/instruction.ts';
 import { storeContent } from '../layer/image-content.ts';
 import { MergedTree } from '../layer/merged-tree.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import type { Digest } from '../oci/digest.ts';
 import { formatPlatform, type Platform } from '../oci/platform.ts';
 import { parseReference } from '../oci/reference.ts';
 import { loadGraph } from '../transfer/content-graph.ts';
@@ -46,7 +48,8 @@ export async function gatherStep(
   const problems = distinct(results.flatMap(({ found }) => found.problems));
   if (images.length === 0 && problems.length === 0) return states;
   const lock = readLock(gather);
-  const { absent, present } = split(images, results, build);
+  const known = build.options.pull === 'always' ? [] : results;
+  const { absent, present } = split(images, known, gather);
   await using sources = await openSources(build, gather);
   const { identified, failures } = await identifyImages(build.job, absent, {
     sources,
@@ -54,8 +57,8 @@ export async function gatherStep(
     locked: gather.locked,
   });
   if (failures.length + problems.length > 0) throw gatherError(failures, images.length, problems);
-  for (const result of results) checkCollisions(result, [...identified, ...present], gather);
   const all = [...identified, ...present];
+  for (const result of results) checkCollisions(result, all, gather);
   const layered = await addLayers(build, gather, { results, identified });
   const finished = layered.map(({ platform, state }) => ({
     platform,
@@ -75,6 +78,8 @@ export const isGatherWanted = ({ dialect }: Kubefile, { imageLists }: GatherOpti
 interface Result extends PlatformState {
   readonly tree: MergedTree;
   readonly found: FoundImages;
+  /** What the layers below have gathered: read when it is asked for, once. */
+  readonly record: () => ImageLock;
 }
 
 async function lookInto(
@@ -87,7 +92,9 @@ async function lookInto(
   for (const { platform, state } of states) {
     await ensureRootfs(job, state);
     const tree = new MergedTree(job.store.snapshots.trees(state.chain));
-    results.push({ platform, state, tree, found: await findImages(clusterFiles(tree), lists) });
+    const found = await findImages(clusterFiles(tree), lists);
+    let record: ImageLock | undefined;
+    results.push({ platform, state, tree, found, record: () => (record ??= readRecord(tree, platform)) });
   }
   return results;
 }
@@ -114,12 +121,12 @@ const distinct = <Value>(values: readonly Value[]): Value[] => [
 function split(
   images: readonly NamedImage[],
   results: readonly Result[],
-  { options }: GatherBuild,
+  gather: GatherOptions,
 ): { absent: NamedImage[]; present: IdentifiedImage[] } {
   const absent: NamedImage[] = [];
   const present: IdentifiedImage[] = [];
   for (const image of images) {
-    const stored = options.pull === 'always' ? undefined : storedImage(image, results, options.gather);
+    const stored = storedImage(image, results, gather);
     if (stored === undefined) absent.push(image);
     else present.push(stored);
   }
@@ -129,16 +136,14 @@ function split(
 function storedImage(
   image: NamedImage,
   results: readonly Result[],
-  gather: GatherOptions | undefined,
+  { names: policy }: GatherOptions,
 ): IdentifiedImage | undefined {
-  const manifests = new Map<string, IdentifiedImage['root']['digest']>();
-  let root: IdentifiedImage['root'] | undefined;
+  const manifests = new Map<string, Digest>();
+  let root: Descriptor | undefined;
   for (const platform of image.platforms) {
     const result = results.find((each) => each.platform === platform);
-    if (result === undefined || gather === undefined) return undefined;
-    const { tree } = result;
-    if (isOfAnotherRegistry(image, result, gather)) return undefined;
-    const stored = findStored(tree, { reference: image.reference, platform, policy: gather.names });
+    if (result === undefined || isOfAnotherRegistry(image, result)) return undefined;
+    const stored = findStored(result.tree, { reference: image.reference, platform, policy });
     if (stored === undefined || (root !== undefined && root.digest !== stored.root.digest)) return undefined;
     root = stored.root;
     for (const [text, digest] of stored.manifests) manifests.set(text, digest);
@@ -153,20 +158,18 @@ function storedImage(
 }
 
 /** The record tells registries apart that the storage does not; without one the storage is believed. */
-function isOfAnotherRegistry(image: NamedImage, { tree, platform }: Result, _gather: GatherOptions): boolean {
-  const record = readRecord(tree, platform);
-  return record.size > 0 && !record.has(image.name);
-}
+const isOfAnotherRegistry = ({ name }: NamedImage, { record }: Result): boolean =>
+  record().size > 0 && !record().has(name);
 
 /** What the layers below have counts too. */
 function checkCollisions(
-  { tree, platform, found }: Result,
+  { found, record }: Result,
   images: readonly IdentifiedImage[],
   { names }: GatherOptions,
 ): void {
   const own = new Set(found.images.map(({ name }) => name));
   const claims = images.filter(({ name }) => own.has(name));
-  const below = [...readRecord(tree, platform)]
+  const below = [...record()]
     .filter(([name]) => !own.has(name))
     .map(([name, { root }]) => ({ name, root, reference: parseReference(name) }));
   refuseCollisions([...below, ...claims], names);

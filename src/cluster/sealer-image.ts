@@ -5,6 +5,7 @@
 import { parse } from 'yaml';
 import { ArchBuildError } from '../errors.ts';
 import { digestOf, encodedOf, parseDigest, type Digest } from '../oci/digest.ts';
+import { isJsonObject, type JsonObject } from '../oci/json.ts';
 import type { Platform } from '../oci/platform.ts';
 import { formatGoYaml, type YamlValue } from './go-yaml.ts';
 
@@ -152,10 +153,8 @@ function parseYaml(text: string): unknown {
   }
 }
 
-type Fields = Readonly<Record<string, unknown>>;
-
-function record(value: unknown, what: string): Fields {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Fields;
+function record(value: unknown, what: string): JsonObject {
+  if (isJsonObject(value)) return value;
   throw invalid(`has no fields where ${what} belongs`);
 }
 

@@ -1,5 +1,7 @@
 /** sealer v0.8's list of images: `images_metadata.json` of its store, `Metadata` of its archives. Pure. */
-import { ArchBuildError } from '../errors.ts';
+import { listOf, readMatching, readText, recordOf, shape, type Reader } from '../oci/json-shape.ts';
+import { parseJson } from '../oci/json.ts';
+import { limitOf } from '../oci/limits.ts';
 import type { Platform } from '../oci/platform.ts';
 
 export interface SealerManifest {
@@ -40,22 +42,30 @@ const manifestDocument = ({ id, created, size, platform }: SealerManifest): obje
   },
 });
 
+const WHAT = 'the image list of sealer';
+
 /** Throws DOCUMENT_INVALID. */
 export function parseSealerMetadata(text: string): SealerMetadata {
+  const names = readNames(parseJson(Buffer.from(text), WHAT, limitOf('manifest-bytes')), WHAT);
   return Object.fromEntries(
-    Object.entries(fields(parseJson(text))).map(([name, value]) => {
-      const { manifests } = fields(value);
-      if (!Array.isArray(manifests)) throw invalid(`has no manifests for ${JSON.stringify(name)}`);
-      return [name, manifests.map(readManifest)];
-    }),
+    Object.entries(names).map(([name, { manifests }]) => [name, manifests.map(manifestOf)]),
   );
 }
 
-function readManifest(value: unknown): SealerManifest {
-  const { id, created, size, platform } = fields(value);
-  const { architecture, os, variant } = fields(platform ?? {});
-  if (typeof id !== 'string' || !/^[0-9a-f]{64}$/.test(id)) throw invalid('has a manifest without an id');
-  if (typeof architecture !== 'string' || typeof os !== 'string') throw invalid(`has no platform for ${id}`);
+const readAny: Reader<unknown> = (value) => value;
+
+const readManifest = shape(
+  {
+    id: readMatching(/^[0-9a-f]{64}$/, 'an id'),
+    platform: shape({ architecture: readText, os: readText }, { variant: readAny }),
+  },
+  { created: readAny, size: readAny },
+);
+
+const readNames = recordOf(shape({ manifests: listOf(readManifest) }, {}));
+
+function manifestOf({ id, created, size, platform }: ReturnType<typeof readManifest>): SealerManifest {
+  const { architecture, os, variant } = platform;
   return {
     id,
     created: typeof created === 'string' ? created : '',
@@ -63,20 +73,3 @@ function readManifest(value: unknown): SealerManifest {
     platform: { architecture, os, ...(typeof variant === 'string' && variant !== '' ? { variant } : {}) },
   };
 }
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw invalid('is no JSON', cause);
-  }
-}
-
-function fields(value: unknown): Readonly<Record<string, unknown>> {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value))
-    return value as Readonly<Record<string, unknown>>;
-  throw invalid('has something else where an object belongs');
-}
-
-const invalid = (what: string, cause?: unknown): ArchBuildError =>
-  new ArchBuildError('DOCUMENT_INVALID', `the image list of sealer ${what}`, { cause });

@@ -1,10 +1,5 @@
 /** What the plan of a cluster has to know of an image: read from its trees and documents. */
-import {
-  APPLICATIONS,
-  EXTENSION_ANNOTATION,
-  parseExtension,
-  type ClusterImage,
-} from '../build/cluster-image.ts';
+import { APPLICATIONS, clusterOf, type ClusterImage } from '../build/cluster-image.ts';
 import type { ImageFacts, LaunchCommand, PlatformFacts } from '../cluster/host-plan.ts';
 import { ArchBuildError } from '../errors.ts';
 import { toBytePath } from '../layer/byte-path.ts';
@@ -32,7 +27,7 @@ export async function imageFacts(
     await unpackLayers(store, { layers: manifest.layers, diffIds: config.rootfs.diff_ids }, { signal });
   }
   const trees = platforms.map((platform) => treeOf(store, platform));
-  const cluster = clusterOf(first);
+  const cluster = clusterOf(first.manifest.annotations);
   return {
     name,
     digest: image.root.digest,
@@ -44,11 +39,6 @@ export async function imageFacts(
     environment: cluster?.env ?? {},
     launch: cluster === undefined ? [] : launchCommands(cluster),
   };
-}
-
-function clusterOf({ manifest }: PlatformImage): ClusterImage | undefined {
-  const extension = manifest.annotations?.[EXTENSION_ANNOTATION];
-  return extension === undefined ? undefined : parseExtension(extension);
 }
 
 const platformFacts = ({ platform, descriptor }: PlatformImage, tree: MergedTree): PlatformFacts => ({

@@ -2,6 +2,8 @@
 import { chainIdsOf, digestOf } from '../oci/digest.ts';
 import type { ClusterPlan, HostDirectories, HostPlan, HostStep } from '../cluster/host-plan.ts';
 import { ArchBuildError } from '../errors.ts';
+import type { BytePath } from '../layer/byte-path.ts';
+import type { TarItem } from '../layer/write-layer.ts';
 import type { PlatformImage } from '../store/image-details.ts';
 import type { Store } from '../store/store.ts';
 import { shellWord } from '../sys/shell-word.ts';
@@ -9,7 +11,7 @@ import type { RemoteOutcome } from '../sys/ssh.ts';
 import { formatPlatform } from '../oci/platform.ts';
 import { hostFiles } from './host-tree.ts';
 import { registryUnion, treeOf, type RegistryFile } from './registry-files.ts';
-import { tarOf, type TarFile } from './tree-tar.ts';
+import { tarOf } from './tree-tar.ts';
 
 /** Runs a script on the host of the step. */
 export type RunRemote = (script: string, input?: AsyncIterable<Uint8Array>) => Promise<RemoteOutcome>;
@@ -141,9 +143,9 @@ async function sendRegistry(
   await succeed(run(recorded(host, key, 'true')));
 }
 
-const entryOf = ({ path, size, host }: RegistryFile): TarFile => ({
+const entryOf = ({ path, size, host }: RegistryFile): TarItem => ({
   header: { path, type: 'file', mode: 0o644, uid: 0, gid: 0, size, mtime: 0 },
-  content: { host },
+  source: { host, path: path as BytePath },
 });
 
 /** What a command of the image finds: the variables of the cluster, and bash where there is one. */

@@ -2,8 +2,10 @@
  * What an image that came from sealer v0.8 says besides its config, and no other document of ours has room for: an
  * annotation of its manifest, so that the image can be saved again as it was.
  */
-import { ArchBuildError } from '../errors.ts';
 import { SEALER_V08, type SealerImage } from '../cluster/sealer-image.ts';
+import { readObject } from '../oci/json-shape.ts';
+import { parseJson } from '../oci/json.ts';
+import { limitOf } from '../oci/limits.ts';
 
 /** Of the manifest. */
 export const SEALER_ANNOTATION = 'dev.arch-build.sealer';
@@ -36,39 +38,21 @@ export function formatRemarks(image: SealerImage): string | undefined {
 
 /** Throws DOCUMENT_INVALID. */
 export function parseRemarks(text: string): SealerRemarks {
-  const value = fields(parseJson(text));
-  const pairs = fields(value['arguments'] ?? {});
+  const at = `the annotation ${SEALER_ANNOTATION}`;
+  const value = readObject(parseJson(Buffer.from(text), at, limitOf('manifest-bytes')), at);
+  const pairs = readObject(value['arguments'] ?? {}, `${at}.arguments`);
+  const words = (key: keyof SealerRemarks['arguments']): Record<string, string> =>
+    Object.fromEntries(
+      Object.entries(readObject(pairs[key] ?? {}, `${at}.arguments.${key}`)).map(([name, each]) => [
+        name,
+        String(each),
+      ]),
+    );
   const { parentCommands, version } = value;
   return {
     parentCommands: typeof parentCommands === 'number' ? parentCommands : 0,
-    arguments: { parent: words(pairs['parent']), current: words(pairs['current']) },
+    arguments: { parent: words('parent'), current: words('current') },
     isApplication: value['isApplication'] === true,
     version: typeof version === 'string' ? version : SEALER_V08,
   };
 }
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw invalid(cause);
-  }
-}
-
-function fields(value: unknown): Readonly<Record<string, unknown>> {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value))
-    return value as Readonly<Record<string, unknown>>;
-  throw invalid();
-}
-
-const words = (value: unknown): Record<string, string> =>
-  Object.fromEntries(Object.entries(fields(value ?? {})).map(([key, each]) => [key, String(each)]));
-
-const invalid = (cause?: unknown): ArchBuildError =>
-  new ArchBuildError(
-    'DOCUMENT_INVALID',
-    `the annotation ${SEALER_ANNOTATION} is not what arch-build writes`,
-    {
-      cause,
-    },
-  );

@@ -1,6 +1,6 @@
 /** An image of the store in the documents of sealer v0.8: the list of its platforms, and an Image for each. */
 import { readFileSync } from 'node:fs';
-import { EXTENSION_ANNOTATION, parseExtension } from '../build/cluster-image.ts';
+import { clusterOf } from '../build/cluster-image.ts';
 import { formatSealerImage, type SealerImage } from '../cluster/sealer-image.ts';
 import { sealerLayers, sealerPlatform } from '../cluster/sealer-layers.ts';
 import type { SealerManifest, SealerMetadata } from '../cluster/sealer-metadata.ts';
@@ -56,8 +56,7 @@ function describePlatform(
 ): SealerPlatform {
   const chain = chainIdsOf(config.rootfs.diff_ids);
   const facts = chain.map((chainId) => describeSealerLayer(store.layout.snapshotTree(chainId), owners));
-  const extension = manifest.annotations?.[EXTENSION_ANNOTATION];
-  const cluster = extension === undefined ? undefined : parseExtension(extension);
+  const cluster = clusterOf(manifest.annotations);
   const said = manifest.annotations?.[SEALER_ANNOTATION];
   const remarks = said === undefined ? NO_REMARKS : parseRemarks(said);
   const commands = cluster?.launch.cmds ?? [];

@@ -46,14 +46,19 @@ function rootHeader({ root: { node } }: MergedTree, path: string): EntryHeader {
   return { path, type: 'directory', mode: permissionsOf(node.stat), ...owner, size: 0, mtime };
 }
 
-/** Parents before children, siblings bytewise; without the directory itself. */
-function* walkTree(directory: TreeDirectory, at: BytePath): Generator<SnapshotEntry> {
+/** Parents before children, siblings bytewise; without the directory itself, sockets, and what `skip` says. */
+export function* walkTree(
+  directory: TreeDirectory,
+  at: BytePath,
+  skip: (path: BytePath) => boolean = () => false,
+): Generator<SnapshotEntry> {
   for (const name of directory.names()) {
     const node = directory.lookup(name);
     if (node === undefined || node.type === 'socket') continue;
     const path = joinBytePath(at, name);
+    if (skip(path)) continue;
     yield entryAt(node.host, path);
     const child = node.type === 'directory' ? directory.open(name) : undefined;
-    if (child !== undefined) yield* walkTree(child, path);
+    if (child !== undefined) yield* walkTree(child, path, skip);
   }
 }

@@ -66,13 +66,16 @@ const CHUNK = 1 << 20;
 /** Files up to this size are read without leaving the thread. */
 const SMALL = CHUNK;
 
-/** One entry of a tar, and the host file that has its content. */
+/** One entry of a tar, and its content: bytes, or the host file that has them. */
 export interface TarItem {
   readonly header: EntryHeader;
-  readonly source?: TarSource;
+  readonly source?: TarSource | Buffer;
 }
 
 type TarSource = Pick<Extract<SnapshotNode, { kind: 'entry' }>, 'host' | 'path'>;
+
+/** What is said of a file that has another size than its header. */
+type Changed = (source: TarSource) => ArchBuildError;
 
 function layerBlocks(
   directory: string,
@@ -90,7 +93,10 @@ function* layerItems(directory: string, includeRoot: boolean): Generator<TarItem
 }
 
 /** A whole tar in blocks of at most 1 MiB; returns the number of entries. */
-export async function* tarBlocks(items: Iterable<TarItem>): AsyncGenerator<Buffer, number> {
+export async function* tarBlocks(
+  items: Iterable<TarItem>,
+  changed: Changed = changedLayer,
+): AsyncGenerator<Buffer, number> {
   const output = new BlockBuffer(CHUNK);
   let entries = 0;
   const turn = eventLoopTurns();
@@ -98,10 +104,12 @@ export async function* tarBlocks(items: Iterable<TarItem>): AsyncGenerator<Buffe
     entries++;
     output.append(encodeEntry(header));
     if (header.size > 0 && source !== undefined) {
-      if (header.size <= SMALL) appendSmallFile(output, source, header.size);
+      const { size } = header;
+      if (Buffer.isBuffer(source)) output.append(source);
+      else if (size <= SMALL) appendSmallFile(output, source, { size, changed });
       else {
         yield* output.drain();
-        yield* largeFile(source, header.size);
+        yield* largeFile(source, { size, changed });
       }
       output.appendZeros(paddingOf(header.size));
     }
@@ -168,11 +176,16 @@ function secondsOf(nanoseconds: bigint): number {
 
 const openFile = (host: Buffer): number => openSync(host, constants.O_RDONLY | constants.O_NOFOLLOW);
 
-function appendSmallFile(output: BlockBuffer, { host, path }: TarSource, size: number): void {
-  const descriptor = openFile(host);
+interface Reading {
+  readonly size: number;
+  readonly changed: Changed;
+}
+
+function appendSmallFile(output: BlockBuffer, source: TarSource, { size, changed }: Reading): void {
+  const descriptor = openFile(source.host);
   try {
     output.fill(size, (piece) => {
-      if (readSync(descriptor, piece) !== piece.length) throw changed(path);
+      if (readSync(descriptor, piece) !== piece.length) throw changed(source);
     });
   } finally {
     closeSync(descriptor);
@@ -181,13 +194,13 @@ function appendSmallFile(output: BlockBuffer, { host, path }: TarSource, size: n
 
 const readAsync = promisify(read);
 
-async function* largeFile({ host, path }: TarSource, size: number): AsyncGenerator<Buffer> {
-  const descriptor = openFile(host);
+async function* largeFile(source: TarSource, { size, changed }: Reading): AsyncGenerator<Buffer> {
+  const descriptor = openFile(source.host);
   const readAt = async (position: number): Promise<Buffer> => {
     const length = Math.min(CHUNK, size - position);
     const buffer = Buffer.allocUnsafeSlow(length);
     const { bytesRead } = await readAsync(descriptor, buffer, 0, length, position);
-    if (bytesRead !== length) throw changed(path);
+    if (bytesRead !== length) throw changed(source);
     return buffer;
   };
   let ahead: Promise<Buffer> | undefined;
@@ -205,5 +218,5 @@ async function* largeFile({ host, path }: TarSource, size: number): AsyncGenerat
   }
 }
 
-const changed = (path: BytePath): ArchBuildError =>
+const changedLayer: Changed = ({ path }) =>
   new ArchBuildError('IO', `${formatBytePath(path)} changed while its layer was written`);

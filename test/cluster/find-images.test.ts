@@ -11,15 +11,6 @@ function filesOf(texts: Readonly<Record<string, string>>): ClusterFiles {
   const paths = Object.keys(texts).sort();
   return {
     list: (directory) => paths.filter((path) => path.startsWith(`${directory}/`)),
-    directories: (directory) => [
-      ...new Set(
-        paths
-          .filter((path) => path.startsWith(`${directory}/`))
-          .map((path) => path.slice(directory.length + 1))
-          .filter((rest) => rest.includes('/'))
-          .map((rest) => rest.split('/', 1)[0] ?? ''),
-      ),
-    ],
     has: (path) => path in texts,
     read: (path) => Buffer.from(texts[path] ?? ''),
   };

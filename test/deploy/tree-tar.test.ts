@@ -13,8 +13,9 @@ import {
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { hostFiles } from '../../src/deploy/host-tree.ts';
-import { tarOf, type TarFile } from '../../src/deploy/tree-tar.ts';
+import { tarOf } from '../../src/deploy/tree-tar.ts';
 import { MergedTree } from '../../src/layer/merged-tree.ts';
+import type { TarItem } from '../../src/layer/write-layer.ts';
 import { makeNode, S_IFCHR } from '../../src/sys/special-file.ts';
 import { describeWithRoot } from '../support/requires.ts';
 import { openScratch, type Scratch } from '../support/scratch.ts';
@@ -37,7 +38,7 @@ async function openTree(): Promise<{ readonly scratch: Scratch; readonly tree: M
   return { scratch, tree: new MergedTree([scratch.path('upper'), scratch.path('lower')]) };
 }
 
-async function unpack(files: readonly TarFile[], directory: string): Promise<void> {
+async function unpack(files: readonly TarItem[], directory: string): Promise<void> {
   mkdirSync(directory);
   const chunks: Buffer[] = [];
   for await (const chunk of tarOf(files)) chunks.push(chunk);

@@ -9,7 +9,7 @@
 import { isMap, isScalar, isSeq, type Node, type YAMLMap } from 'yaml';
 import type { Credentials } from '../../transfer/auth-config.ts';
 import { readYaml, textOf, YamlError, type YamlText } from '../yaml/documents.ts';
-import type { FindProblem, ImageMention } from './image-mention.ts';
+import { yamlProblem, type FindProblem, type ImageMention } from './image-mention.ts';
 
 export interface PrivateImages {
   readonly credentials: Credentials;
@@ -33,10 +33,7 @@ export function readAuthList(
     return { sections, problems };
   } catch (error) {
     if (!(error instanceof YamlError)) throw error;
-    return {
-      sections: [],
-      problems: [{ place: { file, line: error.line }, message: `no YAML: ${error.message}` }],
-    };
+    return { sections: [], problems: [yamlProblem(error, file)] };
   }
 }
 

@@ -11,8 +11,6 @@ const FILES_LIMIT = 100_000;
 export interface ClusterFiles {
   /** Regular files below a directory, as paths from the root without a leading slash, in order; empty without one. */
   list(directory: string): readonly string[];
-  /** The names of the directories right below a directory, in order. */
-  directories(directory: string): readonly string[];
   has(path: string): boolean;
   /** Throws IO for a file that is larger than anything read as text here. */
   read(path: string): Buffer;
@@ -22,11 +20,6 @@ export interface ClusterFiles {
 export function clusterFiles(tree: MergedTree): ClusterFiles {
   return {
     list: (directory) => [...walk(tree, toBytePath(directory), { left: FILES_LIMIT })],
-    directories: (directory) => {
-      const path = toBytePath(directory);
-      const names = tree.list(path);
-      return names.filter((name) => tree.lookup(joinBytePath(path, name))?.type === 'directory').map(asText);
-    },
     has: (path) => tree.lookup(toBytePath(path))?.type === 'file',
     read: (path) => tree.readFile(toBytePath(path), FILE_LIMIT),
   };
@@ -43,8 +36,6 @@ function* walk(tree: MergedTree, directory: BytePath, budget: { left: number }):
         'GATHER',
         `${formatBytePath(directory)} has too many files to look for images in`,
       );
-    yield asText(path);
+    yield formatBytePath(path).slice(1);
   }
 }
-
-const asText = (path: string): string => formatBytePath(path as BytePath).slice(1);

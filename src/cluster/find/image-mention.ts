@@ -1,4 +1,5 @@
 /** A name of a container image where it was read, and what could not be read as one. */
+import type { YamlError } from '../yaml/documents.ts';
 
 /** Lines count from 1; 0 is a file as a whole. */
 export interface Place {
@@ -23,6 +24,18 @@ export interface Findings {
   readonly mentions: readonly ImageMention[];
   readonly problems: readonly FindProblem[];
 }
+
+/** Undefined for what can be a name. */
+export const templateProblem = (text: string, place: Place): FindProblem | undefined =>
+  /\{\{|\$[({]/.test(text)
+    ? { place, message: `${JSON.stringify(text)} is a template, not a name` }
+    : undefined;
+
+/** A file that was to be YAML. */
+export const yamlProblem = ({ line, message }: YamlError, file: string): FindProblem => ({
+  place: { file, line },
+  message: `no YAML: ${message}`,
+});
 
 export const formatPlace = ({ file, line }: Place): string => (line === 0 ? file : `${file}:${line}`);
 

@@ -11,7 +11,13 @@
  */
 import { isMap, isScalar, isSeq, type Node, type YAMLMap } from 'yaml';
 import { pairsOf, readYaml, textOf, YamlError, type YamlDocument, type YamlText } from '../yaml/documents.ts';
-import type { Findings, FindProblem, ImageMention } from './image-mention.ts';
+import {
+  templateProblem,
+  yamlProblem,
+  type Findings,
+  type FindProblem,
+  type ImageMention,
+} from './image-mention.ts';
 import { findByLine } from './line-scan.ts';
 
 export function findInYaml(text: string, file: string): Findings {
@@ -20,10 +26,7 @@ export function findInYaml(text: string, file: string): Findings {
   } catch (error) {
     if (!(error instanceof YamlError)) throw error;
     if (text.includes('{{')) return findByLine(text, file);
-    return {
-      mentions: [],
-      problems: [{ place: { file, line: error.line }, message: `no YAML: ${error.message}` }],
-    };
+    return { mentions: [], problems: [yamlProblem(error, file)] };
   }
 }
 
@@ -38,14 +41,11 @@ function scan(yaml: YamlText, place: Scan): Findings {
   const mentions: ImageMention[] = [];
   const problems: FindProblem[] = [];
   const take = (text: string, node: Node): void => {
-    const line = place.offset + yaml.lineOf(node);
     if (text === '') return;
-    if (!/\{\{|\$[({]/.test(text)) mentions.push({ text, place: { file: place.file, line } });
-    else if (!place.isEmbedded)
-      problems.push({
-        place: { file: place.file, line },
-        message: `${JSON.stringify(text)} is a template, not a name`,
-      });
+    const at = { file: place.file, line: place.offset + yaml.lineOf(node) };
+    const problem = templateProblem(text, at);
+    if (problem === undefined) mentions.push({ text, place: at });
+    else if (!place.isEmbedded) problems.push(problem);
   };
   for (const document of yaml.documents) {
     for (const { key, value } of pairsOf(document)) {

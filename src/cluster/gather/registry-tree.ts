@@ -5,6 +5,8 @@ import type { MergedTree } from '../../layer/merged-tree.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
 import { algorithmOf, digestOf, parseDigest, type Digest } from '../../oci/digest.ts';
 import { parseImageConfig } from '../../oci/image-config.ts';
+import { readObject } from '../../oci/json-shape.ts';
+import { parseJson } from '../../oci/json.ts';
 import { limitOf } from '../../oci/limits.ts';
 import { parseDocument, selectPlatform } from '../../oci/manifest.ts';
 import { formatPlatform, matchesPlatform, platformOfConfig, type Platform } from '../../oci/platform.ts';
@@ -38,7 +40,7 @@ export function findStored(
     if (root === undefined || manifest === undefined) return undefined;
     return { root, manifests: new Map([[formatPlatform(platform), manifest]]) };
   } catch (error) {
-    if (error instanceof ArchBuildError || error instanceof SyntaxError) return undefined; // damaged: gathered again
+    if (error instanceof ArchBuildError) return undefined; // damaged: gathered again
     throw error;
   }
 }
@@ -58,7 +60,8 @@ function readTag(tree: MergedTree, reference: Reference, policy: DomainPolicy): 
 function readRoot(tree: MergedTree, digest: Digest): Descriptor | undefined {
   const bytes = readBlob(tree, digest);
   if (bytes === undefined) return undefined;
-  const { mediaType } = JSON.parse(bytes.toString('utf8')) as { mediaType?: unknown };
+  const what = 'the document of a tag';
+  const { mediaType } = readObject(parseJson(bytes, what, limitOf('manifest-bytes')), what);
   return typeof mediaType === 'string' ? { mediaType, digest, size: bytes.length } : undefined;
 }
 
