@@ -3,6 +3,7 @@
  * environment, and what to start. Values; a stage hands them on as it hands on its config.
  */
 import { ArchBuildError } from '../errors.ts';
+import { listOf, readObject, readText, recordOf, shape, type Reader } from '../oci/json-shape.ts';
 import type { Platform } from '../oci/platform.ts';
 
 /** Of the manifest. */
@@ -82,70 +83,59 @@ export const formatContainerImages = (names: readonly string[], platform: Platfo
     })),
   );
 
-/** The names in such a text. Throws DOCUMENT_INVALID. */
+/** The names in such a text; sealer writes `null` for none. Throws DOCUMENT_INVALID. */
 export function parseContainerImages(text: string): string[] {
-  return readList(parseJson(text)).flatMap((each) => {
-    const { image } = readObject(each);
-    return typeof image === 'string' ? [image] : [];
-  });
+  const images = listOf(readObject)(parseJson(text, IMAGES_ANNOTATION) ?? [], IMAGES_ANNOTATION);
+  return images.flatMap(({ image }) => (typeof image === 'string' ? [image] : []));
 }
 
 /** Throws DOCUMENT_INVALID for an annotation that is none of sealer's. */
 export function parseExtension(text: string): ClusterImage {
-  const value = readObject(parseJson(text));
-  const launch = readObject(value['launch'] ?? {});
+  const { type, applications, env, launch } = readExtension(
+    parseJson(text, EXTENSION_ANNOTATION),
+    EXTENSION_ANNOTATION,
+  );
   return {
-    type: typeof value['type'] === 'string' ? value['type'] : EMPTY_CLUSTER.type,
-    applications: readList(value['applications']).map(readApplication),
-    env: readStrings(value['env']),
-    launch: {
-      cmds: readList(launch['cmds']).map(readText),
-      apps: readList(launch['app_names']).map(readText),
-    },
+    type: typeof type === 'string' ? type : EMPTY_CLUSTER.type,
+    applications: (applications ?? []).map(applicationOf),
+    env: env ?? {},
+    launch: { cmds: launch?.cmds ?? [], apps: launch?.app_names ?? [] },
   };
 }
 
-function readApplication(value: unknown): Application {
-  const { name, type, files, cmds, env } = readObject(value);
-  return {
-    name: readText(name),
-    type: TYPES.find((known) => known === type) ?? '',
-    files: readList(files).map(readText),
-    ...(cmds === undefined || cmds === null ? {} : { cmds: readList(cmds).map(readText) }),
-    ...(env === undefined || env === null ? {} : { env: readStrings(env) }),
-  };
-}
+const readAnything: Reader<unknown> = (value) => value;
+const readTexts = listOf(readText);
+const readStrings = recordOf(readText);
+const readApplication = shape(
+  { name: readText },
+  { type: readAnything, files: readTexts, cmds: readTexts, env: readStrings },
+);
+const readExtension = shape(
+  {},
+  {
+    type: readAnything,
+    applications: listOf(readApplication),
+    env: readStrings,
+    launch: shape({}, { cmds: readTexts, app_names: readTexts }),
+  },
+);
 
 const TYPES: readonly ApplicationType[] = ['kube', 'helm', 'shell'];
 
-function parseJson(text: string): unknown {
+function applicationOf({ name, type, files, cmds, env }: ReturnType<typeof readApplication>): Application {
+  return {
+    name,
+    type: TYPES.find((known) => known === type) ?? '',
+    files: files ?? [],
+    ...(cmds === undefined ? {} : { cmds }),
+    ...(env === undefined ? {} : { env }),
+  };
+}
+
+function parseJson(text: string, annotation: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw invalid('is no JSON', cause);
+    throw new ArchBuildError('DOCUMENT_INVALID', `${annotation} is no JSON`, { cause });
   }
 }
-
-function readObject(value: unknown): Readonly<Record<string, unknown>> {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value))
-    return value as Readonly<Record<string, unknown>>;
-  throw invalid('has something else where an object belongs');
-}
-
-/** sealer writes `null` for an empty list. */
-function readList(value: unknown): readonly unknown[] {
-  if (value === undefined || value === null) return [];
-  if (Array.isArray(value)) return value;
-  throw invalid('has something else where a list belongs');
-}
-
-function readText(value: unknown): string {
-  if (typeof value === 'string') return value;
-  throw invalid('has something else where a text belongs');
-}
-
-const readStrings = (value: unknown): Record<string, string> =>
-  Object.fromEntries(Object.entries(readObject(value ?? {})).map(([key, text]) => [key, readText(text)]));
-
-const invalid = (what: string, cause?: unknown): ArchBuildError =>
-  new ArchBuildError('DOCUMENT_INVALID', `the annotation ${EXTENSION_ANNOTATION} ${what}`, { cause });

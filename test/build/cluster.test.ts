@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { build } from '../../src/build/build.ts';
 import { startOf } from '../../src/build/app-step.ts';
-import { formatExtension, parseExtension } from '../../src/build/cluster-image.ts';
+import { formatExtension, parseContainerImages, parseExtension } from '../../src/build/cluster-image.ts';
 import { parseManifest } from '../../src/oci/manifest.ts';
 import { parseImageConfig } from '../../src/oci/image-config.ts';
 import { parsePlatform } from '../../src/oci/platform.ts';
@@ -163,4 +163,11 @@ it('an annotation of sealer is read, nulls included, and written as it was', () 
   expect(cluster).toMatchObject({ type: 'app-installer', launch: { cmds: [], apps: ['a'] } });
   expect(() => parseExtension('[]')).toThrow('sealer.image.extension');
   expect(() => parseExtension('{')).toThrow('is no JSON');
+});
+
+it('a list of container images is read, and what is wrong with it is told by its own name', () => {
+  expect(parseContainerImages('[{"image":"a:1","platform":{}},{"image":null},{}]')).toEqual(['a:1']);
+  expect(parseContainerImages('null')).toEqual([]);
+  for (const text of ['{}', '[1]', '{'])
+    expect(() => parseContainerImages(text)).toThrow('sealer.image.container.images');
 });
