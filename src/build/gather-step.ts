@@ -26,7 +26,7 @@ import { runCached } from './cached-step.ts';
 import { writeGatherLayer } from './gather-layer.ts';
 import { readFindOptions } from './gather-lists.ts';
 import { readLock, writeLock } from './gather-lock.ts';
-import type { GatherOptions } from './options.ts';
+import type { GatherOptions, PullPolicy } from './options.ts';
 import type { StageState } from './stage-state.ts';
 
 /** What sealer calls the layer. */
@@ -41,12 +41,13 @@ export async function gatherStep(
 ): Promise<readonly PlatformState[]> {
   const { gather } = build.options;
   if (gather === undefined || !isGatherWanted(build.kubefile, gather)) return states;
-  const results = await lookInto(build, gather, states);
-  const images = wantedOf(results);
-  const problems = distinct(results.flatMap(({ found }) => found.problems));
+  const seen = await lookInto(build, gather, states);
+  const images = wantedOf(seen);
+  const problems = distinct(seen.flatMap(({ found }) => found.problems));
   if (images.length === 0 && problems.length === 0) return states;
+  const results = seen.map((each) => ({ ...each, record: readRecord(each.tree, each.platform) }));
   const lock = readLock(gather);
-  const { absent, present } = split(images, results, build);
+  const { absent, present } = split(images, results, { gather, pull: build.options.pull });
   await using sources = await openSources(build, gather);
   const { identified, failures } = await identifyImages(build.job, absent, {
     sources,
@@ -54,8 +55,8 @@ export async function gatherStep(
     locked: gather.locked,
   });
   if (failures.length + problems.length > 0) throw gatherError(failures, images.length, problems);
-  for (const result of results) checkCollisions(result, [...identified, ...present], gather);
   const all = [...identified, ...present];
+  for (const result of results) checkCollisions(result, all, gather);
   const layered = await addLayers(build, gather, { results, identified });
   const finished = layered.map(({ platform, state }) => ({
     platform,
@@ -72,18 +73,23 @@ const namesFor = (images: readonly NamedImage[], platform: Platform): string[] =
 export const isGatherWanted = ({ dialect }: Kubefile, { imageLists }: GatherOptions): boolean =>
   dialect !== 'dockerfile' || imageLists.length > 0;
 
-interface Result extends PlatformState {
+interface SeenResult extends PlatformState {
   readonly tree: MergedTree;
   readonly found: FoundImages;
+}
+
+interface Result extends SeenResult {
+  /** What its layers have gathered already. */
+  readonly record: ImageLock;
 }
 
 async function lookInto(
   { job, options }: GatherBuild,
   gather: GatherOptions,
   states: readonly PlatformState[],
-): Promise<Result[]> {
+): Promise<SeenResult[]> {
   const lists = await readFindOptions(options, gather);
-  const results: Result[] = [];
+  const results: SeenResult[] = [];
   for (const { platform, state } of states) {
     await ensureRootfs(job, state);
     const tree = new MergedTree(job.store.snapshots.trees(state.chain));
@@ -93,7 +99,7 @@ async function lookInto(
 }
 
 /** Each name once, with the platforms and the places that want it. */
-function wantedOf(results: readonly Result[]): NamedImage[] {
+function wantedOf(results: readonly SeenResult[]): NamedImage[] {
   const wanted = new Map<string, FoundImage & { platforms: Platform[] }>();
   for (const { platform, found } of results) {
     for (const image of found.images) {
@@ -114,12 +120,12 @@ const distinct = <Value>(values: readonly Value[]): Value[] => [
 function split(
   images: readonly NamedImage[],
   results: readonly Result[],
-  { options }: GatherBuild,
+  { gather, pull }: { readonly gather: GatherOptions; readonly pull: PullPolicy },
 ): { absent: NamedImage[]; present: IdentifiedImage[] } {
   const absent: NamedImage[] = [];
   const present: IdentifiedImage[] = [];
   for (const image of images) {
-    const stored = options.pull === 'always' ? undefined : storedImage(image, results, options.gather);
+    const stored = pull === 'always' ? undefined : storedImage(image, results, gather);
     if (stored === undefined) absent.push(image);
     else present.push(stored);
   }
@@ -129,16 +135,14 @@ function split(
 function storedImage(
   image: NamedImage,
   results: readonly Result[],
-  gather: GatherOptions | undefined,
+  { names }: GatherOptions,
 ): IdentifiedImage | undefined {
   const manifests = new Map<string, IdentifiedImage['root']['digest']>();
   let root: IdentifiedImage['root'] | undefined;
   for (const platform of image.platforms) {
     const result = results.find((each) => each.platform === platform);
-    if (result === undefined || gather === undefined) return undefined;
-    const { tree } = result;
-    if (isOfAnotherRegistry(image, result, gather)) return undefined;
-    const stored = findStored(tree, { reference: image.reference, platform, policy: gather.names });
+    if (result === undefined || isOfAnotherRegistry(image, result)) return undefined;
+    const stored = findStored(result.tree, { reference: image.reference, platform, policy: names });
     if (stored === undefined || (root !== undefined && root.digest !== stored.root.digest)) return undefined;
     root = stored.root;
     for (const [text, digest] of stored.manifests) manifests.set(text, digest);
@@ -153,20 +157,18 @@ function storedImage(
 }
 
 /** The record tells registries apart that the storage does not; without one the storage is believed. */
-function isOfAnotherRegistry(image: NamedImage, { tree, platform }: Result, _gather: GatherOptions): boolean {
-  const record = readRecord(tree, platform);
-  return record.size > 0 && !record.has(image.name);
-}
+const isOfAnotherRegistry = ({ name }: NamedImage, { record }: Result): boolean =>
+  record.size > 0 && !record.has(name);
 
 /** What the layers below have counts too. */
 function checkCollisions(
-  { tree, platform, found }: Result,
+  { record, found }: Result,
   images: readonly IdentifiedImage[],
   { names }: GatherOptions,
 ): void {
   const own = new Set(found.images.map(({ name }) => name));
   const claims = images.filter(({ name }) => own.has(name));
-  const below = [...readRecord(tree, platform)]
+  const below = [...record]
     .filter(([name]) => !own.has(name))
     .map(([name, { root }]) => ({ name, root, reference: parseReference(name) }));
   refuseCollisions([...below, ...claims], names);
