@@ -10,7 +10,7 @@ import { ownIdentity } from '../sys/identity.ts';
 import { hasVolatileOverlay, kernelSurface } from '../sys/kernel-surface.ts';
 import type { Outcome, SandboxOptions } from '../sys/sandbox.ts';
 import type { Bind, StepPlanOptions } from '../sys/step-plan.ts';
-import { ensureRootfs, type BaseImage } from './base-image.ts';
+import { DEFAULT_PATH, ensureRootfs, type BaseImage } from './base-image.ts';
 import { hostFiles, STEP_HOSTNAME } from './host-files.ts';
 import type { Job } from './options.ts';
 import { readAccounts } from './rootfs-files.ts';
@@ -37,8 +37,6 @@ export interface Volume {
   readonly target: string;
   readonly readOnly: boolean;
 }
-
-const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** `HOST:IMAGE[:ro|rw]`. Throws USAGE. */
 export function parseVolume(text: string): Volume {
