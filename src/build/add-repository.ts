@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { ArchBuildError } from '../errors.ts';
 import { MergedTree } from '../layer/merged-tree.ts';
 import type { Downloads, RemoteOptions } from './add-url.ts';
-import { selectSources, type SelectedSource } from './copy-sources.ts';
+import { literally, selectSources, type SelectedSource } from './copy-sources.ts';
 import type { GitCall } from './git.ts';
 import { checkOut } from './git-checkout.ts';
 import { parseGitSource, resolveReference, type GitSource, type ResolvedReference } from './git-source.ts';
@@ -64,8 +64,8 @@ async function cloneAndSelect(
 ): Promise<SelectedSource[]> {
   await checkOut(call, { ...repository, keepGitDir });
   const tree = new MergedTree([call.cwd], { plain: true });
-  const directory = repository.directory.replace(/[\\*?[\]]/g, String.raw`\$&`);
-  return selectSources(tree, [directory === '' ? '.' : directory], {
+  const { directory } = repository;
+  return selectSources(tree, [directory === '' ? '.' : literally(directory)], {
     exclude,
     signal: call.signal,
   });

@@ -5,9 +5,8 @@ import { compileIgnore } from '../kubefile/ignore.ts';
 import { MergedTree } from '../layer/merged-tree.ts';
 import { formatPlatform } from '../oci/platform.ts';
 import { ensureRootfs } from './base-image.ts';
-import type { PlatformBuild } from './build-platform.ts';
+import type { PlatformBuild, PlatformState } from './build-platform.ts';
 import { cacheKeyOf } from './cache-key.ts';
-import type { PlatformState } from './build-platform.ts';
 
 /** More are counted, not listed. */
 const SHOWN = 50;

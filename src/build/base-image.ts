@@ -34,11 +34,12 @@ export interface BaseImage {
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
-const SCRATCH_PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+/** Of an image that says nothing of it. */
+export const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 export function scratchImage(platform: Platform): BaseImage {
   const config = emptyImageConfig(platform);
-  return { config: { ...config, config: { Env: [SCRATCH_PATH] } }, layers: [], chain: [] };
+  return { config: { ...config, config: { Env: [`PATH=${DEFAULT_PATH}`] } }, layers: [], chain: [] };
 }
 
 /** A platform of an image, for messages as well. */

@@ -4,7 +4,7 @@
 import { ArchBuildError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { describeFallback, type Reach } from '../oci/platform-choice.ts';
-import { formatPlatform, platformOfConfig, type Platform } from '../oci/platform.ts';
+import { formatPlatform, platformOfConfig, uniquePlatforms, type Platform } from '../oci/platform.ts';
 import { formatReference, parseReference } from '../oci/reference.ts';
 import { KitImages } from '../transfer/kit-images.ts';
 import { hasPlatform, readImage, wrongPlatform, type BaseImage, type Wanted } from './base-image.ts';
@@ -193,7 +193,3 @@ export class BaseImages {
     }
   }
 }
-
-const uniquePlatforms = (platforms: readonly Platform[]): Platform[] => [
-  ...new Map(platforms.map((platform) => [formatPlatform(platform), platform])).values(),
-];

@@ -10,7 +10,7 @@ import type { StepRecord } from './cache/cache-document.ts';
 import type { CacheMode } from './cache/cache-options.ts';
 import type { ImportedCaches } from './cache/import-cache.ts';
 import { ensureRootfs, scratchImage } from './base-image.ts';
-import { type BaseImages } from './base-images.ts';
+import type { BaseImages } from './base-images.ts';
 import { SharedFate } from './shared-fate.ts';
 import type { BuildContext } from './context.ts';
 import { beginWithDirectory } from './directory-stage.ts';

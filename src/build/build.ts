@@ -18,9 +18,9 @@ import type { StepRecord } from './cache/cache-document.ts';
 import type { CacheMode } from './cache/cache-options.ts';
 import { exportCaches } from './cache/export-cache.ts';
 import { ImportedCaches } from './cache/import-cache.ts';
-import { openBuildContext } from './context.ts';
-import { withEnvironment, writtenKubefile } from './kubefile-of.ts';
-import { ContextDirectories, replaceStages } from './named-contexts.ts';
+import { buildContextOnce } from './context.ts';
+import { builtKubefile, writtenKubefile } from './kubefile-of.ts';
+import { ContextDirectories } from './named-contexts.ts';
 import { gatherStep } from './gather-step.ts';
 import { checkOffline } from './offline.ts';
 import { expectedImages } from './outside-needs.ts';
@@ -43,7 +43,7 @@ export async function build(job: Job, options: BuildOptions): Promise<BuildResul
   const started = new Date();
   const written = writtenKubefile(options);
   warnOf(job, written, options);
-  const kubefile = replaceStages(withEnvironment(written, options.environment), options.buildContexts);
+  const kubefile = builtKubefile(written, options);
   if (hasSingleId()) report({ type: 'warning', text: SINGLE_ID });
   if (options.dialect === 'auto') report({ type: 'info', text: describeDialect(kubefile) });
   selectStages(kubefile, options.target); // refuses an unknown target before anything is fetched
@@ -53,7 +53,7 @@ export async function build(job: Job, options: BuildOptions): Promise<BuildResul
   if (options.offline) checkOffline(source, bases);
   await using emulation = openEmulation(emulationRequest(work.job, options));
   for (const platform of options.emulate) await emulation.forPlatform(platform); // must work even if nothing needs it
-  const context = once(() => openBuildContext(options, kubefile.dialect));
+  const context = buildContextOnce(options, kubefile.dialect);
   const directories = new ContextDirectories(options.buildContexts);
   await using caches = new ImportedCaches(work.job, options.cacheFrom, options.insecure);
   const shared = { ...work, ...source, emulation, bases, context, directories, caches };
@@ -116,9 +116,4 @@ function warnUnusedArgs(job: Job, kubefile: Kubefile, options: BuildOptions): vo
       continue;
     job.report({ type: 'warning', text: `--build-arg ${name} is not used by ${kubefile.file}` });
   }
-}
-
-function once<T>(make: () => T): () => T {
-  let made: { value: T } | undefined;
-  return () => (made ??= { value: make() }).value;
 }

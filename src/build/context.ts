@@ -64,6 +64,15 @@ export const openBuildContext = (
     secret: gather === undefined || dialect === 'dockerfile' ? [] : [AUTH_LIST],
   });
 
+/** The same, opened when it is first asked for: many builds copy nothing. */
+export function buildContextOnce(
+  source: Parameters<typeof openBuildContext>[0],
+  dialect: Dialect,
+): () => BuildContext {
+  let opened: BuildContext | undefined;
+  return () => (opened ??= openBuildContext(source, dialect));
+}
+
 function realDirectory(directory: string): string {
   const problem = (reason: string, cause?: unknown): ArchBuildError =>
     new ArchBuildError('CONTEXT', `build context ${directory} ${reason}`, {

@@ -63,6 +63,9 @@ export async function selectSources(
   return selected;
 }
 
+/** The word for exactly this path: no wildcards in it. */
+export const literally = (path: string): string => path.replace(/[\\*?[\]]/g, String.raw`\$&`);
+
 /** The hint for a context: a file may be there and excluded. */
 export function explainExcluded(context: {
   readonly unfiltered: MergedTree;

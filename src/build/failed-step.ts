@@ -2,14 +2,12 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ArchBuildError } from '../errors.ts';
-import { describeOperation } from '../sys/plan.ts';
-import { runSandbox, type Outcome } from '../sys/sandbox.ts';
 import type { StepMount } from '../sys/step-mounts.ts';
-import { stepPlan, type StepPlanOptions } from '../sys/step-plan.ts';
+import type { StepPlanOptions } from '../sys/step-plan.ts';
 import { shellOf } from './config-steps.ts';
-import type { FailedStep, Job, StepText } from './options.ts';
-import { startFailure } from './run-failure.ts';
+import type { FailedStep, StepText } from './options.ts';
 import { terminalPath } from './run-image.ts';
+import { runSandboxed } from './run-sandboxed.ts';
 import type { StageState } from './stage-state.ts';
 import type { RunContext } from './step-context.ts';
 import { placeMounts, type StepRootfs } from './step-rootfs.ts';
@@ -41,7 +39,7 @@ export function failedStep(context: RunContext, state: StageState, remains: Rema
         argv: [shell],
       };
       for (const directory of overlaysOf(remains)) renewWork(directory);
-      return runShell(context.job, sandbox, streams);
+      return runSandboxed(context.job, sandbox, streams);
     },
   };
 }
@@ -93,18 +91,4 @@ function renewWork(directory: string): void {
   const work = join(directory, 'work');
   rmSync(work, { recursive: true, force: true });
   mkdirSync(work, { mode: 0o755 });
-}
-
-async function runShell(
-  { signal, report }: Job,
-  sandbox: StepPlanOptions,
-  streams: Parameters<FailedStep['enter']>[0],
-): Promise<Outcome> {
-  const plan = stepPlan(sandbox);
-  for (const operation of plan) report({ type: 'debug', text: describeOperation(operation) });
-  try {
-    return await runSandbox(plan, { ...streams, signal });
-  } catch (error) {
-    throw startFailure(error, sandbox);
-  }
 }

@@ -1,5 +1,5 @@
 /** The Kubefile of a build, and what the command line changes about it before anything is made of it. */
-import { contextKey } from './named-contexts.ts';
+import { contextKey, replaceStages } from './named-contexts.ts';
 import type { EnvInstruction, Kubefile, Stage } from '../kubefile/instruction.ts';
 import { parseKubefile } from '../kubefile/parse.ts';
 import type { BuildOptions } from './options.ts';
@@ -17,8 +17,14 @@ export function writtenKubefile({
   return { ...kubefile, stages: [{ ...first, from: { ...first.from, image } }, ...others] };
 }
 
+/** What is built of it: with `--env`, and with named contexts in the place of stages. Throws REFERENCE_INVALID. */
+export const builtKubefile = (
+  written: Kubefile,
+  { environment, buildContexts }: Pick<BuildOptions, 'environment' | 'buildContexts'>,
+): Kubefile => replaceStages(withEnvironment(written, environment), buildContexts);
+
 /** `--env`: every stage begins with it, so that RUN and later words see it, and an ENV of the stage goes before it. */
-export function withEnvironment(kubefile: Kubefile, variables: BuildOptions['environment']): Kubefile {
+function withEnvironment(kubefile: Kubefile, variables: BuildOptions['environment']): Kubefile {
   const pairs = Object.entries(variables).map(([key, value]) => ({ key, value: quoted(value) }));
   if (pairs.length === 0) return kubefile;
   const stageWith = (stage: Stage): Stage => {

@@ -7,7 +7,7 @@ import { MergedTree } from '../layer/merged-tree.ts';
 import type { BuildContext } from './context.ts';
 import { digestSources } from './content-digest.ts';
 import { copyFiles } from './copy-files.ts';
-import { explainExcluded, selectSources, type SelectedSource } from './copy-sources.ts';
+import { explainExcluded, literally, selectSources, type SelectedSource } from './copy-sources.ts';
 import type { RunContext } from './step-context.ts';
 import type { StageState } from './stage-state.ts';
 
@@ -31,9 +31,6 @@ export async function mountSource(
   await context.ensureRootfs(origin.state);
   return stageSource(context, origin.state, source);
 }
-
-/** No wildcards here, unlike in COPY. */
-const literally = (path: string): string => path.replace(/[\\*?[\]]/g, String.raw`\$&`);
 
 async function contextSource(
   context: RunContext,

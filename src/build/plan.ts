@@ -10,10 +10,10 @@ import { formatPlatform, type Platform } from '../oci/platform.ts';
 import { hasPlatform, scratchImage } from './base-image.ts';
 import { BaseImages } from './base-images.ts';
 import { newWork, resolveFrom, stageContext, type PlatformBuild, type StageBuild } from './build-platform.ts';
-import { openBuildContext } from './context.ts';
+import { buildContextOnce } from './context.ts';
 import { fromScope } from './from-words.ts';
-import { withEnvironment, writtenKubefile } from './kubefile-of.ts';
-import { ContextDirectories, contextKey, replaceStages } from './named-contexts.ts';
+import { builtKubefile, writtenKubefile } from './kubefile-of.ts';
+import { ContextDirectories, contextKey } from './named-contexts.ts';
 import type { BuildOptions, Job } from './options.ts';
 import { NotKnownYet, planSteps, type Begin, type StepPlan } from './plan-stage.ts';
 import type { StageContext } from './stage-runner.ts';
@@ -48,15 +48,14 @@ export interface BasePlan {
 
 /** Throws what a build throws of the Kubefile and of words it can expand without building. */
 export async function planBuild(job: Job, options: BuildOptions): Promise<BuildPlan> {
-  const written = writtenKubefile(options);
-  const kubefile = replaceStages(withEnvironment(written, options.environment), options.buildContexts);
+  const kubefile = builtKubefile(writtenKubefile(options), options);
   selectStages(kubefile, options.target);
   const build: PlatformBuild = {
     options,
     kubefile,
     emulation: NO_EMULATION,
     bases: new BaseImages(job, { ...options, pull: 'never' }),
-    context: once(() => openBuildContext(options, kubefile.dialect)),
+    context: buildContextOnce(options, kubefile.dialect),
     directories: new ContextDirectories(options.buildContexts),
     hostPlatform: hostPlatform(),
     ...newWork(job, 1),
@@ -223,8 +222,3 @@ function contextOf(build: PlatformBuild, place: StageBuild, done: Progress['done
 }
 
 const nameOf = ({ name, index }: Stage): string => name ?? String(index);
-
-function once<T>(make: () => T): () => T {
-  let made: { value: T } | undefined;
-  return () => (made ??= { value: make() }).value;
-}

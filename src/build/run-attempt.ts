@@ -7,17 +7,17 @@ import { explainFailure } from '../emulation/failures.ts';
 import type { StepEmulation } from '../emulation/ladder.ts';
 import type { Toolbox } from '../emulation/toolbox.ts';
 import { MergedTree } from '../layer/merged-tree.ts';
-import { describeOperation } from '../sys/plan.ts';
-import { runSandbox, type Outcome, type SandboxOptions } from '../sys/sandbox.ts';
-import { stepPlan, type StepPlanOptions } from '../sys/step-plan.ts';
+import type { Outcome } from '../sys/sandbox.ts';
+import type { StepPlanOptions } from '../sys/step-plan.ts';
 import { failedStep } from './failed-step.ts';
 import type { RunCommand } from './heredoc-command.ts';
 import { hostFiles } from './host-files.ts';
 import type { BuildOptions, Job, StepText } from './options.ts';
 import { OutputTail } from './output-tail.ts';
 import { readAccounts } from './rootfs-files.ts';
-import { runFailure, startFailure } from './run-failure.ts';
+import { runFailure } from './run-failure.ts';
 import type { OpenMounts, PlannedMounts } from './run-mounts.ts';
+import { runSandboxed } from './run-sandboxed.ts';
 import { shellStatusOf } from './shell-status.ts';
 import { containerConfigOf, type StageState } from './stage-state.ts';
 import type { RunContext } from './step-context.ts';
@@ -52,7 +52,7 @@ export async function attemptRun(
   const emulation = await context.emulation.forPlatform(state.platform);
   await using opened = await operands.mounts.open(scratch);
   const sandbox = sandboxOf({ context, state, operands }, { scratch, lowers, rootfs, emulation, opened });
-  const failure = await runToEnd(job, stepPlan(sandbox), {
+  const failure = await runToEnd(job, sandbox, {
     ...operands,
     stdin: options.steps.stdin ? 'inherit' : null,
     situationOf: () => context.emulation.emulatorsOf(state.platform),
@@ -127,7 +127,8 @@ function sandboxOf(
   });
 }
 
-interface StepProcess extends Pick<RunOperands, 'command' | 'step'>, Pick<SandboxOptions, 'stdin'> {
+interface StepProcess extends Pick<RunOperands, 'command' | 'step'> {
+  readonly stdin: 'inherit' | null;
   /** Its emulator, for explaining a failure; undefined for a native step. */
   readonly situationOf: () => Promise<EmulatorSituation | undefined>;
 }
@@ -141,7 +142,7 @@ interface Failure {
 /** Undefined for a step that did what it should. Throws what is not the step's own failure. */
 async function runToEnd(
   job: Job,
-  plan: ReturnType<typeof stepPlan>,
+  sandbox: StepPlanOptions,
   { command, step, stdin, situationOf }: StepProcess,
 ): Promise<Failure | undefined> {
   const tail = new OutputTail();
@@ -150,18 +151,11 @@ async function runToEnd(
     job.report({ type: 'step-output', step: step.name, stream, data });
   };
   let outcome: Outcome;
-  for (const operation of plan) job.report({ type: 'debug', text: describeOperation(operation) });
   try {
-    outcome = await runSandbox(plan, {
-      signal: job.signal,
-      onOutput,
-      ...(stdin === undefined ? {} : { stdin }),
-    });
+    outcome = await runSandboxed(job, sandbox, { onOutput, stdin });
   } catch (error) {
-    const failure = startFailure(error, command);
-    if (failure instanceof ArchBuildError && failure.code === 'RUN_FAILED')
-      return { error: failure, isCrash: false };
-    throw failure;
+    if (error instanceof ArchBuildError && error.code === 'RUN_FAILED') return { error, isCrash: false };
+    throw error;
   }
   if (outcome.kind === 'exited' && outcome.status === 0) return undefined;
   const situation = await situationOf();

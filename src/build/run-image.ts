@@ -8,14 +8,13 @@ import type { ImageConfig } from '../oci/image-config.ts';
 import { environmentOf } from '../oci/image-config.ts';
 import { ownIdentity } from '../sys/identity.ts';
 import { hasVolatileOverlay, kernelSurface } from '../sys/kernel-surface.ts';
-import { describeOperation } from '../sys/plan.ts';
-import { runSandbox, type Outcome, type SandboxOptions } from '../sys/sandbox.ts';
-import { stepPlan, type Bind } from '../sys/step-plan.ts';
-import { ensureRootfs, type BaseImage } from './base-image.ts';
+import type { Outcome, SandboxOptions } from '../sys/sandbox.ts';
+import type { Bind, StepPlanOptions } from '../sys/step-plan.ts';
+import { DEFAULT_PATH, ensureRootfs, type BaseImage } from './base-image.ts';
 import { hostFiles, STEP_HOSTNAME } from './host-files.ts';
 import type { Job } from './options.ts';
 import { readAccounts } from './rootfs-files.ts';
-import { startFailure } from './run-failure.ts';
+import { runSandboxed } from './run-sandboxed.ts';
 import { ensureWorkdir, prepareRootfs, writeHostFiles } from './step-rootfs.ts';
 import { lookUpUser } from './user-lookup.ts';
 
@@ -38,8 +37,6 @@ export interface Volume {
   readonly target: string;
   readonly readOnly: boolean;
 }
-
-const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** `HOST:IMAGE[:ro|rw]`. Throws USAGE. */
 export function parseVolume(text: string): Volume {
@@ -86,7 +83,7 @@ export async function runImage(
     ...options.env,
   ]);
   const environment = [...emulation.environmentOf(variables)].map(([key, value]) => `${key}=${value}`);
-  const plan = stepPlan({
+  const sandbox: StepPlanOptions = {
     ...rootfs,
     ...kernelSurface(),
     ids: ownIdentity(),
@@ -101,8 +98,8 @@ export async function runImage(
     terminal: options.terminal ? terminalPath(options.streams) : undefined,
     workdir,
     argv,
-  });
-  return runToEnd(job, plan, { argv, options });
+  };
+  return runSandboxed(job, sandbox, options.streams);
 }
 
 /** Where the terminal's own name is, on the host. */
@@ -126,18 +123,5 @@ function bindOf({ source, target, readOnly }: Volume): Bind & { kind: 'file' | '
     throw new ArchBuildError('USAGE', `cannot mount ${source}: ${systemErrorCode(cause) ?? String(cause)}`, {
       cause,
     });
-  }
-}
-
-async function runToEnd(
-  { signal, report }: Job,
-  plan: ReturnType<typeof stepPlan>,
-  { argv, options }: { argv: readonly string[]; options: RunOptions },
-): Promise<Outcome> {
-  for (const operation of plan) report({ type: 'debug', text: describeOperation(operation) });
-  try {
-    return await runSandbox(plan, { ...options.streams, signal });
-  } catch (error) {
-    throw startFailure(error, { argv });
   }
 }

@@ -1,8 +1,7 @@
 /** `--squash-all`: one layer with the whole tree of an image, that of its base included, in place of its layers. */
 import type { CopyInstruction } from '../kubefile/instruction.ts';
 import { formatPlatform } from '../oci/platform.ts';
-import type { PlatformBuild, PlatformState } from './build-platform.ts';
-import { stageContext } from './build-platform.ts';
+import { stageContext, type PlatformBuild, type PlatformState } from './build-platform.ts';
 import { runCached } from './cached-step.ts';
 import { planCopy } from './copy-step.ts';
 import type { Origin } from './step-context.ts';

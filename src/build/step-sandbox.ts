@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { ownIdentity } from '../sys/identity.ts';
 import { hasVolatileOverlay, kernelSurface } from '../sys/kernel-surface.ts';
 import type { StepPlanOptions } from '../sys/step-plan.ts';
+import { DEFAULT_PATH } from './base-image.ts';
 import type { RunCommand } from './heredoc-command.ts';
 import { STEP_HOSTNAME } from './host-files.ts';
 import type { BuildOptions } from './options.ts';
@@ -56,8 +57,6 @@ export const hostBinds = (
     readOnly: true,
     kind: 'file',
   }));
-
-const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 interface Surroundings {
   readonly home: string;

@@ -76,6 +76,11 @@ export function formatPlatform(platform: Platform): string {
   return `${os}${inside === '' ? '' : `(${inside})`}/${architecture}${variant === undefined ? '' : `/${variant}`}`;
 }
 
+/** Without repetitions, in the order of their first places. */
+export const uniquePlatforms = (platforms: readonly Platform[]): Platform[] => [
+  ...new Map(platforms.map((platform) => [formatPlatform(platform), platform])).values(),
+];
+
 /**
  * Equal after normalisation: a fallback (arm/v6 for arm/v7, amd64 for amd64/v3) never matches. The os version and
  * features count only when they are asked for.

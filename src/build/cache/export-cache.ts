@@ -9,6 +9,7 @@ import { digestOf, digestOfDiffId, encodedOf } from '../../oci/digest.ts';
 import { buildManifest, parseManifest } from '../../oci/manifest.ts';
 import { isManifestType, MEDIA_TYPES, typeInFamily } from '../../oci/media-types.ts';
 import { once } from '../../transfer/once.ts';
+import type { OciLayout } from '../../transfer/oci-layout.ts';
 import type { LayerPacking } from '../../transfer/pack-layer.ts';
 import type { Job } from '../options.ts';
 import { writing } from '../output/writing.ts';
@@ -133,10 +134,8 @@ async function writeLayout(
   await dropUnused(layout, directory);
 }
 
-type Layout = ContentSource & { images: () => Promise<readonly { readonly root: Descriptor }[]> };
-
 /** What is removed from a layout must not be somebody's image. */
-async function requireCaches(layout: Layout, directory: string): Promise<void> {
+async function requireCaches(layout: OciLayout, directory: string): Promise<void> {
   const { readDocument } = await import('../../transfer/verified-stream.ts');
   for (const { root } of await layout.images()) {
     const isCache =
@@ -153,7 +152,7 @@ async function requireCaches(layout: Layout, directory: string): Promise<void> {
   }
 }
 
-async function dropUnused(layout: Layout, directory: string): Promise<void> {
+async function dropUnused(layout: OciLayout, directory: string): Promise<void> {
   const { loadGraph } = await import('../../transfer/content-graph.ts');
   const roots = (await layout.images()).map(({ root }) => root);
   const { documents, blobs } = await loadGraph(layout, roots);

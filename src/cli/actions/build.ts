@@ -9,7 +9,7 @@ import type { BuildOptions, BuildSource } from '../../build/options.ts';
 import { hostPlatform } from '../../emulation/host.ts';
 import { ArchBuildError } from '../../errors.ts';
 import { DIALECTS } from '../../kubefile/dialect.ts';
-import { formatPlatform, type Platform } from '../../oci/platform.ts';
+import { uniquePlatforms } from '../../oci/platform.ts';
 import { formatReference, parseReference, withDefaultTag } from '../../oci/reference.ts';
 import { once } from '../../transfer/once.ts';
 import { writeOutputFile } from '../../transfer/output-file.ts';
@@ -174,10 +174,6 @@ export function platformsOf(
   if (platforms.length === 0) return { emulate, platforms: [hostPlatform()], platformImplied: true };
   return { emulate, platforms };
 }
-
-const uniquePlatforms = (platforms: readonly Platform[]): Platform[] => [
-  ...new Map(platforms.map((platform) => [formatPlatform(platform), platform])).values(),
-];
 
 export function epochOfEnvironment(): number | undefined {
   const text = process.env['SOURCE_DATE_EPOCH'];
