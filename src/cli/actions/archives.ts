@@ -1,6 +1,5 @@
 /** `save`, `load`. */
 import { resolve } from 'node:path';
-import { sealerTreesOpener } from '../../deploy/load-sealer-trees.ts';
 import { SAVE_FORMATS } from '../../deploy/save-formats.ts';
 import { ArchBuildError } from '../../errors.ts';
 import { prepareImages } from '../../transfer/copy-images.ts';
@@ -62,11 +61,11 @@ async function openInput(globals: Globals, input: string, context: TransportCont
     return place.open(context);
   }
   const path = input === '-' ? '/dev/stdin' : resolve(input);
-  const archive = await openImageArchive(
-    path,
-    context.store.makeDirectory('load'),
-    sealerTreesOpener(context.store),
-  );
+  const { store } = context;
+  const archive = await openImageArchive(path, store.makeDirectory('load'), async (...archive) => {
+    const { sealerTreesOpener } = await import('../../deploy/load-sealer-trees.ts'); // it reads YAML
+    return sealerTreesOpener(store)(...archive);
+  });
   return {
     content: archive,
     images: archive.images,
