@@ -6,9 +6,10 @@ import {
   platformOfMachine,
   type Architecture,
 } from '../emulation/architecture.ts';
+import { hostPlatform } from '../emulation/host.ts';
 import { ArchBuildError } from '../errors.ts';
 import { formatPlatform, parsePlatform, type Platform } from '../oci/platform.ts';
-import type { PlatformFlags } from './flags.ts';
+import type { BuildFlags, PlatformFlags } from './flags.ts';
 
 /** `all` (and nothing) are all of them. Throws USAGE for a name nobody uses. */
 export function architecturesNamed(names: readonly string[]): Architecture[] {
@@ -44,3 +45,19 @@ export const platformsFlag = (texts: readonly string[]): Platform[] => [
 /** What `--platform` of commands about one image names. */
 export const platformFlag = ({ platform }: PlatformFlags): Platform | undefined =>
   platform === undefined ? undefined : platformNamed(platform);
+
+export interface TargetPlatforms {
+  /** Those of `platforms` whose emulator must work. */
+  readonly emulate: readonly Platform[];
+  readonly platforms: readonly Platform[];
+  /** Nothing was named. */
+  readonly platformImplied: boolean;
+}
+
+/** What is built for: the host's platform unless others are named. Throws USAGE. */
+export function targetPlatforms(flags: Pick<BuildFlags, 'emulate' | 'platform'>): TargetPlatforms {
+  const emulate = platformsFlag(flags.emulate);
+  const named = platformsFlag([...flags.emulate, ...flags.platform]);
+  const platformImplied = named.length === 0;
+  return { emulate, platforms: platformImplied ? [hostPlatform()] : named, platformImplied };
+}

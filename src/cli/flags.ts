@@ -16,7 +16,16 @@ export interface GatherFlags {
   readonly ignoredImageList: readonly string[];
 }
 
-export interface BuildFlags extends GatherFlags {
+/** Where images come from and how their foreign programs run: what `withRunOptions` adds. */
+interface RunOptionFlags {
+  readonly pull: 'always' | 'missing' | 'never';
+  readonly insecure: readonly string[];
+  readonly isolation: IsolationChoice;
+  readonly emulator: readonly string[];
+  readonly emulatorCpu: readonly string[];
+}
+
+export interface BuildFlags extends GatherFlags, RunOptionFlags {
   readonly file: readonly string[];
   readonly ignorefile?: string;
   readonly tag: readonly string[];
@@ -59,14 +68,9 @@ export interface BuildFlags extends GatherFlags {
   readonly cacheFrom: readonly string[];
   readonly cacheTo: readonly string[];
   readonly jobs?: number;
-  readonly pull: 'always' | 'missing' | 'never';
-  readonly isolation: IsolationChoice;
-  readonly emulator: readonly string[];
-  readonly emulatorCpu: readonly string[];
   readonly emulatorRetry?: boolean;
   readonly shellOnError?: boolean;
   readonly sourceDateEpoch?: number;
-  readonly insecure: readonly string[];
   readonly progress: 'auto' | 'tty' | 'plain' | 'json' | 'quiet';
   readonly quiet?: boolean;
   readonly iidfile?: string;
@@ -127,7 +131,7 @@ export interface ClusterPlanFlags extends HostFlags {
   readonly json?: boolean;
 }
 
-export interface RunFlags extends HostFlags {
+export interface RunFlags extends HostFlags, RunOptionFlags {
   readonly jobs: number;
   readonly dryRun?: boolean;
   readonly force?: boolean;
@@ -141,11 +145,6 @@ export interface RunFlags extends HostFlags {
   readonly user?: string;
   readonly entrypoint?: string;
   readonly network: 'host' | 'none';
-  readonly isolation: IsolationChoice;
-  readonly emulator: readonly string[];
-  readonly emulatorCpu: readonly string[];
-  readonly pull: 'always' | 'missing' | 'never';
-  readonly insecure: readonly string[];
 }
 
 export interface ListFlags {

@@ -2,9 +2,11 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { offlineError } from '../build/offline-error.ts';
+import { ArchBuildError } from '../errors.ts';
 import type { Reporter } from '../events.ts';
 import { NO_LIMITS, parseLimit, type LimitName } from '../oci/limits.ts';
 import { openStore, type Store } from '../store/store.ts';
+import type { BuildFlags } from './flags.ts';
 import { createReporter, type ProgressMode } from './reporter.ts';
 
 export interface Globals {
@@ -50,6 +52,12 @@ export function limitsFrom(
 /** Throws OFFLINE; `wanted` names what the command is about to ask. */
 export function requireNetwork({ offline }: Globals, wanted: string, hint?: string): void {
   if (offline) throw offlineError(wanted, hint);
+}
+
+/** Throws USAGE where what is wanted of registries is forbidden. */
+export function refuseContradiction({ offline }: Globals, { pull }: Pick<BuildFlags, 'pull'>): void {
+  if (offline && pull === 'always')
+    throw new ArchBuildError('USAGE', '--pull always asks registries, and --offline forbids it');
 }
 
 export function reporterFor(globals: Globals, mode: ProgressMode = 'plain'): Reporter {

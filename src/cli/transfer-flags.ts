@@ -2,6 +2,10 @@
 import type { Compression, Family } from '../oci/media-types.ts';
 import type { SaveFormat } from '../deploy/save-formats.ts';
 
+export interface RegistryFlags {
+  readonly insecure: readonly string[];
+}
+
 export interface PlatformsFlags {
   readonly platform: readonly string[];
 }
@@ -11,19 +15,13 @@ export interface EncodingFlags {
   readonly compressionLevel?: number;
 }
 
-export interface SaveFlags extends PlatformsFlags, EncodingFlags {
+export interface SaveFlags extends PlatformsFlags, RegistryFlags, EncodingFlags {
   readonly output?: string;
   readonly format: SaveFormat;
-  readonly insecure: readonly string[];
 }
 
-export interface LoadFlags extends PlatformsFlags {
+export interface LoadFlags extends PlatformsFlags, RegistryFlags {
   readonly input: string;
-  readonly insecure: readonly string[];
-}
-
-export interface RegistryFlags {
-  readonly insecure: readonly string[];
 }
 
 export interface MergeFlags extends PlatformsFlags, RegistryFlags {
@@ -49,10 +47,9 @@ export interface ManifestAddFlags extends PlatformsFlags, RegistryFlags, EntryFl
   readonly all?: boolean;
 }
 
-export interface CopyFlags extends PlatformsFlags, EncodingFlags {
+export interface CopyFlags extends PlatformsFlags, RegistryFlags, EncodingFlags {
   readonly format?: Family;
   readonly all?: boolean;
-  readonly insecure: readonly string[];
 }
 
 export interface ImportFlags {
@@ -60,12 +57,9 @@ export interface ImportFlags {
   readonly message?: string;
 }
 
-export interface PullFlags extends PlatformsFlags {
-  readonly insecure: readonly string[];
-}
+export type PullFlags = PlatformsFlags & RegistryFlags;
 
-export interface LoginFlags {
+export interface LoginFlags extends RegistryFlags {
   readonly username?: string;
   readonly passwordStdin?: boolean;
-  readonly insecure: readonly string[];
 }

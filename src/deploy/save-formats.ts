@@ -2,7 +2,6 @@
 import { ARCHIVE_FORMATS, type ArchiveFormat } from '../transfer/archive-formats.ts';
 import type { ImageSet } from '../transfer/image-set.ts';
 import type { Traits, TransportContext } from '../transfer/transports/transport.ts';
-import { sealerTreeArchive } from './sealer-tree-archive.ts';
 
 export type SaveFormat = ArchiveFormat | 'sealer-v0.8';
 
@@ -12,7 +11,13 @@ export interface SaveWriter {
   readonly write: (set: ImageSet, context: TransportContext) => AsyncIterable<Uint8Array>;
 }
 
+/** Read only now: it brings what writes YAML. */
+const sealerTrees: SaveWriter['write'] = async function* (set, context) {
+  const { sealerTreeArchive } = await import('./sealer-tree-archive.ts');
+  yield* sealerTreeArchive(set, context);
+};
+
 export const SAVE_FORMATS: Readonly<Record<SaveFormat, SaveWriter>> = {
   ...ARCHIVE_FORMATS,
-  'sealer-v0.8': { traits: { complete: true }, write: sealerTreeArchive },
+  'sealer-v0.8': { traits: { complete: true }, write: sealerTrees },
 };

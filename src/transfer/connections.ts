@@ -1,6 +1,6 @@
 /** One pool of connections per host. */
 import type { Dispatcher } from 'undici';
-import { networkError } from './registry-errors.ts';
+import { networkError, type Advice } from './registry-errors.ts';
 import type { RegistryOptions } from './registry-options.ts';
 
 export type HttpMethod = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -23,10 +23,13 @@ export const DEFAULT_STALL_MS = 60_000;
 
 export class Connections implements AsyncDisposable {
   readonly #options: RegistryOptions;
+  readonly #advice: Advice | undefined;
   readonly #dispatchers = new Map<string, Promise<Dispatcher>>();
 
-  constructor(options: RegistryOptions) {
+  /** The advice is for hosts that cannot be reached or believed; that for images unless said. */
+  constructor(options: RegistryOptions, advice?: Advice) {
     this.#options = options;
+    this.#advice = advice;
   }
 
   /** One exchange: no redirects, no retries, no judgement of the status. Throws NETWORK, INTERRUPTED. */
@@ -46,7 +49,7 @@ export class Connections implements AsyncDisposable {
       });
       return { url, status: response.statusCode, headers: response.headers, body: response.body };
     } catch (cause) {
-      throw networkError(url.host, cause);
+      throw networkError(url.host, cause, this.#advice);
     }
   }
 

@@ -5,7 +5,7 @@ import { pipeline } from 'node:stream/promises';
 import { ArchBuildError } from '../errors.ts';
 import type { Reporter } from '../events.ts';
 import { Connections, header, type HttpResponse } from './connections.ts';
-import { TransientError } from './registry-errors.ts';
+import { FILE_ADVICE, TransientError } from './registry-errors.ts';
 import { retrying } from './registry-retry.ts';
 import { bodyChunks } from './response-body.ts';
 
@@ -25,10 +25,10 @@ const STALL_MS = 60_000;
 /** Writes the file to `path`. Throws NETWORK when the server cannot be reached or does not have it. */
 export async function downloadFile(url: string, path: string, options: DownloadOptions): Promise<Downloaded> {
   options.report({ type: 'info', text: `downloading ${url}` });
-  await using connections = new Connections(options);
+  await using connections = new Connections(options, FILE_ADVICE);
   return await retrying(options, async () => {
     const response = await follow(connections, new URL(url));
-    const limits = { host: response.url.host, limit: LARGEST, stallMs: STALL_MS };
+    const limits = { host: response.url.host, limit: LARGEST, stallMs: STALL_MS, advice: FILE_ADVICE };
     await pipeline(
       Readable.from(bodyChunks(response.body, limits)),
       createWriteStream(path, { mode: 0o600 }),

@@ -17,33 +17,53 @@ export class TransientError extends ArchBuildError {
   }
 }
 
-const OFFLINE_HINT =
-  'check the name and the network; without a network, bring the image in an archive with `arch-build load`';
-const TRUST_HINT =
-  'put the CA certificate into /etc/docker/certs.d/HOST/ca.crt, or name a bundle with SSL_CERT_FILE; --insecure HOST skips the check';
+/** What to do about a host, which depends on what is wanted of it. */
+export interface Advice {
+  readonly unreachable: string;
+  readonly untrusted: string;
+  readonly unknownClient: string;
+}
+
+const CERTIFICATES =
+  'put the CA certificate into /etc/docker/certs.d/HOST/ca.crt, or name a bundle with SSL_CERT_FILE';
+
+/** For images, which are fetched and sent. */
+const IMAGE_ADVICE: Advice = {
+  unreachable:
+    'check the name and the network; without a network, carry the image in an archive with `arch-build save` and `arch-build load`',
+  untrusted: `${CERTIFICATES}; --insecure HOST skips the check`,
+  unknownClient: 'put NAME.cert and NAME.key into /etc/docker/certs.d/HOST/',
+};
+
+/** For files, which --insecure is not about. */
+export const FILE_ADVICE: Advice = {
+  ...IMAGE_ADVICE,
+  unreachable: 'check the address and the network; without a network, bring the file along in a directory',
+  untrusted: CERTIFICATES,
+};
 
 interface Trouble {
   readonly words: string;
-  readonly hint?: string;
+  readonly advice?: keyof Advice;
   readonly transient?: true;
 }
 
-const unknownHost: Trouble = { words: 'no such host', hint: OFFLINE_HINT };
-const unreachable: Trouble = { words: 'no way to it', hint: OFFLINE_HINT };
-const silent: Trouble = { words: 'it does not answer', hint: OFFLINE_HINT, transient: true };
+const unknownHost: Trouble = { words: 'no such host', advice: 'unreachable' };
+const unreachable: Trouble = { words: 'no way to it', advice: 'unreachable' };
+const silent: Trouble = { words: 'it does not answer', advice: 'unreachable', transient: true };
 const broken: Trouble = { words: 'the connection broke', transient: true };
-const untrusted: Trouble = { words: 'its certificate is not trusted', hint: TRUST_HINT };
+const untrusted: Trouble = { words: 'its certificate is not trusted', advice: 'untrusted' };
 
 const unknownClient: Trouble = {
   words: 'it wants a client certificate that it trusts',
-  hint: 'put NAME.cert and NAME.key into /etc/docker/certs.d/HOST/',
+  advice: 'unknownClient',
 };
 
 /** By the `code` of a Node or undici error. */
 const TROUBLES: Readonly<Record<string, Trouble>> = {
   ENOTFOUND: unknownHost,
   EAI_AGAIN: { ...unknownHost, transient: true },
-  ECONNREFUSED: { words: 'it refuses connections', hint: OFFLINE_HINT },
+  ECONNREFUSED: { words: 'it refuses connections', advice: 'unreachable' },
   EHOSTUNREACH: unreachable,
   ENETUNREACH: unreachable,
   ETIMEDOUT: silent,
@@ -56,7 +76,7 @@ const TROUBLES: Readonly<Record<string, Trouble>> = {
   UND_ERR_ABORTED: broken,
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: broken,
   UND_ERR_HEADERS_OVERFLOW: { words: 'the headers of its answer are too large' },
-  CERT_HAS_EXPIRED: { words: 'its certificate has expired', hint: TRUST_HINT },
+  CERT_HAS_EXPIRED: { words: 'its certificate has expired', advice: 'untrusted' },
   DEPTH_ZERO_SELF_SIGNED_CERT: untrusted,
   SELF_SIGNED_CERT_IN_CHAIN: untrusted,
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: untrusted,
@@ -69,7 +89,7 @@ const TROUBLES: Readonly<Record<string, Trouble>> = {
 };
 
 /** What a failed connection or a broken body means; errors without a code are bugs and come back as they are. */
-export function networkError(host: string, cause: unknown): unknown {
+export function networkError(host: string, cause: unknown, about: Advice = IMAGE_ADVICE): unknown {
   if (cause instanceof ArchBuildError) return cause;
   if (cause instanceof Error && cause.name === 'AbortError') {
     return new ArchBuildError('INTERRUPTED', 'the transfer was interrupted', { cause });
@@ -79,8 +99,8 @@ export function networkError(host: string, cause: unknown): unknown {
   }
   const code = codeOf(cause);
   if (code === undefined) return cause;
-  const { words, hint, transient } = TROUBLES[code] ?? { words: code };
-  const details = { cause, ...(hint === undefined ? {} : { hint }) };
+  const { words, advice, transient } = TROUBLES[code] ?? { words: code };
+  const details = { cause, ...(advice === undefined ? {} : { hint: about[advice] }) };
   const message = `cannot talk to ${host}: ${words}`;
   return transient
     ? new TransientError('NETWORK', message, details)

@@ -2,7 +2,7 @@
 import type { Readable } from 'node:stream';
 import { ArchBuildError } from '../errors.ts';
 import type { HttpResponse } from './connections.ts';
-import { networkError, TransientError } from './registry-errors.ts';
+import { networkError, TransientError, type Advice } from './registry-errors.ts';
 
 export interface BodyLimits {
   /** For messages. */
@@ -11,6 +11,8 @@ export interface BodyLimits {
   readonly limit: number;
   /** While this long is spent waiting, at least 1 KiB must come. Milliseconds. */
   readonly stallMs: number;
+  /** As in Connections. */
+  readonly advice?: Advice;
 }
 
 const LEAST_PROGRESS = 1024;
@@ -21,7 +23,7 @@ const LEAST_PROGRESS = 1024;
  */
 export async function* bodyChunks(
   body: Readable,
-  { host, limit, stallMs }: BodyLimits,
+  { host, limit, stallMs, advice }: BodyLimits,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   body.on('error', () => undefined); // destroyed bodies say so once more
   const chunks = body[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
@@ -30,7 +32,12 @@ export async function* bodyChunks(
   try {
     for (;;) {
       const start = performance.now();
-      const chunk = await nextChunk(chunks, { body, host, stallMs: stallMs - sinceProgress.waited });
+      const chunk = await nextChunk(chunks, {
+        body,
+        host,
+        advice,
+        stallMs: stallMs - sinceProgress.waited,
+      });
       if (chunk === undefined) return;
       received += chunk.length;
       if (received > limit)
@@ -45,9 +52,14 @@ export async function* bodyChunks(
   }
 }
 
+interface Waiting extends Omit<BodyLimits, 'limit' | 'advice'> {
+  readonly body: Readable;
+  readonly advice: Advice | undefined;
+}
+
 async function nextChunk(
   chunks: AsyncIterator<Uint8Array>,
-  { body, host, stallMs }: { body: Readable; host: string; stallMs: number },
+  { body, host, stallMs, advice }: Waiting,
 ): Promise<Uint8Array | undefined> {
   const stop = (): void => void body.destroy(new TransientError('NETWORK', `${host} stopped sending`));
   const timer = setTimeout(stop, Math.max(1, stallMs));
@@ -55,7 +67,7 @@ async function nextChunk(
     const result = await chunks.next();
     return result.done === true ? undefined : result.value;
   } catch (error) {
-    throw networkError(host, error);
+    throw networkError(host, error, advice);
   } finally {
     clearTimeout(timer);
   }

@@ -3,6 +3,7 @@ import { contextsOf } from '../../src/cli/build-contexts.ts';
 
 /** Whether it is an archive shows when it is unpacked. */
 const FILE = import.meta.filename;
+const X = 'docker.io/library/x:latest';
 const DIGEST = `sha256:${'0'.repeat(64)}`;
 
 describe('--build-context', () => {
@@ -13,38 +14,14 @@ describe('--build-context', () => {
       'docker.io/a/b:1',
       { kind: 'image', reference: 'docker.io/library/busybox:latest' },
     ],
-    [
-      'x=docker-image://r.test:5000/y:2',
-      'docker.io/library/x:latest',
-      { kind: 'image', reference: 'r.test:5000/y:2' },
-    ],
-    ['x=oci-layout:///tmp', 'docker.io/library/x:latest', { kind: 'layout', directory: '/tmp' }],
-    [
-      'x=oci-layout:///tmp:v1',
-      'docker.io/library/x:latest',
-      { kind: 'layout', directory: '/tmp', tag: 'v1' },
-    ],
-    [
-      `x=oci-layout:///tmp@${DIGEST}`,
-      'docker.io/library/x:latest',
-      { kind: 'layout', directory: '/tmp', digest: DIGEST },
-    ],
-    [
-      'x=https://files.test/a.tar',
-      'docker.io/library/x:latest',
-      { kind: 'url', url: 'https://files.test/a.tar' },
-    ],
-    [
-      'x=https://git.test/a.git#main:sub',
-      'docker.io/library/x:latest',
-      { kind: 'repository', word: 'https://git.test/a.git#main:sub' },
-    ],
-    [
-      'x=git@git.test:a.git',
-      'docker.io/library/x:latest',
-      { kind: 'repository', word: 'git@git.test:a.git' },
-    ],
-    [`x=${FILE}`, 'docker.io/library/x:latest', { kind: 'archive', path: FILE }],
+    ['x=docker-image://r.test:5000/y:2', X, { kind: 'image', reference: 'r.test:5000/y:2' }],
+    ['x=oci-layout:///tmp', X, { kind: 'layout', directory: '/tmp' }],
+    ['x=oci-layout:///tmp:v1', X, { kind: 'layout', directory: '/tmp', tag: 'v1' }],
+    [`x=oci-layout:///tmp@${DIGEST}`, X, { kind: 'layout', directory: '/tmp', digest: DIGEST }],
+    ['x=https://files.test/a.tar', X, { kind: 'url', url: 'https://files.test/a.tar' }],
+    ['x=https://git.test/a.git#main:sub', X, { kind: 'repository', word: 'https://git.test/a.git#main:sub' }],
+    ['x=git@git.test:a.git', X, { kind: 'repository', word: 'git@git.test:a.git' }],
+    [`x=${FILE}`, X, { kind: 'archive', path: FILE }],
   ])('%s', (word, name, context) => {
     expect([...contextsOf([word])]).toEqual([[name, context]]);
   });

@@ -39,11 +39,17 @@ async function packagesOf(entry: string, which: 'at once' | 'ever'): Promise<Set
   return packages;
 }
 
-describe('a build', () => {
-  it('loads what speaks HTTP, reads YAML or starts programs only when it has to', async () => {
-    const large = ['undici', 'yaml', 'execa'];
-    const ever = await packagesOf('src/cli/actions/build.ts', 'ever');
-    const atOnce = await packagesOf('src/cli/actions/build.ts', 'at once');
+describe('what speaks HTTP, reads YAML or starts programs', () => {
+  it.each([
+    ['build', ['undici', 'yaml', 'execa']],
+    ['run', ['undici', 'execa']],
+    ['gather', ['undici', 'yaml']],
+    ['inspect', ['yaml']],
+    ['archives', ['undici', 'yaml']],
+  ])('is loaded by %s only when it has to', async (action, large) => {
+    const entry = `src/cli/actions/${action}.ts`;
+    const ever = await packagesOf(entry, 'ever');
+    const atOnce = await packagesOf(entry, 'at once');
     expect(large.filter((name) => ever.has(name))).toEqual(large);
     expect(large.filter((name) => atOnce.has(name))).toEqual([]);
   });

@@ -1,6 +1,5 @@
 /** `save`, `load`. */
 import { resolve } from 'node:path';
-import { sealerTreesOpener } from '../../deploy/load-sealer-trees.ts';
 import { SAVE_FORMATS } from '../../deploy/save-formats.ts';
 import { ArchBuildError } from '../../errors.ts';
 import { prepareImages } from '../../transfer/copy-images.ts';
@@ -13,9 +12,10 @@ import { storeTransport, writeToStore } from '../../transfer/transports/store.ts
 import type { TransportContext } from '../../transfer/transports/transport.ts';
 import { platformsFlag } from '../architectures.ts';
 import type { LoadFlags, SaveFlags } from '../transfer-flags.ts';
-import { requireNetwork, storeFor, type Globals } from '../globals.ts';
+import { storeFor, type Globals } from '../globals.ts';
 import { requireRoot } from '../require-root.ts';
-import { contextFor, packingFlag } from './copy.ts';
+import { contextFor, openPlace, requireReach } from '../places.ts';
+import { packingFlag } from './copy.ts';
 import { writeArchive } from '../write-archive.ts';
 
 export async function save(globals: Globals, names: readonly string[], flags: SaveFlags): Promise<void> {
@@ -27,8 +27,7 @@ export async function save(globals: Globals, names: readonly string[], flags: Sa
       'layers are directories in an archive of sealer v0.8: nothing packs them',
     );
   const places = names.map((name) => parsePlace(name, storeTransport));
-  for (const { registry } of places)
-    if (registry !== undefined) requireNetwork(globals, `asking ${registry}`);
+  for (const place of places) requireReach(globals, place);
   await using store = await storeFor(globals);
   const context = contextFor(globals, store, { ...flags, progress: 'quiet' });
   const { traits, write } = SAVE_FORMATS[flags.format];
@@ -56,17 +55,13 @@ export async function load(globals: Globals, flags: LoadFlags): Promise<void> {
 }
 
 async function openInput(globals: Globals, input: string, context: TransportContext): Promise<ImageSource> {
-  if (namesTransport(input)) {
-    const place = parsePlace(input, storeTransport);
-    if (place.registry !== undefined) requireNetwork(globals, `asking ${place.registry}`);
-    return place.open(context);
-  }
+  if (namesTransport(input)) return openPlace(globals, parsePlace(input, storeTransport), context);
   const path = input === '-' ? '/dev/stdin' : resolve(input);
-  const archive = await openImageArchive(
-    path,
-    context.store.makeDirectory('load'),
-    sealerTreesOpener(context.store),
-  );
+  const { store } = context;
+  const archive = await openImageArchive(path, store.makeDirectory('load'), async (...archive) => {
+    const { sealerTreesOpener } = await import('../../deploy/load-sealer-trees.ts'); // it reads YAML
+    return sealerTreesOpener(store)(...archive);
+  });
   return {
     content: archive,
     images: archive.images,

@@ -6,24 +6,22 @@ import { readContextWord } from '../../build/context-word.ts';
 import { build as buildImage, type BuildResult } from '../../build/build.ts';
 import { check } from '../../build/check.ts';
 import type { BuildOptions, BuildSource } from '../../build/options.ts';
-import { hostPlatform } from '../../emulation/host.ts';
 import { ArchBuildError } from '../../errors.ts';
 import { DIALECTS } from '../../kubefile/dialect.ts';
-import { uniquePlatforms } from '../../oci/platform.ts';
 import { formatReference, parseReference, withDefaultTag } from '../../oci/reference.ts';
 import { once } from '../../transfer/once.ts';
 import { writeOutputFile } from '../../transfer/output-file.ts';
 import { printJson } from '../answer.ts';
-import { platformNamed } from '../architectures.ts';
+import { targetPlatforms } from '../architectures.ts';
 import { bringContexts } from '../bring-contexts.ts';
 import { contextsOf, isFetched, type SaidContexts } from '../build-contexts.ts';
 import { openPlace } from '../build-place.ts';
 import { cachesOf } from '../caches.ts';
 import { gatherOptions } from '../gather-options.ts';
+import { epochOfEnvironment } from '../epoch.ts';
 import { findingsData, findingsText } from '../findings.ts';
 import type { BuildFlags } from '../flags.ts';
-import { reporterFor, storeFor, type Globals } from '../globals.ts';
-import { parseEpoch } from '../options.ts';
+import { refuseContradiction, reporterFor, storeFor, type Globals } from '../globals.ts';
 import { buildArgsOf } from '../build-args.ts';
 import { outputsOf, type Outputs } from '../outputs.ts';
 import { pairsOf, variablesOf } from '../pairs.ts';
@@ -36,7 +34,7 @@ import { stepSettingsOf } from '../step-settings.ts';
 
 /** Returns the exit status: 1 for a check with findings. */
 export async function build(globals: Globals, contextArgument: string, flags: BuildFlags): Promise<number> {
-  refuseContradiction(globals.offline, flags.pull);
+  refuseContradiction(globals, flags);
   if (flags.stdin === true && [contextArgument, ...flags.file].includes('-'))
     throw new ArchBuildError('USAGE', 'the standard input cannot be for RUN (--stdin) and for the build');
   // A check reads; only files that have to be unpacked for it need their owner.
@@ -104,18 +102,16 @@ function optionsOf(
   flags: BuildFlags,
 ): Omit<BuildOptions, keyof BuildSource | 'buildContexts'> &
   Pick<Outputs, 'takesStdout'> & { readonly buildContexts: SaidContexts } {
-  const { emulate, platforms, platformImplied = false } = platformsOf(flags);
+  const targets = targetPlatforms(flags);
   const tags = flags.tag.map((tag) => formatReference(withDefaultTag(parseReference(tag))));
   const sourceDateEpoch = flags.sourceDateEpoch ?? epochOfEnvironment();
-  const surroundings = { tags, platformCount: platforms.length, offline, sourceDateEpoch };
+  const surroundings = { tags, platformCount: targets.platforms.length, offline, sourceDateEpoch };
   const { annotations, ...outputs } = outputsOf(flags.output, surroundings);
   return {
     ...outputs,
     offline,
     tags,
-    platforms,
-    platformImplied,
-    emulate,
+    ...targets,
     dialect: flags.dialect,
     buildArgs: buildArgsOf(flags),
     buildContexts: contextsOf(flags.buildContext),
@@ -157,35 +153,6 @@ function gatherOf(flags: BuildFlags): Pick<BuildOptions, 'gather'> {
 function jobsOf({ jobs, shellOnError, emulatorRetry }: BuildFlags): number {
   if (shellOnError === true) return 1;
   return jobs ?? (emulatorRetry === true ? 1 : availableParallelism());
-}
-
-/** Throws USAGE. */
-export function refuseContradiction(offline: boolean, pull: BuildFlags['pull']): void {
-  if (offline && pull === 'always')
-    throw new ArchBuildError('USAGE', '--pull always asks registries, and --offline forbids it');
-}
-
-/** What is built for: the host's platform unless others are named. Throws USAGE. */
-export function platformsOf(
-  flags: Pick<BuildFlags, 'emulate' | 'platform'>,
-): Pick<BuildOptions, 'emulate' | 'platforms' | 'platformImplied'> {
-  const emulate = uniquePlatforms(flags.emulate.map(platformNamed));
-  const platforms = uniquePlatforms([...emulate, ...flags.platform.map(platformNamed)]);
-  if (platforms.length === 0) return { emulate, platforms: [hostPlatform()], platformImplied: true };
-  return { emulate, platforms };
-}
-
-export function epochOfEnvironment(): number | undefined {
-  const text = process.env['SOURCE_DATE_EPOCH'];
-  if (text === undefined || text === '') return undefined;
-  try {
-    return parseEpoch(text);
-  } catch {
-    throw new ArchBuildError(
-      'USAGE',
-      `$SOURCE_DATE_EPOCH is not a number of seconds: ${JSON.stringify(text)}`,
-    );
-  }
 }
 
 /** Whole or not at all; a device such as /dev/null stays one. */

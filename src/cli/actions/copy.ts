@@ -1,19 +1,16 @@
 /** `copy`, `push`. */
-import { hostPlatform } from '../../emulation/host.ts';
 import { ArchBuildError } from '../../errors.ts';
 import { packingOf } from '../../layer/compress.ts';
-import type { Store } from '../../store/store.ts';
 import { copyImages, type CopyChoices } from '../../transfer/copy-images.ts';
 import type { LayerPacking } from '../../transfer/pack-layer.ts';
 import { parsePlace } from '../../transfer/transports/places.ts';
 import { registryTransport } from '../../transfer/transports/registry.ts';
 import { storeTransport } from '../../transfer/transports/store.ts';
-import type { Place, TransportContext } from '../../transfer/transports/transport.ts';
+import type { Place } from '../../transfer/transports/transport.ts';
 import { platformsFlag } from '../architectures.ts';
 import type { CopyFlags, EncodingFlags } from '../transfer-flags.ts';
-import { reporterFor, requireNetwork, storeFor, type Globals } from '../globals.ts';
-import { transferReporter } from '../transfer-reporter.ts';
-import type { ProgressMode } from '../reporter.ts';
+import { storeFor, type Globals } from '../globals.ts';
+import { contextFor, requireReach } from '../places.ts';
 import { requireRoot } from '../require-root.ts';
 
 export async function copy(
@@ -44,8 +41,7 @@ async function copyPlaces(
 ): Promise<void> {
   if (flags.all === true && flags.platform.length > 0)
     throw new ArchBuildError('USAGE', '--all and --platform contradict each other');
-  for (const { registry } of [places.from, places.to])
-    if (registry !== undefined) requireNetwork(globals, `asking ${registry}`);
+  for (const place of [places.from, places.to]) requireReach(globals, place);
   requireRoot(globals);
   const choices: CopyChoices = {
     platforms: platformsFlag(flags.platform),
@@ -69,15 +65,3 @@ export function packingFlag({ compression, compressionLevel }: EncodingFlags): {
     hint: 'write --compression gzip or --compression zstd',
   });
 }
-
-export const contextFor = (
-  globals: Globals,
-  store: Store,
-  { insecure, progress }: { readonly insecure: readonly string[]; readonly progress?: ProgressMode },
-): TransportContext => ({
-  store,
-  report: progress === undefined ? transferReporter(globals) : reporterFor(globals, progress),
-  signal: globals.signal,
-  registry: { insecure },
-  preferredPlatform: hostPlatform(),
-});

@@ -5,12 +5,12 @@ import type { FoundImages } from '../../cluster/find/find-images.ts';
 import { formatPlace } from '../../cluster/find/image-mention.ts';
 import { formatPlatform } from '../../oci/platform.ts';
 import { printJson } from '../answer.ts';
+import { targetPlatforms } from '../architectures.ts';
 import type { GatherCommandFlags } from '../flags.ts';
 import { gatherOptions } from '../gather-options.ts';
-import { reporterFor, storeFor, type Globals } from '../globals.ts';
+import { refuseContradiction, reporterFor, storeFor, type Globals } from '../globals.ts';
 import { requireRoot } from '../require-root.ts';
 import { terminalText } from '../terminal-text.ts';
-import { platformsOf, refuseContradiction } from './build.ts';
 
 /** Returns the exit status: 1 for a list with places that cannot be read. */
 export async function gather(
@@ -20,11 +20,11 @@ export async function gather(
 ): Promise<number> {
   const options = { context: resolve(contextArgument), gather: gatherOptions(flags) };
   if (flags.list === true) return list(await listImages(options), flags);
-  refuseContradiction(globals.offline, flags.pull);
+  refuseContradiction(globals, flags);
   requireRoot(globals);
   await using store = await storeFor(globals);
   const job = { store, report: reporterFor(globals), signal: globals.signal };
-  const { platforms } = platformsOf(flags);
+  const { platforms } = targetPlatforms(flags);
   const { pull, insecure } = flags;
   const images = await gatherContext(job, {
     ...options,

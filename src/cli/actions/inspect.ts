@@ -1,6 +1,4 @@
 /** `inspect`, `history`. */
-import { formatSealerMetadata } from '../../cluster/sealer-metadata.ts';
-import { sealerDocuments } from '../../deploy/sealer-documents.ts';
 import { ArchBuildError } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
 import { formatPlatform } from '../../oci/platform.ts';
@@ -43,6 +41,8 @@ async function printSealer(
 ): Promise<void> {
   const wanted = platformFlag(flags);
   const platforms = wanted === undefined ? details.platforms : [pickPlatform(details, wanted)];
+  const { sealerDocuments } = await import('../../deploy/sealer-documents.ts'); // it writes YAML
+  const { formatSealerMetadata } = await import('../../cluster/sealer-metadata.ts');
   const documents = await sealerDocuments(job, { image: details.image, platforms });
   process.stdout.write(`${formatSealerMetadata(documents.metadata, 'store')}\n`);
   for (const { text } of documents.platforms) process.stdout.write(`---\n${text}`);

@@ -21,14 +21,14 @@ import { collectImages } from '../../kit/kit-needs.ts';
 import { platformsWithoutShell } from '../../kit/kit-toolboxes.ts';
 import { packageFiles, packageVersion } from '../../kit/package.ts';
 import { formatPlatform, type Platform } from '../../oci/platform.ts';
-import { architecturesNamed } from '../architectures.ts';
+import { architecturesNamed, targetPlatforms } from '../architectures.ts';
 import { contextsOf, withoutFetching } from '../build-contexts.ts';
 import { openPlace } from '../build-place.ts';
+import { epochOfEnvironment } from '../epoch.ts';
 import type { KitFlags, PackageFlags } from '../flags.ts';
-import { reporterFor, requireNetwork, storeFor, type Globals } from '../globals.ts';
+import { refuseContradiction, reporterFor, requireNetwork, storeFor, type Globals } from '../globals.ts';
 import { requireRoot } from '../require-root.ts';
 import { buildArgsOf } from '../build-args.ts';
-import { epochOfEnvironment, platformsOf, refuseContradiction } from './build.ts';
 import { pinnedArchitectures } from './emulators.ts';
 
 const KIT_FOLDER_NAME = 'arch-build-kit';
@@ -44,14 +44,14 @@ export async function writeProgram(globals: Globals, flags: PackageFlags): Promi
 }
 
 export async function writeKit(globals: Globals, contextArgument: string, flags: KitFlags): Promise<void> {
-  refuseContradiction(globals.offline, flags.pull);
+  refuseContradiction(globals, flags);
   requireRoot(globals); // snapshots have owners that only root of some namespace reads
   const output = resolve(flags.output);
   checkArchiveName(output);
   const buildContexts = withoutFetching(contextsOf(flags.buildContext));
   await using place = await openPlace(globals, contextArgument, flags);
   const { path, text } = place.source.file;
-  const { platforms } = platformsOf(flags);
+  const { platforms } = targetPlatforms(flags);
   const source = {
     kubefile: parseKubefile(text, { file: path, dialect: flags.dialect }),
     options: {

@@ -17,19 +17,24 @@ import {
 import { namesTransport, parsePlace } from '../../transfer/transports/places.ts';
 import { registryTransport } from '../../transfer/transports/registry.ts';
 import { storeTransport } from '../../transfer/transports/store.ts';
-import type { Place, TransportContext } from '../../transfer/transports/transport.ts';
+import type { Place } from '../../transfer/transports/transport.ts';
 import { readDocument } from '../../transfer/verified-stream.ts';
 import { printJson } from '../answer.ts';
 import { platformNamed, platformsFlag } from '../architectures.ts';
 import type { EntryFlags, ManifestAddFlags, ManifestCreateFlags, RegistryFlags } from '../transfer-flags.ts';
-import { requireNetwork, storeFor, type Globals } from '../globals.ts';
+import { storeFor, type Globals } from '../globals.ts';
 import { pairsOf } from '../pairs.ts';
+import { contextFor, openPlace } from '../places.ts';
 import { requireRoot } from '../require-root.ts';
-import { contextFor } from './copy.ts';
+
+interface Images {
+  readonly list: string;
+  readonly images: readonly string[];
+}
 
 export async function create(
   globals: Globals,
-  { list, images }: { readonly list: string; readonly images: readonly string[] },
+  { list, images }: Images,
   flags: ManifestCreateFlags,
 ): Promise<void> {
   requireRoot(globals);
@@ -49,32 +54,30 @@ export async function create(
 
 export async function add(
   globals: Globals,
-  { list, images }: { readonly list: string; readonly images: readonly string[] },
+  { list, images }: Images,
   flags: ManifestAddFlags,
 ): Promise<void> {
   requireRoot(globals);
-  await using store = await storeFor(globals);
-  const before = readList(store, list);
-  const entries = await entriesOf(globals, { store, images }, flags);
-  const change = changeOf(flags);
-  if (entries.length > 1 && Object.keys(change.platform).length > 0)
-    throw new ArchBuildError('USAGE', 'one platform cannot be that of several images');
-  const manifests = withEntries(
-    before.manifests,
-    entries.map((entry) => changedEntry(entry, change)),
-  );
-  print(await writeList(store, nameOf(store, list), { ...before, manifests }));
+  await changeList(globals, list, async (manifests, store) => {
+    const entries = await entriesOf(globals, { store, images }, flags);
+    const change = changeOf(flags);
+    if (entries.length > 1 && Object.keys(change.platform).length > 0)
+      throw new ArchBuildError('USAGE', 'one platform cannot be that of several images');
+    return withEntries(
+      manifests,
+      entries.map((entry) => changedEntry(entry, change)),
+    );
+  });
 }
 
 export async function remove(
   globals: Globals,
   { list, entries }: { readonly list: string; readonly entries: readonly string[] },
 ): Promise<void> {
-  await using store = await storeFor(globals);
-  const before = readList(store, list);
-  const gone = new Set(entries.map((text) => findEntry(before.manifests, text, platformIn(text)).digest));
-  const manifests = before.manifests.filter(({ digest }) => !gone.has(digest));
-  print(await writeList(store, nameOf(store, list), { ...before, manifests }));
+  await changeList(globals, list, (manifests) => {
+    const gone = new Set(entries.map((text) => findEntry(manifests, text, platformIn(text)).digest));
+    return manifests.filter(({ digest }) => !gone.has(digest));
+  });
 }
 
 export async function annotate(
@@ -82,28 +85,42 @@ export async function annotate(
   { list, entry }: { readonly list: string; readonly entry: string },
   flags: EntryFlags,
 ): Promise<void> {
+  await changeList(globals, list, (manifests) => {
+    const wanted = findEntry(manifests, entry, platformIn(entry));
+    const change = changeOf(flags);
+    return manifests.map((each) => (each === wanted ? changedEntry(each, change) : each));
+  });
+}
+
+type Entries = readonly Descriptor[];
+
+async function changeList(
+  globals: Globals,
+  list: string,
+  change: (manifests: Entries, store: Store) => Entries | Promise<Entries>,
+): Promise<void> {
   await using store = await storeFor(globals);
   const before = readList(store, list);
-  const wanted = findEntry(before.manifests, entry, platformIn(entry));
-  const change = changeOf(flags);
-  const manifests = before.manifests.map((each) => (each === wanted ? changedEntry(each, change) : each));
+  const manifests = await change(before.manifests, store);
   print(await writeList(store, nameOf(store, list), { ...before, manifests }));
 }
 
-/** Of the store when it has the name, else of the registry; of whatever place is named. */
 export async function inspect(globals: Globals, name: string, flags: RegistryFlags): Promise<void> {
   requireRoot(globals);
   await using store = await storeFor(globals);
-  const isStored = !namesTransport(name) && store.images.find(name) !== undefined;
-  const place = parsePlace(name, isStored ? storeTransport : registryTransport);
-  await using source = await openPlace(globals, place, contextFor(globals, store, flags));
+  await using source = await openPlace(globals, placeOf(store, name), contextFor(globals, store, flags));
   for (const { root } of source.images) {
     const document = parseDocument(await readDocument(source.content, root), root.mediaType);
     printJson(document.kind === 'index' ? document.index : document.manifest);
   }
 }
 
-/** A name that the store does not have is asked for at its registry. */
+/** Of the store when it has the name, else of the registry; of whatever place is named. */
+function placeOf(store: Store, name: string): Place {
+  const isStored = !namesTransport(name) && store.images.find(name) !== undefined;
+  return parsePlace(name, isStored ? storeTransport : registryTransport);
+}
+
 async function entriesOf(
   globals: Globals,
   { store, images }: { readonly store: Store; readonly images: readonly string[] },
@@ -113,17 +130,10 @@ async function entriesOf(
   const choice = { platforms: platformsFlag(flags.platform), all: flags.all === true };
   const entries: Descriptor[] = [];
   for (const image of images) {
-    const isStored = namesTransport(image) || store.images.find(image) !== undefined;
-    const place = parsePlace(image, isStored ? storeTransport : registryTransport);
-    await using source = await openPlace(globals, place, context);
+    await using source = await openPlace(globals, placeOf(store, image), context);
     entries.push(...(await bringEntries(source, choice, context)));
   }
   return entries;
-}
-
-function openPlace(globals: Globals, place: Place, context: TransportContext): ReturnType<Place['open']> {
-  if (place.registry !== undefined) requireNetwork(globals, `asking ${place.registry}`);
-  return place.open(context);
 }
 
 function changeOf({ os, arch, variant, osVersion, annotation }: EntryFlags): EntryChange {

@@ -13,7 +13,7 @@ import type { TransportContext } from '../../transfer/transports/transport.ts';
 import { platformsFlag } from '../architectures.ts';
 import type { PullFlags } from '../transfer-flags.ts';
 import { storeFor, type Globals } from '../globals.ts';
-import { contextFor } from './copy.ts';
+import { contextFor } from '../places.ts';
 
 export async function pull(globals: Globals, names: readonly string[], flags: PullFlags): Promise<void> {
   await using store = await storeFor(globals);

@@ -13,10 +13,9 @@ import { SandboxRefusal, type Outcome } from '../../sys/sandbox.ts';
 import { platformNamed } from '../architectures.ts';
 import { printError } from '../explain.ts';
 import type { RunFlags } from '../flags.ts';
-import { reporterFor, storeFor, type Globals } from '../globals.ts';
+import { refuseContradiction, reporterFor, storeFor, type Globals } from '../globals.ts';
 import { onTerminal } from '../on-terminal.ts';
 import { variablesOf } from '../pairs.ts';
-import { refuseContradiction } from './build.ts';
 import { requireRoot } from '../require-root.ts';
 
 interface Wanted {
@@ -26,7 +25,7 @@ interface Wanted {
 
 /** Returns the program's own status, 128 + n for one that died of signal n. */
 export async function run(globals: Globals, wanted: Wanted, flags: RunFlags): Promise<number> {
-  refuseContradiction(globals.offline, flags.pull);
+  refuseContradiction(globals, flags);
   requireRoot(globals);
   await using store = await storeFor(globals);
   const job = {

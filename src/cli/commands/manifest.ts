@@ -1,7 +1,6 @@
 /** `merge` and `manifest`: its table of subcommands and their options, named as docker and buildah name them. */
 import { Command, Option } from 'commander';
 import type {
-  CopyFlags,
   EntryFlags,
   ManifestAddFlags,
   ManifestCreateFlags,
@@ -9,14 +8,8 @@ import type {
   RegistryFlags,
 } from '../transfer-flags.ts';
 import type { CommandContext } from '../globals.ts';
-import {
-  compressionLevelOption,
-  compressionOption,
-  insecureOption,
-  mediaTypesOption,
-  platformsOption,
-  repeatable,
-} from '../options.ts';
+import { insecureOption, platformsOption, repeatable } from '../options.ts';
+import { manifestPushCommand } from './copy.ts';
 
 export function mergeCommand({ globals }: CommandContext): Command {
   return new Command('merge')
@@ -35,7 +28,7 @@ export function manifestCommand(context: CommandContext): Command {
   const command = new Command('manifest').description(
     'put an index together from images of the store or of any place',
   );
-  for (const subcommand of [create, add, remove, annotate, inspect, push])
+  for (const subcommand of [create, add, remove, annotate, inspect, manifestPushCommand])
     command.addCommand(subcommand(context));
   return command;
 }
@@ -103,19 +96,4 @@ const inspect = ({ globals }: CommandContext): Command =>
     .addOption(insecureOption())
     .action(async (name: string, flags: RegistryFlags) => {
       await (await import('../actions/manifest.ts')).inspect(globals(), name, flags);
-    });
-
-const push = ({ globals }: CommandContext): Command =>
-  new Command('push')
-    .description('send an index with all it names; prints the digest it has there')
-    .argument('<list>')
-    .argument('[destination]', 'a name, or a place; its own name by default')
-    .option('--all', 'all platforms, as it is without --platform')
-    .addOption(platformsOption())
-    .addOption(compressionOption('gzip for layers that are not packed yet'))
-    .addOption(compressionLevelOption())
-    .addOption(mediaTypesOption())
-    .addOption(insecureOption())
-    .action(async (image: string, name: string | undefined, flags: CopyFlags) => {
-      await (await import('../actions/copy.ts')).push(globals(), { image, name: name ?? image }, flags);
     });

@@ -1,23 +1,16 @@
 /** The commands that move images: their tables of options. */
 import { Command } from 'commander';
 import type { VerifyFlags } from '../flags.ts';
-import type {
-  CopyFlags,
-  ImportFlags,
-  LoadFlags,
-  LoginFlags,
-  PullFlags,
-  SaveFlags,
-} from '../transfer-flags.ts';
+import type { ImportFlags, LoadFlags, LoginFlags, PullFlags, SaveFlags } from '../transfer-flags.ts';
 import type { CommandContext } from '../globals.ts';
 import type { SaveFormat } from '../../deploy/save-formats.ts';
+import { copyCommand, pushCommand } from './copy.ts';
 import {
   choice,
   compressionLevelOption,
   compressionOption,
   insecureOption,
   jsonOption,
-  mediaTypesOption,
   platformOption,
   platformsOption,
 } from '../options.ts';
@@ -31,26 +24,6 @@ export function transferCommands(context: CommandContext): Command[] {
   ];
 }
 
-function copyCommand({ globals }: CommandContext): Command {
-  return new Command('copy')
-    .description('copy an image from any place to any other; prints the digest it has there')
-    .argument('<source>', `a name of the store, or ${PLACES}`)
-    .argument('<destination>', 'the same')
-    .addOption(platformsOption())
-    .option('--all', 'all platforms, as it is without --platform')
-    .addOption(
-      compressionOption('gzip on the way to a registry for layers that are not packed yet, else as they are'),
-    )
-    .addOption(compressionLevelOption())
-    .addOption(mediaTypesOption())
-    .addOption(insecureOption())
-    .action(async (source: string, destination: string, flags: CopyFlags) => {
-      await (await import('../actions/copy.ts')).copy(globals(), { source, destination }, flags);
-    });
-}
-
-const PLACES =
-  'docker://NAME, oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:REF], dir:DIR, store:NAME';
 const ARCHIVE_NAMES = ['oci', 'docker', 'sealer-v0.11', 'sealer-v0.8'] satisfies SaveFormat[];
 
 function archiveCommands({ globals }: CommandContext): Command[] {
@@ -94,7 +67,8 @@ function archiveCommands({ globals }: CommandContext): Command[] {
   ];
 }
 
-function registryCommands({ globals }: CommandContext): Command[] {
+function registryCommands(context: CommandContext): Command[] {
+  const { globals } = context;
   return [
     new Command('pull')
       .description('bring images of a registry, or of another place, into the store')
@@ -104,20 +78,7 @@ function registryCommands({ globals }: CommandContext): Command[] {
       .action(async (names: readonly string[], flags: PullFlags) => {
         await (await import('../actions/pull.ts')).pull(globals(), names, flags);
       }),
-    new Command('push')
-      .description(
-        'send an image of the store to a registry or another place; prints the digest it has there',
-      )
-      .argument('<image>')
-      .argument('[name]', 'its name there, or a place; its own name by default')
-      .addOption(platformsOption())
-      .addOption(compressionOption('gzip for layers that are not packed yet'))
-      .addOption(compressionLevelOption())
-      .addOption(mediaTypesOption())
-      .addOption(insecureOption())
-      .action(async (image: string, name: string | undefined, flags: CopyFlags) => {
-        await (await import('../actions/copy.ts')).push(globals(), { image, name: name ?? image }, flags);
-      }),
+    pushCommand(context),
     new Command('login')
       .description('check a password with a registry and keep it where docker and podman look for it too')
       .argument('<registry>')

@@ -1,5 +1,5 @@
 /** The completion script for bash 4 and later. It asks nothing: all words stand in it. */
-import type { CompletedCommand } from './words.ts';
+import { chosenOptions, type CompletedCommand } from './words.ts';
 
 export function bashScript(commands: readonly CompletedCommand[]): string {
   const names = commands.slice(1).map(({ path }) => path.join(' '));
@@ -27,14 +27,11 @@ complete -o filenames -o bashdefault -F _arch_build arch-build
 `;
 }
 
-function choiceCases({ path, options }: CompletedCommand): string[] {
-  return options
-    .filter(({ choices }) => choices.length > 0)
-    .map(({ flags, choices }) => {
-      const patterns = flags.map((flag) => `'${path.join(' ')} ${flag}'`).join('|');
-      return `    ${patterns}) COMPREPLY=($(compgen -W '${choices.join(' ')}' -- "$current")); return ;;`;
-    });
-}
+const choiceCases = (command: CompletedCommand): string[] =>
+  chosenOptions(command).map(
+    ({ patterns, choices }) =>
+      `    ${patterns}) COMPREPLY=($(compgen -W '${choices.join(' ')}' -- "$current")); return ;;`,
+  );
 
 function commandCase({ path, subcommands, options }: CompletedCommand): string {
   const words = subcommands.map(({ word }) => word).join(' ');

@@ -24,6 +24,21 @@ export interface CompletedOption {
   readonly choices: readonly string[];
 }
 
+export interface ChosenOption {
+  /** What a shell's `case` compares the command and the word before with. */
+  readonly patterns: string;
+  readonly choices: readonly string[];
+}
+
+/** The options of a command whose values are few. */
+export const chosenOptions = ({ path, options }: CompletedCommand): ChosenOption[] =>
+  options
+    .filter(({ choices }) => choices.length > 0)
+    .map(({ flags, choices }) => ({
+      patterns: flags.map((flag) => `'${path.join(' ')} ${flag}'`).join('|'),
+      choices,
+    }));
+
 /** The program first, every command after its parent. Options of the default command are the program's as well. */
 export function completedCommands(program: Command, defaultCommand: string): CompletedCommand[] {
   const build = program.commands.find((command) => command.name() === defaultCommand);

@@ -1,5 +1,5 @@
 /** The completion script for zsh, with descriptions. */
-import type { CompletedCommand, CompletedOption, CompletedWord } from './words.ts';
+import { chosenOptions, type CompletedCommand, type CompletedOption, type CompletedWord } from './words.ts';
 
 export function zshScript(commands: readonly CompletedCommand[]): string {
   const names = commands.slice(1).map(({ path }) => path.join(' '));
@@ -30,14 +30,10 @@ if [[ \${zsh_eval_context[-1]} == loadautofunc ]]; then _arch_build "$@"; else c
 `;
 }
 
-function choiceCases({ path, options }: CompletedCommand): string[] {
-  return options
-    .filter(({ choices }) => choices.length > 0)
-    .map(({ flags, choices }) => {
-      const patterns = flags.map((flag) => `'${path.join(' ')} ${flag}'`).join('|');
-      return `    ${patterns}) compadd -- ${choices.join(' ')}; return ;;`;
-    });
-}
+const choiceCases = (command: CompletedCommand): string[] =>
+  chosenOptions(command).map(
+    ({ patterns, choices }) => `    ${patterns}) compadd -- ${choices.join(' ')}; return ;;`,
+  );
 
 function commandCase({ path, subcommands, options }: CompletedCommand): string {
   return [
