@@ -8,7 +8,7 @@ import {
 } from '../emulation/architecture.ts';
 import { hostPlatform } from '../emulation/host.ts';
 import { ArchBuildError } from '../errors.ts';
-import { formatPlatform, parsePlatform, type Platform } from '../oci/platform.ts';
+import { parsePlatform, uniquePlatforms, type Platform } from '../oci/platform.ts';
 import type { BuildFlags, PlatformFlags } from './flags.ts';
 
 /** `all` (and nothing) are all of them. Throws USAGE for a name nobody uses. */
@@ -38,9 +38,8 @@ export function platformNamed(text: string): Platform {
 }
 
 /** What `--platform` of commands that move images names; each once. */
-export const platformsFlag = (texts: readonly string[]): Platform[] => [
-  ...new Map(texts.map(platformNamed).map((platform) => [formatPlatform(platform), platform])).values(),
-];
+export const platformsFlag = (texts: readonly string[]): Platform[] =>
+  uniquePlatforms(texts.map(platformNamed));
 
 /** What `--platform` of commands about one image names. */
 export const platformFlag = ({ platform }: PlatformFlags): Platform | undefined =>
