@@ -5,11 +5,11 @@ import { ArchBuildError } from '../errors.ts';
 import { toBytePath } from '../layer/byte-path.ts';
 import type { MergedTree } from '../layer/merged-tree.ts';
 import { permissionsOf } from '../layer/tree-node.ts';
-import { unpackLayers } from '../layer/unpack.ts';
 import type { ImageDetails, PlatformImage } from '../store/image-details.ts';
 import type { Store } from '../store/store.ts';
 import { shellWord } from '../sys/shell-word.ts';
-import { REGISTRY, treeOf } from './registry-files.ts';
+import { treeOf, unpackPlatforms } from './platform-tree.ts';
+import { REGISTRY } from './registry-files.ts';
 
 /** Where images have the program, in the order they are asked. */
 const REGISTRY_PROGRAMS = ['bin/registry', 'bin/docker-registry', 'cri/registry', 'cri/docker-registry'];
@@ -17,36 +17,38 @@ const RUNTIME_LABEL = 'cluster.alpha.sealer.io/container-runtime-type';
 
 /** Unpacks what is not unpacked yet. Throws CLUSTER for an image without platforms. */
 export async function imageFacts(
-  { store, signal }: { readonly store: Store; readonly signal: AbortSignal },
+  job: { readonly store: Store; readonly signal: AbortSignal },
   { image, platforms }: ImageDetails,
 ): Promise<ImageFacts> {
   const [first] = platforms;
   const name = image.name ?? image.root.digest;
   if (first === undefined) throw new ArchBuildError('CLUSTER', `${name} has no platform in the store`);
-  for (const { manifest, config } of platforms) {
-    await unpackLayers(store, { layers: manifest.layers, diffIds: config.rootfs.diff_ids }, { signal });
-  }
-  const trees = platforms.map((platform) => treeOf(store, platform));
+  await unpackPlatforms(job, platforms);
+  const found = platforms.map((platform) => factsIn(treeOf(job.store, platform), platform));
   const cluster = clusterOf(first.manifest.annotations);
   return {
     name,
     digest: image.root.digest,
-    platforms: platforms.map((platform, index) =>
-      platformFacts(platform, trees[index] ?? treeOf(store, platform)),
-    ),
-    hasRegistry: trees.some((tree) => tree.list(toBytePath(REGISTRY)).length > 0),
+    platforms: found.map(({ facts }) => facts),
+    hasRegistry: found.some(({ hasRegistry }) => hasRegistry),
     runtime: first.config.config?.Labels?.[RUNTIME_LABEL],
     environment: cluster?.env ?? {},
     launch: cluster === undefined ? [] : launchCommands(cluster),
   };
 }
 
-const platformFacts = ({ platform, descriptor }: PlatformImage, tree: MergedTree): PlatformFacts => ({
-  platform,
-  digest: descriptor.digest,
-  scripts: tree.list(toBytePath('scripts')),
-  registryProgram: REGISTRY_PROGRAMS.find((path) => isProgram(tree, path)),
-});
+function factsIn(
+  tree: MergedTree,
+  { platform, descriptor }: PlatformImage,
+): { facts: PlatformFacts; hasRegistry: boolean } {
+  const facts = {
+    platform,
+    digest: descriptor.digest,
+    scripts: tree.list(toBytePath('scripts')),
+    registryProgram: REGISTRY_PROGRAMS.find((path) => isProgram(tree, path)),
+  };
+  return { facts, hasRegistry: tree.list(toBytePath(REGISTRY)).length > 0 };
+}
 
 function isProgram(tree: MergedTree, path: string): boolean {
   const { node } = tree.resolve(toBytePath(path));

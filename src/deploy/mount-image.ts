@@ -4,7 +4,6 @@ import { dirname, join } from 'node:path';
 import { ArchBuildError, systemErrorCode } from '../errors.ts';
 import { hostPath, type BytePath } from '../layer/byte-path.ts';
 import { permissionsOf } from '../layer/tree-node.ts';
-import { unpackLayers } from '../layer/unpack.ts';
 import { chainIdsOf, type ChainId } from '../oci/digest.ts';
 import { formatPlatform } from '../oci/platform.ts';
 import type { ImageDetails, PlatformImage } from '../store/image-details.ts';
@@ -13,7 +12,8 @@ import type { Store } from '../store/store.ts';
 import { mountOverlay } from '../sys/lasting-mount.ts';
 import { tryLockDirectory, type Lock } from '../sys/lock.ts';
 import { mountTable } from '../sys/mount-table.ts';
-import { registryUnion, treeOf } from './registry-files.ts';
+import { treeOf, unpackPlatforms } from './platform-tree.ts';
+import { registryUnion } from './registry-files.ts';
 
 export interface MountRequest {
   readonly store: Store;
@@ -100,15 +100,6 @@ function mountOn(
   const { record, directory } = place;
   mountOverlay({ target, source: mountNameOf(record), directory, lowerCount, writable });
   return record;
-}
-
-async function unpackPlatforms(
-  { store, signal }: MountRequest,
-  platforms: readonly PlatformImage[],
-): Promise<void> {
-  for (const { config, manifest } of platforms) {
-    await unpackLayers(store, { layers: manifest.layers, diffIds: config.rootfs.diff_ids }, { signal });
-  }
 }
 
 /** Of two commands that want the same directory at the same time one gets it, whatever their stores. Throws USAGE. */

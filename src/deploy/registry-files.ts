@@ -3,12 +3,11 @@ import { readFileSync } from 'node:fs';
 import { unionOf, type StorageFile } from '../cluster/registry-storage.ts';
 import { ArchBuildError } from '../errors.ts';
 import { toBytePath } from '../layer/byte-path.ts';
-import { MergedTree } from '../layer/merged-tree.ts';
 import type { TreeDirectory } from '../layer/tree-directory.ts';
 import { formatPlatform } from '../oci/platform.ts';
-import { chainIdsOf } from '../oci/digest.ts';
 import type { PlatformImage } from '../store/image-details.ts';
 import type { Store } from '../store/store.ts';
+import { treeOf } from './platform-tree.ts';
 
 export const REGISTRY = 'registry';
 
@@ -16,10 +15,6 @@ export interface RegistryFile extends StorageFile {
   /** The file in a snapshot. */
   readonly host: Buffer;
 }
-
-/** The merged tree of a platform whose snapshots are there. */
-export const treeOf = (store: Store, { config }: PlatformImage): MergedTree =>
-  new MergedTree(store.snapshots.trees(chainIdsOf(config.rootfs.diff_ids)));
 
 /** Empty when no platform has any. Throws CLUSTER when they contradict each other. */
 export function registryUnion(store: Store, platforms: readonly PlatformImage[]): RegistryFile[] {

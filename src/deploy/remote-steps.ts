@@ -10,7 +10,8 @@ import { shellWord } from '../sys/shell-word.ts';
 import type { RemoteOutcome } from '../sys/ssh.ts';
 import { formatPlatform } from '../oci/platform.ts';
 import { hostFiles } from './host-tree.ts';
-import { registryUnion, treeOf, type RegistryFile } from './registry-files.ts';
+import { treeOf } from './platform-tree.ts';
+import { registryUnion, type RegistryFile } from './registry-files.ts';
 import { tarOf } from './tree-tar.ts';
 
 /** Runs a script on the host of the step. */
@@ -21,6 +22,8 @@ export interface StepContext {
   readonly platforms: readonly PlatformImage[];
   readonly plan: ClusterPlan;
   readonly host: HostPlan;
+  /** The tree the host had before. */
+  readonly tree: HostState['tree'];
   /** What the host says is shown. */
   readonly run: RunRemote;
   /** It is not. */
@@ -73,12 +76,11 @@ export async function runStep(context: StepContext, step: HostStep, key: string)
 
 /** The tree is complete before it takes its place; the host's registry is beside it. */
 async function sendTree(context: StepContext, digest: string, key: string): Promise<void> {
-  const { store, host, run, ask, tell, platforms } = context;
+  const { store, host, tree, run, tell, platforms } = context;
   const { cluster, rootfs } = host.directories;
   const platform = platforms.find((each) => each.descriptor.digest === digest);
   if (platform === undefined) throw new TypeError(`no platform ${digest}`);
   const marker = treeMarker(platform, host);
-  const { tree } = await readState(host, ask);
   const finish = (script: string): string => recorded(host, key, script);
   if (tree === marker) {
     tell('it has this tree already');

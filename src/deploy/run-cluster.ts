@@ -52,18 +52,23 @@ async function runPhase(
     const key = stepKey(plan, index);
     const always = step.action === 'run' && step.always === true;
     if (state.done.has(key) && !always) run.report({ type: 'step-cached', step: name, text: step.text });
-    else await runOne(run, plan, { host, step, name, key });
+    else await runOne(run, plan, { host, state, step, name, key });
   }
 }
 
 interface Running {
   readonly host: HostPlan;
+  readonly state: HostState;
   readonly step: HostStep;
   readonly name: StepName;
   readonly key: string;
 }
 
-async function runOne(run: ClusterRun, plan: ClusterPlan, { host, step, name, key }: Running): Promise<void> {
+async function runOne(
+  run: ClusterRun,
+  plan: ClusterPlan,
+  { host, state, step, name, key }: Running,
+): Promise<void> {
   const { store, report, platforms } = run;
   const started = performance.now();
   report({ type: 'step-started', step: name, text: step.text });
@@ -71,7 +76,8 @@ async function runOne(run: ClusterRun, plan: ClusterPlan, { host, step, name, ke
     report({ type: 'step-output', step: name, stream: 'stdout', data: Buffer.from(`${text}\n`) });
   try {
     const ask = remote(run, host.address);
-    const context = { store, platforms, plan, host, tell, ask, run: remote(run, host.address, name) };
+    const show = remote(run, host.address, name);
+    const context = { store, platforms, plan, host, tree: state.tree, tell, ask, run: show };
     await runStep(context, step, key);
     report({
       type: 'step-finished',
@@ -134,10 +140,7 @@ interface Failure {
   readonly error: ArchBuildError;
 }
 
-function failed(
-  failures: readonly { address: string; error: ArchBuildError }[],
-  total: number,
-): ArchBuildError {
+function failed(failures: readonly Failure[], total: number): ArchBuildError {
   const hint = failures.find(({ error }) => error.hint !== undefined)?.error.hint;
   return new ArchBuildError('REMOTE', `${failures.length} of ${total} hosts failed`, {
     items: failures.flatMap(({ address, error }) => [

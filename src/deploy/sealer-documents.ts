@@ -5,11 +5,11 @@ import { formatSealerImage, type SealerImage } from '../cluster/sealer-image.ts'
 import { sealerLayers, sealerPlatform } from '../cluster/sealer-layers.ts';
 import type { SealerManifest, SealerMetadata } from '../cluster/sealer-metadata.ts';
 import { describeSealerLayer, type OwnerNames, type SealerLayerFacts } from '../layer/sealer-layer.ts';
-import { unpackLayers } from '../layer/unpack.ts';
 import { chainIdsOf, type ChainId } from '../oci/digest.ts';
 import { familiarReference, parseReference } from '../oci/reference.ts';
 import type { ImageDetails, PlatformImage } from '../store/image-details.ts';
 import type { Store } from '../store/store.ts';
+import { unpackPlatforms } from './platform-tree.ts';
 import { NO_REMARKS, parseRemarks, SEALER_ANNOTATION } from './sealer-annotation.ts';
 
 export interface SealerPlatform {
@@ -32,18 +32,16 @@ export interface SealerDocuments {
 
 /** The platforms' layers are unpacked where they are not yet. */
 export async function sealerDocuments(
-  { store, signal }: { readonly store: Store; readonly signal: AbortSignal },
+  job: { readonly store: Store; readonly signal: AbortSignal },
   details: Pick<ImageDetails, 'image' | 'platforms'>,
 ): Promise<SealerDocuments> {
   const { image } = details;
   const name = image.name === undefined ? image.root.digest : familiarReference(parseReference(image.name));
   const owners = ownersOfHost();
-  const platforms: SealerPlatform[] = [];
-  for (const platform of details.platforms) {
-    const diffIds = platform.config.rootfs.diff_ids;
-    await unpackLayers(store, { layers: platform.manifest.layers, diffIds }, { signal });
-    platforms.push(describePlatform(store, platform, { name, owners }));
-  }
+  await unpackPlatforms(job, details.platforms);
+  const platforms = details.platforms.map((platform) =>
+    describePlatform(job.store, platform, { name, owners }),
+  );
   return { name, platforms, metadata: { [name]: platforms.map(({ manifest }) => manifest) }, owners };
 }
 
