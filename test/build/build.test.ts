@@ -2,7 +2,6 @@
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { DEFAULT_SETTINGS } from '../../src/build/step-settings.ts';
 import { build, type BuildResult } from '../../src/build/build.ts';
 import type { BuildOptions } from '../../src/build/options.ts';
 import type { BuildEvent } from '../../src/events.ts';
@@ -249,11 +248,6 @@ describeWithRoot('a build', () => {
       shop.build('FROM scratch\nARG TARGETARCH\nCOPY file /f\nCOPY file$TARGETARCH /g', {
         tags,
         platforms,
-        buildArgs: {},
-        environment: {},
-        steps: DEFAULT_SETTINGS,
-        unset: { environment: [], labels: [] },
-        buildContexts: new Map(),
       }),
     ).rejects.toMatchObject({ code: 'COPY', location: { line: 4 } });
     expect(shop.store.images.list()).toEqual([]);

@@ -301,9 +301,13 @@ cd .. && git clone -q --bare work repo.git`;
   it('may be a named one', async () => {
     const kubefile = await cli.scratch.write('Named', 'FROM scratch\nCOPY --from=src . /o/\n');
     const args = ['--offline', '-f', kubefile, '--build-context'];
-    expect(await layerOf(cli.scratch.directory, [...args, `src=${url}#v1`])).toEqual({
+    const named = (source: string): Promise<LayerEntries> =>
+      layerOf(cli.scratch.directory, [...args, `src=${source}`]);
+    expect(await named(`${url}#v1`)).toEqual({ 'o/': 'dir 0755 0:0', 'o/f': 'file 0644 0:0 one' });
+    expect(await named(`${url}#main:sub`)).toEqual({
       'o/': 'dir 0755 0:0',
-      'o/f': 'file 0644 0:0 one',
+      'o/Dockerfile': 'file 0644 0:0 FROM scratch\nCOPY g /\n',
+      'o/g': 'file 0644 0:0 G',
     });
   });
 
@@ -318,37 +322,5 @@ cd .. && git clone -q --bare work repo.git`;
     ['a file as directory', '#main:f', /has no directory f/],
   ])('is refused: %s', async (_what, fragment, message) => {
     expect(await refusal(`${url}${fragment}`)).toMatch(message);
-  });
-});
-
-describeWith(['root', 'command:git'], 'what a name means instead', () => {
-  const NAMED = { Dockerfile: 'FROM scratch\nCOPY --from=x . /o/\n' };
-
-  it('is an archive at a URL or a directory of a repository', async () => {
-    await writeFiles(cli.scratch.path('named'), NAMED);
-    await writeFiles(cli.scratch.path('lib'), { 'src/g': 'G' });
-    await runTool('sh', ['-euc', COMMIT], { cwd: cli.scratch.path('lib') });
-    served.set('/named', gzipSync(TAR));
-    const named = (source: string): Promise<LayerEntries> =>
-      layerOf(cli.scratch.path('named'), ['--build-context', `x=${source}`]);
-    expect(await named(`${base}/named`)).toEqual(LAYER);
-    expect(await named(`file://${cli.scratch.path('lib')}#main:src`)).toEqual({
-      'o/': 'dir 0755 0:0',
-      'o/g': 'file 0644 0:0 G',
-    });
-  });
-
-  const COMMIT = `export HOME=/nonexistent GIT_CONFIG_NOSYSTEM=1
-git -c init.defaultBranch=main init -q . && git config user.name n && git config user.email e
-git add . && git commit -qm one`;
-
-  it('is refused when it is no archive, is missing, or needs a network that is forbidden', async () => {
-    await writeFiles(cli.scratch.path('named'), NAMED);
-    served.set('/text', 'no archive\n');
-    const refused = (path: string, ...args: string[]): Promise<string> =>
-      refusal(cli.scratch.path('named'), ['--build-context', `x=${base}${path}`, ...args]);
-    expect(await refused('/text')).toMatch(/^1 .*\/text is no tar archive/s);
-    expect(await refused('/gone')).toMatch(/^1 .*answers 404 for \/gone/s);
-    expect(await refused('/named', '--offline')).toMatch(/^1 error\[OFFLINE\]/);
   });
 });

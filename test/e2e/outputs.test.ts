@@ -2,6 +2,7 @@
 import { existsSync, lstatSync, readdirSync, readFileSync } from 'node:fs';
 import { chmod, copyFile, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { digestOf } from '../../src/oci/digest.ts';
 import { readXattr } from '../../src/sys/xattr.ts';
 import { openCli, type Cli } from '../support/cli.ts';
 import { openForeignTools, runTool } from '../support/foreign-tools.ts';
@@ -140,14 +141,11 @@ describeWith(['root', 'private-binfmt', 'command:skopeo', 'command:docker-regist
       `type=registry,name=${name}`,
       'type=image,name=more:1,annotation.org.test=yes,annotation-index.org.test=index',
     );
-    const digestOf = async (image: string, ...args: string[]): Promise<string> => {
-      const raw = await tools.skopeo(['inspect', '--raw', ...args, image]);
-      const { createHash } = await import('node:crypto');
-      return `sha256:${createHash('sha256').update(raw).digest('hex')}`;
-    };
-    expect(await digestOf(`oci:${layout}:1`)).toBe(digest);
-    expect(await digestOf(`oci-archive:${archive}:1`)).toBe(digest);
-    expect(await digestOf(`docker://${name}`, '--tls-verify=false')).toBe(digest);
+    const inspected = async (image: string, ...args: string[]): Promise<string> =>
+      digestOf(await tools.skopeo(['inspect', '--raw', ...args, image]));
+    expect(await inspected(`oci:${layout}:1`)).toBe(digest);
+    expect(await inspected(`oci-archive:${archive}:1`)).toBe(digest);
+    expect(await inspected(`docker://${name}`, '--tls-verify=false')).toBe(digest);
     expect(await cli.run(['images', '--json'])).toContain('docker.io/library/more:1');
     const image = JSON.parse(await cli.run(['inspect', 'more:1'])) as {
       digest: string;
