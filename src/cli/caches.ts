@@ -2,7 +2,7 @@
 import { resolve } from 'node:path';
 import type { CacheSource, CacheTarget } from '../build/cache/cache-options.ts';
 import { ArchBuildError } from '../errors.ts';
-import { formatReference, parseReference, withDefaultTag } from '../oci/reference.ts';
+import { fullName } from '../oci/reference.ts';
 import { COMPRESSION_KEYS, encodingOf } from './compression-fields.ts';
 import { fieldsOf, truthOf } from './fields.ts';
 
@@ -72,7 +72,7 @@ function sourceOf(word: Word, place: 'src' | 'dest', more: readonly string[] = [
   switch (fields.get('type')) {
     case 'registry': {
       refuseOthers(word, ['type', 'ref', ...more]);
-      const reference = formatReference(withDefaultTag(parseReference(needed(word, 'ref'))));
+      const reference = fullName(needed(word, 'ref'));
       if (!offline) return { type: 'registry', reference };
       throw new ArchBuildError('OFFLINE', `${option} ${text} asks the network, and --offline forbids it`);
     }

@@ -143,7 +143,14 @@ export function parseJobs(text: string): number {
   return jobs;
 }
 
-const AGES: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+/** Milliseconds. */
+export const AGES: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
 
 /** Milliseconds of `1h30m`, `0.5s`, `7d`, `0`. */
 export function parseAge(text: string): number {

@@ -3,7 +3,7 @@ import { existsSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { Delivered, Output, SealerArchive } from '../build/output/output.ts';
 import { ArchBuildError } from '../errors.ts';
-import { formatReference, parseReference, withDefaultTag } from '../oci/reference.ts';
+import { fullName } from '../oci/reference.ts';
 import { writeArchive } from './write-archive.ts';
 import { COMPRESSION_KEYS, encodingOf } from './compression-fields.ts';
 import { fieldsOf, truthOf } from './fields.ts';
@@ -217,7 +217,7 @@ const namesOf = ({ fields }: Word): string[] =>
   (fields.get('name') ?? '')
     .split(',')
     .filter((name) => name !== '')
-    .map((name) => formatReference(withDefaultTag(parseReference(name))));
+    .map(fullName);
 
 function directoryOf(word: Word): string {
   const { fields, type } = word;

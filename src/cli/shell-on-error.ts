@@ -5,11 +5,12 @@ import { ArchBuildError } from '../errors.ts';
 import { onStderr as chalk } from './colours.ts';
 import { printError } from './explain.ts';
 import { onTerminal } from './on-terminal.ts';
+import { canAsk } from './prompt.ts';
 import { terminalText } from './terminal-text.ts';
 
 /** Undefined, after a warning, where nobody could type. */
 export function shellOnError(report: Reporter): ((step: FailedStep) => Promise<void>) | undefined {
-  if (process.stdin.isTTY && process.stderr.isTTY) return openShell;
+  if (canAsk()) return openShell;
   report({
     type: 'warning',
     text: '--shell-on-error has no effect here: it needs a terminal at stdin and stderr',

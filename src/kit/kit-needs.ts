@@ -9,7 +9,7 @@ import { atLocation } from '../errors.ts';
 import { parseTrigger } from '../kubefile/parse.ts';
 import { imageWordsOf } from '../kubefile/select-stages.ts';
 import { formatPlatform, type Platform } from '../oci/platform.ts';
-import { formatReference, parseReference, withDefaultTag } from '../oci/reference.ts';
+import { fullName } from '../oci/reference.ts';
 import type { KitImage } from './kit-content.ts';
 
 export interface KitNeeds {
@@ -44,8 +44,6 @@ export async function collectImages(bases: BaseImages, needs: KitNeeds): Promise
   }
   return [...found.values()];
 }
-
-const fullName = (text: string): string => formatReference(withDefaultTag(parseReference(text)));
 
 /** `ONBUILD COPY --from=IMAGE` of a base image; what a variable stands for there, only the build knows. */
 function imagesOfTriggers({ kubefile }: NeedsSource, triggers: readonly string[]): string[] {

@@ -72,6 +72,9 @@ export function withDefaultTag(reference: Reference, tag = 'latest'): Reference 
   return reference.tag === undefined && reference.digest === undefined ? { ...reference, tag } : reference;
 }
 
+/** What people write, in the full form and with a tag. Throws REFERENCE_INVALID. */
+export const fullName = (text: string): string => formatReference(withDefaultTag(parseReference(text)));
+
 function familiarName(domain: string, path: string): string {
   if (domain !== DEFAULT_DOMAIN) return `${domain}/${path}`;
   const name = path.startsWith(OFFICIAL) ? path.slice(OFFICIAL.length) : path;

@@ -8,7 +8,7 @@ import { check } from '../../build/check.ts';
 import type { BuildOptions, BuildSource } from '../../build/options.ts';
 import { ArchBuildError } from '../../errors.ts';
 import { DIALECTS } from '../../kubefile/dialect.ts';
-import { formatReference, parseReference, withDefaultTag } from '../../oci/reference.ts';
+import { fullName } from '../../oci/reference.ts';
 import { once } from '../../transfer/once.ts';
 import { writeOutputFile } from '../../transfer/output-file.ts';
 import { printJson } from '../answer.ts';
@@ -103,7 +103,7 @@ function optionsOf(
 ): Omit<BuildOptions, keyof BuildSource | 'buildContexts'> &
   Pick<Outputs, 'takesStdout'> & { readonly buildContexts: SaidContexts } {
   const targets = targetPlatforms(flags);
-  const tags = flags.tag.map((tag) => formatReference(withDefaultTag(parseReference(tag))));
+  const tags = flags.tag.map(fullName);
   const sourceDateEpoch = flags.sourceDateEpoch ?? epochOfEnvironment();
   const surroundings = { tags, platformCount: targets.platforms.length, offline, sourceDateEpoch };
   const { annotations, ...outputs } = outputsOf(flags.output, surroundings);

@@ -1,7 +1,7 @@
 /** `images`, `tag`, `rmi`. */
 import { ArchBuildError } from '../../errors.ts';
 import type { Platform } from '../../oci/platform.ts';
-import { formatReference, parseReference, withDefaultTag } from '../../oci/reference.ts';
+import { fullName } from '../../oci/reference.ts';
 import { describeImage, pickPlatform } from '../../store/image-details.ts';
 import { summarizeImage } from '../../store/image-summary.ts';
 import type { StoredImage } from '../../store/images.ts';
@@ -39,10 +39,7 @@ export async function tag(
   const stored = store.images.get(image);
   const root =
     wanted === undefined ? stored.root : pickPlatform(describeImage(store, stored), wanted).descriptor;
-  await store.images.put(
-    root,
-    names.map((name) => formatReference(withDefaultTag(parseReference(name)))),
-  );
+  await store.images.put(root, names.map(fullName));
 }
 
 /** Names are removed at once; content goes when no other command is using the store, else with the next prune. */

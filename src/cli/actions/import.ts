@@ -8,7 +8,7 @@ import { beginStage, withStep } from '../../build/stage-state.ts';
 import { applyLayer } from '../../layer/apply-layer.ts';
 import { decompress } from '../../layer/decompress.ts';
 import { hashLayer } from '../../layer/write-layer.ts';
-import { formatReference, parseReference, withDefaultTag } from '../../oci/reference.ts';
+import { fullName } from '../../oci/reference.ts';
 import type { Snapshot } from '../../store/snapshots.ts';
 import type { Store } from '../../store/store.ts';
 import { overlayNamespace } from '../../sys/identity.ts';
@@ -24,7 +24,7 @@ export async function importRootfs(
 ): Promise<void> {
   requireRoot(globals);
   const platform = platformNamed(flags.platform);
-  const reference = formatReference(withDefaultTag(parseReference(name)));
+  const reference = fullName(name);
   await using store = await storeFor(globals);
   const snapshot = await unpack(store, resolve(file));
   const created = new Date().toISOString();

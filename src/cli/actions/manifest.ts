@@ -3,7 +3,7 @@ import { ArchBuildError } from '../../errors.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
 import { parseDocument } from '../../oci/manifest.ts';
 import type { Platform } from '../../oci/platform.ts';
-import { formatReference, parseReference, withDefaultTag } from '../../oci/reference.ts';
+import { fullName } from '../../oci/reference.ts';
 import type { Store } from '../../store/store.ts';
 import {
   bringEntries,
@@ -151,7 +151,6 @@ function changeOf({ os, arch, variant, osVersion, annotation }: EntryFlags): Ent
 
 const platformIn = (text: string): Platform | undefined =>
   text.includes('/') && !text.includes('@') ? platformNamed(text) : undefined;
-const fullName = (text: string): string => formatReference(withDefaultTag(parseReference(text)));
 
 function nameOf(store: Store, list: string): string {
   const { name } = store.images.get(list);

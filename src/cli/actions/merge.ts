@@ -6,7 +6,7 @@ import { mergeAnnotations, mergeImages } from '../../build/merge-images.ts';
 import { ArchBuildError } from '../../errors.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
 import { formatPlatform, type Platform } from '../../oci/platform.ts';
-import { formatReference, parseReference, withDefaultTag } from '../../oci/reference.ts';
+import { fullName } from '../../oci/reference.ts';
 import type { Store } from '../../store/store.ts';
 import { platformsFlag } from '../architectures.ts';
 import type { MergeFlags } from '../transfer-flags.ts';
@@ -83,5 +83,3 @@ function platformsToMerge(
     { hint: 'name the platforms to merge with --platform' },
   );
 }
-
-const fullName = (text: string): string => formatReference(withDefaultTag(parseReference(text)));

@@ -4,6 +4,7 @@ import { prune as pruneStore } from '../../store/prune.ts';
 import { printJson } from '../answer.ts';
 import type { PruneFlags } from '../flags.ts';
 import { storeFor, type Globals } from '../globals.ts';
+import { AGES } from '../options.ts';
 import { requireRoot } from '../require-root.ts';
 import { formatBytes } from '../reporter.ts';
 
@@ -28,7 +29,7 @@ function untilOf(filters: readonly string[], now: number): number | undefined {
   const times = filters.map((text) => {
     const [, value = ''] = /^until=(.+)$/.exec(text) ?? [];
     const [, number = '', unit = ''] = /^(\d{1,9})([smhd])$/.exec(value) ?? [];
-    const time = number === '' ? Date.parse(value) : now - Number(number) * (MILLISECONDS[unit] ?? 0);
+    const time = number === '' ? Date.parse(value) : now - Number(number) * (AGES[unit] ?? 0);
     if (!Number.isNaN(time)) return time;
     throw new ArchBuildError('USAGE', `not a filter: ${JSON.stringify(text.slice(0, 160))}`, {
       hint: 'write until=24h (s, m, h or d), or until= and a time such as 2024-01-31T12:00:00Z',
@@ -36,5 +37,3 @@ function untilOf(filters: readonly string[], now: number): number | undefined {
   });
   return times.length === 0 ? undefined : Math.min(...times);
 }
-
-const MILLISECONDS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };

@@ -2,7 +2,7 @@
 import { offlineError } from '../../build/offline-error.ts';
 import type { Digest } from '../../oci/digest.ts';
 import { formatPlatform, type Platform } from '../../oci/platform.ts';
-import { formatReference, parseReference, withDefaultTag } from '../../oci/reference.ts';
+import { fullName } from '../../oci/reference.ts';
 import { copyImages } from '../../transfer/copy-images.ts';
 import { KitImages } from '../../transfer/kit-images.ts';
 import { pullImage } from '../../transfer/pull.ts';
@@ -48,7 +48,7 @@ async function bringFromKit(
   text: string,
   wanted: readonly Platform[],
 ): Promise<Digest> {
-  const name = formatReference(withDefaultTag(parseReference(text)));
+  const name = fullName(text);
   const kit = KitImages.open();
   let digest: Digest | undefined;
   for (const platform of wanted.length === 0 ? (kit?.platformsOf(name) ?? []) : wanted) {
