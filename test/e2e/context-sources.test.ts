@@ -306,7 +306,7 @@ cd .. && git clone -q --bare work repo.git`;
     expect(await named(`${url}#v1`)).toEqual({ 'o/': 'dir 0755 0:0', 'o/f': 'file 0644 0:0 one' });
     expect(await named(`${url}#main:sub`)).toEqual({
       'o/': 'dir 0755 0:0',
-      'o/Dockerfile': 'file 0644 0:0 FROM scratch\nCOPY g /\n',
+      'o/Dockerfile': 'file 0644 0:0 FROM scratch\nCOPY g /',
       'o/g': 'file 0644 0:0 G',
     });
   });
