@@ -84,6 +84,17 @@ function manifestFor(
   return document.kind === 'manifest' ? root : selectPlatform(document.index, platform, reach);
 }
 
+/** Whether an image of the store has something for the platform, even where only its index is here. */
+export function isMadeFor(
+  store: Store,
+  root: Descriptor,
+  { platform, reach }: { readonly platform: Platform; readonly reach: Reach },
+): boolean {
+  const document = parseDocument(store.blobs.readDocument(root.digest), root.mediaType);
+  if (document.kind === 'index') return selectPlatform(document.index, platform, reach) !== undefined;
+  return hasPlatform(store, root, { platform, reach });
+}
+
 /** Whether the manifest that serves the platform best, of all the image has, is in the store. */
 export function hasPlatform(
   store: Store,

@@ -1,13 +1,21 @@
 /**
  * What the names of a build's bases mean: images of the store, of a kit, of an OCI layout, or a registry's.
  */
-import { ArchBuildError } from '../errors.ts';
+import { ArchBuildError, type ErrorCode } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
+import { hostPlatform } from '../emulation/host.ts';
 import { describeFallback, type Reach } from '../oci/platform-choice.ts';
 import { formatPlatform, platformOfConfig, uniquePlatforms, type Platform } from '../oci/platform.ts';
 import { formatReference, parseReference } from '../oci/reference.ts';
 import { KitImages } from '../transfer/kit-images.ts';
-import { hasPlatform, readImage, wrongPlatform, type BaseImage, type Wanted } from './base-image.ts';
+import {
+  hasPlatform,
+  isMadeFor,
+  readImage,
+  wrongPlatform,
+  type BaseImage,
+  type Wanted,
+} from './base-image.ts';
 import { bringFromLayout, contextKey } from './named-contexts.ts';
 import { offlineError } from './offline-error.ts';
 import type { Job, NamedContexts, PullPolicy } from './options.ts';
@@ -30,6 +38,17 @@ export interface ExpectedImage {
   /** Full name. */
   readonly name: string;
   readonly platform: Platform;
+  readonly use: ImageUse;
+}
+
+/** What stands on the image needs its platform; of what is copied from, files may be enough. */
+export type ImageUse = 'base' | 'content';
+
+export interface FoundImage extends BaseImage {
+  /** Of the whole image. */
+  readonly root: Descriptor;
+  /** The one that was asked for, or the host's. */
+  readonly platform: Platform;
 }
 
 interface Surroundings {
@@ -51,6 +70,8 @@ export class BaseImages {
   readonly #roots = new SharedWork<string, Descriptor>();
   /** By full name and platform: what was fetched later than the rest. */
   readonly #late = new SharedWork<string, Descriptor>();
+  /** For what is only copied from and not there for another platform. */
+  #hosts: BaseImages | undefined;
   readonly #reach: Reach;
   /** Each once, however many stages begin with the image. */
   readonly #warnings = new Set<string>();
@@ -58,21 +79,46 @@ export class BaseImages {
   constructor(job: Job, options: PullOptions, { expected = [], kit = KitImages.open() }: Surroundings = {}) {
     this.#job = job;
     this.#options = options;
-    this.#expected = expected;
+    this.#expected = expected.filter(({ use }) => use === 'base');
     this.#kit = kit;
     this.#reach = options.reach ?? 'architecture';
   }
 
   /** True when the image, by its full name, can be had without a network. */
-  has(name: string, platform: Platform): boolean {
+  has(name: string, platform: Platform, use: ImageUse = 'base'): boolean {
     const { store } = this.#job;
     const local = store.images.find(name)?.root;
     if (local !== undefined && this.#hasPlatform(local, platform)) return true;
-    return this.#kit?.find(name, platform) !== undefined;
+    if (this.#kit?.find(name, platform) !== undefined) return true;
+    const isElsewhere = use === 'content' && (local === undefined || !this.#mentions(local, platform));
+    return isElsewhere && this.has(name, hostPlatform());
   }
 
-  /** What FROM means: a name, a named context, or the digest of an image of the store. Throws IMAGE_NOT_FOUND, PLATFORM_NOT_FOUND (naming what exists), REFERENCE_INVALID, NETWORK… */
-  async get(text: string, platform: Platform): Promise<BaseImage> {
+  /**
+   * What FROM means: a name, a named context, or the digest of an image of the store. What is only copied from is
+   * taken for the host's platform, with a warning, when it was never made for the one that is asked for.
+   * Throws IMAGE_NOT_FOUND, PLATFORM_NOT_FOUND (naming what exists), REFERENCE_INVALID, NETWORK…
+   */
+  async get(text: string, platform: Platform, use: ImageUse = 'base'): Promise<FoundImage> {
+    try {
+      return await this.#get(text, platform);
+    } catch (error) {
+      if (use === 'base' || !isAbsent(error)) throw error;
+      const found = await this.#hostsImage(text).catch(() => undefined);
+      if (found === undefined || this.#mentions(found.root, platform)) throw error;
+      const [lacking, taken] = [platform, found.platform].map(formatPlatform);
+      this.#warn(`${text} is not there for ${lacking}: ${taken} is taken, because it is only copied from`);
+      return found;
+    }
+  }
+
+  /** With a look-up of its own: the one for the other platform has failed. */
+  #hostsImage(text: string): Promise<FoundImage> {
+    this.#hosts ??= new BaseImages(this.#job, this.#options, { kit: this.#kit });
+    return this.#hosts.#get(text, hostPlatform());
+  }
+
+  async #get(text: string, platform: Platform): Promise<FoundImage> {
     const isNameless = this.#isStoredDigest(text);
     const full = isNameless ? text : contextKey(text);
     const context = this.#options.buildContexts?.get(full);
@@ -91,7 +137,7 @@ export class BaseImages {
     if (fallback !== undefined) this.#warn(fallback);
     const historyCount = image.config.history?.length ?? 0;
     const known = layout === undefined && !isNameless ? name : undefined;
-    return { ...image, origin: { name: known, digest: manifest.digest, historyCount } };
+    return { ...image, root, platform, origin: { name: known, digest: manifest.digest, historyCount } };
   }
 
   /** `sha256:…` could be a repository too: it is an image when the store has one. */
@@ -150,6 +196,11 @@ export class BaseImages {
     return this.#pull(formatReference({ domain, path, digest: root.digest }), [platform], wanted);
   }
 
+  /** Whether the image was made for it, here or not. */
+  #mentions(root: Descriptor, platform: Platform): boolean {
+    return isMadeFor(this.#job.store, root, { platform, reach: this.#reach });
+  }
+
   #hasPlatform(root: Descriptor, platform: Platform): boolean {
     return hasPlatform(this.#job.store, root, { platform, reach: this.#reach });
   }
@@ -193,3 +244,7 @@ export class BaseImages {
     }
   }
 }
+
+const ABSENT: ReadonlySet<ErrorCode> = new Set(['PLATFORM_NOT_FOUND', 'IMAGE_NOT_FOUND', 'OFFLINE']);
+
+const isAbsent = (error: unknown): boolean => error instanceof ArchBuildError && ABSENT.has(error.code);

@@ -14,7 +14,7 @@ import type { BaseImages } from './base-images.ts';
 import { SharedFate } from './shared-fate.ts';
 import type { BuildContext } from './context.ts';
 import { beginWithDirectory } from './directory-stage.ts';
-import { expandFrom, fromScope, stageArgs } from './from-words.ts';
+import { expandFrom, fromScope, imageUse, stageArgs } from './from-words.ts';
 import type { ContextDirectories } from './named-contexts.ts';
 import type { BuildOptions, Job } from './options.ts';
 import { SharedWork } from './shared-work.ts';
@@ -196,13 +196,22 @@ async function beginFrom(build: PlatformBuild, place: StageBuild): Promise<Stage
   if (image.toLowerCase() === 'scratch') return beginStage(platform, scratchImage(platform));
   try {
     const directory = build.directories.find(image);
-    if (directory === undefined) return beginStage(platform, await build.bases.get(image, platform));
+    if (directory === undefined) return await beginWithImage(build, place, { image, platform });
     const { from, name, index } = place.stage;
     const options = { from, directory, name: image, stage: name ?? String(index), platform };
     return await beginWithDirectory(stageContext(build, place), options);
   } catch (error) {
     throw atLocation(error, locationOf(build.kubefile, place.stage.from));
   }
+}
+
+async function beginWithImage(
+  build: PlatformBuild,
+  place: StageBuild,
+  { image, platform }: { readonly image: string; readonly platform: Platform },
+): Promise<StageState> {
+  const found = await build.bases.get(image, platform, imageUse(build, place.stage, place.target));
+  return beginStage(found.platform, found);
 }
 
 /** A stage goes before a named context, and that before an image. Throws KUBEFILE_SEMANTICS for a later stage. */
@@ -217,5 +226,6 @@ async function originOf(
   if (state !== undefined) return { kind: 'layers', state };
   const context = build.directories.find(from);
   if (context !== undefined) return { kind: 'context', context };
-  return { kind: 'layers', state: beginStage(target, await build.bases.get(from, target)) };
+  const image = await build.bases.get(from, target, 'content');
+  return { kind: 'layers', state: beginStage(image.platform, image) };
 }

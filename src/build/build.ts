@@ -8,10 +8,17 @@ import { openEmulation } from '../emulation/ladder.ts';
 import { hostPlatform } from '../emulation/host.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { hasSingleId } from '../sys/identity.ts';
+import { openUmask } from '../sys/umask.ts';
 import { writeManifest, writeRoot } from './assemble.ts';
 import { auditStep } from './audit-step.ts';
 import { BaseImages } from './base-images.ts';
-import { buildPlatform, newWork } from './build-platform.ts';
+import {
+  buildPlatform,
+  newWork,
+  type BuiltPlatform,
+  type PlatformBuild,
+  type PlatformState,
+} from './build-platform.ts';
 import { writeBuildRecord } from './build-record.ts';
 import { warnOf } from './check.ts';
 import type { StepRecord } from './cache/cache-document.ts';
@@ -57,10 +64,7 @@ export async function build(job: Job, options: BuildOptions): Promise<BuildResul
   const directories = new ContextDirectories(options.buildContexts);
   await using caches = new ImportedCaches(work.job, options.cacheFrom, options.insecure);
   const shared = { ...work, ...source, emulation, bases, context, directories, caches };
-  const built = await work.fate.all(options.platforms.map((platform) => buildPlatform(shared, platform)));
-  const finished = await gatherStep(shared, built);
-  await auditStep(shared, finished);
-  const images = await squashStep(shared, finished);
+  const { built, images } = await makeImages(shared);
   const manifests = images.map(({ platform, state }) => writeManifest(store, state, { platform, options }));
   warnUnusedArgs(job, written, options);
   for (const name of directories.unused())
@@ -75,6 +79,18 @@ export async function build(job: Job, options: BuildOptions): Promise<BuildResul
   const emulated = emulation.describe();
   const record = writeBuildRecord(store, { started, options, manifests, root, emulation: emulated });
   return { root, manifests, record, emulation: emulated };
+}
+
+/** Of every platform what its steps made, and the result. */
+async function makeImages(
+  build: PlatformBuild,
+): Promise<{ built: readonly BuiltPlatform[]; images: readonly PlatformState[] }> {
+  using _umask = openUmask();
+  const { platforms } = build.options;
+  const built = await build.fate.all(platforms.map((platform) => buildPlatform(build, platform)));
+  const finished = await gatherStep(build, built);
+  await auditStep(build, finished);
+  return { built, images: await squashStep(build, finished) };
 }
 
 const SINGLE_ID =

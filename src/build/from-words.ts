@@ -1,7 +1,9 @@
 /** What the words of FROM and the ARGs of a stage are on one platform, before anything of the stage has run. */
 import { expandWord, type Scope } from '../kubefile/expand.ts';
 import type { FromInstruction, Kubefile, Stage } from '../kubefile/instruction.ts';
+import { lineage } from '../kubefile/select-stages.ts';
 import { parsePlatform, type Platform } from '../oci/platform.ts';
+import type { ImageUse } from './base-images.ts';
 import type { BuildOptions } from './options.ts';
 import { globalArgs, platformArgs, scopeOf, type ArgSources } from './scope.ts';
 
@@ -30,6 +32,16 @@ export function expandFrom(
   const expand = (word: string): string => expandWord(word, scopeOfFrom(args), { escape });
   const image = expand(from.image);
   return { image, platform: from.platform === undefined ? target : parsePlatform(expand(from.platform)) };
+}
+
+/** What the image of FROM is for: a stage that the result does not stand on is only copied from. */
+export function imageUse(
+  source: WordSource & { readonly options: Pick<BuildOptions, 'target'> },
+  stage: Stage,
+  target: Platform,
+): ImageUse {
+  const { kubefile, options } = source;
+  return lineage(kubefile, options.target, fromScope(source, target)).has(stage) ? 'base' : 'content';
 }
 
 const scopeOfFrom = ({ platformArgs: platform, globals }: ArgSources): Scope =>

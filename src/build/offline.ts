@@ -11,7 +11,7 @@ export function checkOffline(
   bases: BaseImages,
 ): void {
   const { images, urls, hostNetwork } = findOutsideNeeds(source);
-  const missing = images.filter(({ name, platform }) => !bases.has(name, platform));
+  const missing = images.filter(({ name, platform, use }) => !bases.has(name, platform, use));
   const items = [
     ...missing.map(({ name, platform, by, location }) =>
       itemOf(`image ${name} for ${formatPlatform(platform)}`, by, location),

@@ -11,8 +11,9 @@ import { findBaseStage, findCopyStage, imageWordsOf, selectStages } from '../kub
 import { formatPlatform, type Platform } from '../oci/platform.ts';
 import { isRemote } from './add-remote.ts';
 import { scratchImage } from './base-image.ts';
+import type { ImageUse } from './base-images.ts';
 import { applyConfigInstruction } from './config-steps.ts';
-import { expandFrom, fromScope, stageArgs, type WordSource } from './from-words.ts';
+import { expandFrom, fromScope, imageUse, stageArgs, type WordSource } from './from-words.ts';
 import { contextKey, replaceStages } from './named-contexts.ts';
 import type { BuildOptions } from './options.ts';
 import { scopeOf } from './scope.ts';
@@ -23,6 +24,7 @@ export interface NeededImage {
   /** Full name. */
   readonly name: string;
   readonly platform: Platform;
+  readonly use: ImageUse;
   /** `FROM`, `COPY --from`, … */
   readonly by: string;
   readonly location: SourceLocation;
@@ -51,10 +53,7 @@ export function findOutsideNeeds(written: NeedsSource): OutsideNeeds {
     ),
   );
   return {
-    images: firstOfEach(
-      all.flatMap(({ images }) => images),
-      ({ name, platform }) => `${name} ${formatPlatform(platform)}`,
-    ),
+    images: eachImageOnce(all.flatMap(({ images }) => images)),
     urls: firstOfEach(
       all.flatMap(({ urls }) => urls),
       ({ url }) => url,
@@ -84,7 +83,8 @@ function needsOfStage(source: NeedsSource, stage: Stage, target: Platform): Outs
     image !== '' &&
     image.toLowerCase() !== 'scratch' &&
     findBaseStage(kubefile, image, stage.index) === undefined;
-  const images = isImage ? neededImages(source, stage.from, { image, platform }) : [];
+  const use = imageUse(source, stage, target);
+  const images = isImage ? neededImages(source, stage.from, { image, platform, use }) : [];
   const urls: { url: string; location: SourceLocation }[] = [];
   const hostNetwork: SourceLocation[] = [];
   let state = beginStage(platform, scratchImage(platform));
@@ -109,7 +109,7 @@ function needsOfStage(source: NeedsSource, stage: Stage, target: Platform): Outs
     }
     for (const name of imageWordsOf(instruction).map(expand)) {
       if (name === undefined || name === '' || isStage(source, stage, name)) continue;
-      images.push(...neededImages(source, instruction, { image: name, platform: target }));
+      images.push(...neededImages(source, instruction, { image: name, platform: target, use: 'content' }));
     }
   }
   return { images, urls, hostNetwork };
@@ -122,14 +122,14 @@ const isStage = ({ kubefile }: NeedsSource, stage: Stage, name: string): boolean
 function neededImages(
   { kubefile, options }: NeedsSource,
   instruction: Instruction,
-  { image, platform }: { readonly image: string; readonly platform: Platform },
+  { image, ...wanted }: { readonly image: string } & Pick<NeededImage, 'platform' | 'use'>,
 ): NeededImage[] {
   const full = contextKey(image);
   const context = options.buildContexts.get(full);
   if (context !== undefined && context.kind !== 'image') return [];
   const name = context?.reference ?? full;
   const by = instruction.keyword === 'FROM' ? 'FROM' : `${instruction.keyword} --from`;
-  return [{ name, platform, by, location: locationOf(kubefile, instruction) }];
+  return [{ name, ...wanted, by, location: locationOf(kubefile, instruction) }];
 }
 
 /** A variable that only the base image sets has no value yet. */
@@ -139,6 +139,15 @@ function expandOrNothing(word: string, { variables }: StageState, escape: '\\' |
   } catch {
     return undefined;
   }
+}
+
+/** A base where any place makes it one. */
+function eachImageOnce(images: readonly NeededImage[]): NeededImage[] {
+  const keyOf = ({ name, platform }: NeededImage): string => `${name} ${formatPlatform(platform)}`;
+  const bases = new Set(images.filter(({ use }) => use === 'base').map(keyOf));
+  return firstOfEach(images, keyOf).map((image) =>
+    bases.has(keyOf(image)) ? { ...image, use: 'base' } : image,
+  );
 }
 
 const firstOfEach = <T>(values: readonly T[], keyOf: (value: T) => string): T[] =>

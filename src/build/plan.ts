@@ -8,10 +8,10 @@ import type { Kubefile, Stage } from '../kubefile/instruction.ts';
 import { findCopyStage, selectStages, stagesUsedBy } from '../kubefile/select-stages.ts';
 import { formatPlatform, type Platform } from '../oci/platform.ts';
 import { hasPlatform, scratchImage } from './base-image.ts';
-import { BaseImages } from './base-images.ts';
+import { BaseImages, type ExpectedImage } from './base-images.ts';
 import { newWork, resolveFrom, stageContext, type PlatformBuild, type StageBuild } from './build-platform.ts';
 import { buildContextOnce } from './context.ts';
-import { fromScope } from './from-words.ts';
+import { fromScope, imageUse } from './from-words.ts';
 import { builtKubefile, writtenKubefile } from './kubefile-of.ts';
 import { ContextDirectories, contextKey } from './named-contexts.ts';
 import type { BuildOptions, Job } from './options.ts';
@@ -116,7 +116,7 @@ async function planStage(build: PlatformBuild, stage: Stage, progress: Progress)
   const before = earlier === undefined ? undefined : done.get(earlier.index);
   const { from, ...begin } =
     before === undefined
-      ? await beginWithImage(build, image, platform)
+      ? await beginWithImage(build, image, { platform, use: imageUse(build, stage, progress.target) })
       : {
           from: 'stage' as const,
           because: before.because,
@@ -141,10 +141,11 @@ function placeOf(stage: Stage, { target, done }: Progress): StageBuild {
 }
 
 async function beginWithImage(
-  { bases, job, options }: PlatformBuild,
+  build: PlatformBuild,
   image: string,
-  platform: Platform,
+  { platform, use }: Pick<ExpectedImage, 'platform' | 'use'>,
 ): Promise<Begin & { readonly from: BasePlan['from'] }> {
+  const { bases, options } = build;
   if (image.toLowerCase() === 'scratch') {
     const state = beginStage(platform, scratchImage(platform));
     return { from: 'scratch', state, because: undefined, lacksBase: false };
@@ -154,26 +155,28 @@ async function beginWithImage(
   if (context?.kind === 'directory' || context?.kind === 'layout')
     return unread(context.kind, image, platform);
   const name = context?.reference ?? full;
-  if (options.pull !== 'always' && isStored(job, name, platform)) {
-    const state = beginStage(platform, await bases.get(image, platform));
+  if (options.pull !== 'always' && isStored(build, { name, platform, use })) {
+    const found = await bases.get(image, platform, use);
+    const state = beginStage(found.platform, found);
     return { from: 'store', state, because: undefined, lacksBase: false };
   }
-  if (options.pull !== 'always' && bases.has(name, platform)) return unfetched('kit', image, platform);
+  if (options.pull !== 'always' && bases.has(name, platform, use)) return unfetched('kit', image, platform);
   return unfetched(options.pull === 'never' || options.offline ? 'nowhere' : 'registry', image, platform);
 }
 
-function isHere({ job, options }: PlatformBuild, name: string, platform: Platform): boolean {
-  const context = options.buildContexts.get(name);
-  return (
-    context?.kind !== 'layout' &&
-    isStored(job, context?.kind === 'image' ? context.reference : name, platform)
-  );
+function isHere(build: PlatformBuild, name: string, platform: Platform): boolean {
+  const context = build.options.buildContexts.get(name);
+  if (context?.kind === 'layout') return false;
+  const reference = context?.kind === 'image' ? context.reference : name;
+  return isStored(build, { name: reference, platform, use: 'content' });
 }
 
-function isStored({ store }: Job, name: string, platform: Platform): boolean {
+/** Had without asking a network, and not out of the kit. */
+function isStored({ bases, job: { store } }: PlatformBuild, { name, platform, use }: ExpectedImage): boolean {
   const root = store.images.find(name)?.root;
-  if (root === undefined) return false;
-  return hasPlatform(store, root, { platform });
+  if (root === undefined || !bases.has(name, platform, use)) return false;
+  const platforms = use === 'base' ? [platform] : [platform, hostPlatform()];
+  return platforms.some((each) => hasPlatform(store, root, { platform: each }));
 }
 
 /** Its config is not known: as if it were empty. */

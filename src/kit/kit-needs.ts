@@ -1,7 +1,7 @@
 /** Which images a kit has to have: what the Kubefile names, what the user names, what the context lists. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { BaseImages } from '../build/base-images.ts';
+import type { BaseImages, FoundImage, ImageUse } from '../build/base-images.ts';
 import { findOutsideNeeds, type NeedsSource } from '../build/outside-needs.ts';
 import { IMAGE_LIST } from '../cluster/find/find-images.ts';
 import { findInImageList } from '../cluster/find/image-list.ts';
@@ -23,17 +23,18 @@ export interface KitNeeds {
 /** Brings them all into the store. Throws what `BaseImages` throws, with the place in the Kubefile. */
 export async function collectImages(bases: BaseImages, needs: KitNeeds): Promise<KitImage[]> {
   const found = new Map<string, KitImage>();
-  const take = async (name: string, platform: Platform): Promise<void> => {
-    const key = `${name} ${formatPlatform(platform)}`;
-    if (!found.has(key)) found.set(key, { name, platform, root: await bases.resolve(name, platform) });
+  const take = async (name: string, wanted: Platform, use?: ImageUse): Promise<FoundImage> => {
+    const image = await bases.get(name, wanted, use);
+    const { root, platform } = image;
+    found.set(`${name} ${formatPlatform(platform)}`, { name, platform, root });
+    return image;
   };
-  for (const { name, platform, by, location } of findOutsideNeeds(needs.source).images) {
+  for (const { name, platform, use, by, location } of findOutsideNeeds(needs.source).images) {
     try {
-      await take(name, platform);
+      const { config } = await take(name, platform, use);
       if (by !== 'FROM') continue;
-      const { config } = await bases.get(name, platform);
       for (const text of imagesOfTriggers(needs.source, config.config?.OnBuild ?? []))
-        for (const target of needs.source.options.platforms) await take(fullName(text), target);
+        for (const target of needs.source.options.platforms) await take(fullName(text), target, 'content');
     } catch (error) {
       throw atLocation(error, location);
     }

@@ -1,10 +1,10 @@
 /** The toolboxes of a kit: of each machine for which a step will have to be lent a shell. */
 import { ensureRootfs } from '../build/base-image.ts';
 import type { BaseImages } from '../build/base-images.ts';
-import { expandFrom, fromScope, stageArgs } from '../build/from-words.ts';
+import { expandFrom, fromScope, imageUse, stageArgs } from '../build/from-words.ts';
 import { contextKey, replaceStages } from '../build/named-contexts.ts';
 import type { Job } from '../build/options.ts';
-import type { NeedsSource } from '../build/outside-needs.ts';
+import type { NeededImage, NeedsSource } from '../build/outside-needs.ts';
 import { hasProgram, SHELL } from '../build/step-toolbox.ts';
 import type { Stage } from '../kubefile/instruction.ts';
 import { findBaseStage, selectStages } from '../kubefile/select-stages.ts';
@@ -27,8 +27,8 @@ export async function platformsWithoutShell(
   for (const target of options.platforms) {
     const stages = selectStages(kubefile, options.target, fromScope(source, target)).filter(runsShell);
     for (const stage of stages) {
-      const { image, platform } = beginningOf(source, stage, target);
-      if (await lacksShell(job, bases, { image: imageFor(options, image), platform })) found.push(platform);
+      const { image, ...wanted } = beginningOf(source, stage, target);
+      found.push(...(await shellsLackedBy(job, bases, { image: imageFor(options, image), ...wanted })));
     }
   }
   return found;
@@ -42,10 +42,11 @@ function beginningOf(
   source: NeedsSource,
   stage: Stage,
   target: Platform,
-): { readonly image: string; readonly platform: Platform } {
+): { readonly image: string } & Pick<NeededImage, 'platform' | 'use'> {
   const words = expandFrom(source, stage.from, { args: stageArgs(source, stage, target), target });
   const earlier = findBaseStage(source.kubefile, words.image, stage.index);
-  return earlier === undefined ? words : beginningOf(source, earlier, target);
+  if (earlier === undefined) return { ...words, use: imageUse(source, stage, target) };
+  return beginningOf(source, earlier, target);
 }
 
 /** Undefined for what no store has: nothing, a directory, a layout. */
@@ -56,13 +57,14 @@ function imageFor({ buildContexts }: NeedsSource['options'], image: string): str
   return context.kind === 'image' ? context.reference : undefined;
 }
 
-async function lacksShell(
+/** The platform whose shell is not there, if it is not. */
+async function shellsLackedBy(
   job: Job,
   bases: BaseImages,
-  { image, platform }: { readonly image: string | undefined; readonly platform: Platform },
-): Promise<boolean> {
-  if (image === undefined) return true;
-  const base = await bases.get(image, platform);
+  { image, platform, use }: { readonly image: string | undefined } & Pick<NeededImage, 'platform' | 'use'>,
+): Promise<Platform[]> {
+  if (image === undefined) return [platform];
+  const base = await bases.get(image, platform, use);
   await ensureRootfs(job, base);
-  return !hasProgram(job.store.snapshots.trees(base.chain), SHELL);
+  return hasProgram(job.store.snapshots.trees(base.chain), SHELL) ? [] : [base.platform];
 }

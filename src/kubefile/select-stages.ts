@@ -27,6 +27,26 @@ export function selectStages(
   return kubefile.stages.filter((stage) => needed.has(stage));
 }
 
+/** The target and the stages it stands on, by FROM alone: the others are only copied from. Throws STAGE_UNKNOWN. */
+export function lineage(
+  kubefile: Kubefile,
+  target?: string,
+  scope: Scope = globalDefaults(kubefile),
+): ReadonlySet<Stage> {
+  const found = new Set<Stage>();
+  for (let stage: Stage | undefined = findTarget(kubefile, target); stage !== undefined;) {
+    found.add(stage);
+    stage = baseStageOf(kubefile, stage, scope);
+  }
+  return found;
+}
+
+/** What does not expand here may with the build's own scope, and is reported by whoever has that. */
+function baseStageOf(kubefile: Kubefile, stage: Stage, scope: Scope): Stage | undefined {
+  const image = expandOrNothing(stage.from.image, scope, kubefile.escape);
+  return image === undefined ? undefined : findBaseStage(kubefile, image, stage.index);
+}
+
 /** `FROM name`: the nearest earlier stage of that name; undefined when it is an image. */
 export function findBaseStage(kubefile: Kubefile, name: string, before: number): Stage | undefined {
   return kubefile.stages.findLast((stage) => stage.index < before && stage.name === name.toLowerCase());
@@ -71,9 +91,7 @@ function findTarget({ stages }: Kubefile, target: string | undefined): Stage {
 
 /** The stages that FROM, COPY --from and RUN --mount of `stage` name. Throws as `selectStages` does. */
 export function stagesUsedBy(kubefile: Kubefile, stage: Stage, scope: Scope): Stage[] {
-  // What does not expand here may with the build's own scope, and is reported by whoever has that.
-  const image = expandOrNothing(stage.from.image, scope, kubefile.escape);
-  const base = image === undefined ? undefined : findBaseStage(kubefile, image, stage.index);
+  const base = baseStageOf(kubefile, stage, scope);
   const used = stage.instructions.flatMap((instruction) =>
     imageWordsOf(instruction).flatMap((name) =>
       // Only the build knows what a variable is when it gets there: any earlier stage may be meant.

@@ -29,6 +29,7 @@ export async function copyImages(
   context: TransportContext,
 ): Promise<readonly NamedImage[]> {
   await using source = await from.open(context);
+  await to.reach?.(source, context);
   const set = await prepareImages(source, { ...choices, traits: to.traits }, context);
   await to.write(set, context);
   return set.images;

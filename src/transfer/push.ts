@@ -18,6 +18,19 @@ export type PushOptions = RegistryOptions &
   };
 
 /**
+ * What keeps a push from beginning is better known before layers are packed for it. Nothing is sent.
+ * Throws REFERENCE_INVALID, REGISTRY, REGISTRY_AUTH, NETWORK.
+ */
+export async function reachRepository(
+  { root, name }: { readonly root: Descriptor; readonly name: string },
+  options: RegistryOptions,
+): Promise<void> {
+  const routes = await routesOf(withDefaultTag(parseReference(name)), 'push', options);
+  await using client = new RegistryClient(withRoutes(options, routes));
+  await new RegistrySink(client, routes[0]).has(root);
+}
+
+/**
  * Throws REFERENCE_INVALID, REGISTRY, REGISTRY_AUTH, NETWORK; DIGEST_MISMATCH when the name has another digest than
  * the image; and what the source throws.
  */

@@ -1,6 +1,8 @@
 /** What a name means: one image for all platforms of a build, whatever becomes of the tag meanwhile. */
 import { expect, it } from 'vitest';
 import { BaseImages, type ExpectedImage } from '../../src/build/base-images.ts';
+import type { PullPolicy } from '../../src/build/options.ts';
+import type { BuildEvent } from '../../src/events.ts';
 import { parsePlatform } from '../../src/oci/platform.ts';
 import type { Descriptor } from '../../src/oci/descriptor.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
@@ -15,7 +17,8 @@ interface Bench extends AsyncDisposable {
   readonly registry: FakeRegistry;
   readonly store: Store;
   readonly name: string;
-  bases(expected?: readonly ExpectedImage[], pull?: 'always' | 'missing'): BaseImages;
+  bases(expected?: readonly ExpectedImage[], pull?: PullPolicy): BaseImages;
+  readonly warnings: readonly string[];
   /** Every answer for the tag moves it to the next of these. */
   moveTag(...roots: Descriptor[]): void;
 }
@@ -24,10 +27,15 @@ async function openBench(): Promise<Bench> {
   const scratch = await openScratch('bases');
   const registry = await FakeRegistry.start();
   const store = await openStore(scratch.path('store'));
-  const job = { store, report: () => undefined, signal: new AbortController().signal };
+  const warnings: string[] = [];
+  const report = (event: BuildEvent): void => {
+    if (event.type === 'warning') warnings.push(event.text);
+  };
+  const job = { store, report, signal: new AbortController().signal };
   return {
     registry,
     store,
+    warnings,
     name: `${registry.host}/app:1`,
     bases: (expected = [], pull = 'missing') =>
       new BaseImages(job, { pull, insecure: [], offline: false }, { expected, kit: undefined }),
@@ -62,7 +70,7 @@ it.each(['missing', 'always'] as const)(
     bench.moveTag(one, two);
     const { name } = bench;
     const bases = bench.bases(
-      [AMD64, ARM64].map((platform) => ({ name, platform })),
+      [AMD64, ARM64].map((platform) => ({ name, platform, use: 'base' as const })),
       pull,
     );
     const [amd64, arm64] = await topLayers(bases, name);
@@ -88,7 +96,7 @@ it('does not put a platform of the store beside one of the registry', async () =
   bench.registry.tags.set('1', indexWith(bench, 'old'));
   await bench.bases().get(name, AMD64); // the store has one of two platforms now
   bench.registry.tags.set('1', indexWith(bench, 'new'));
-  const bases = bench.bases([AMD64, ARM64].map((platform) => ({ name, platform })));
+  const bases = bench.bases([AMD64, ARM64].map((platform) => ({ name, platform, use: 'base' as const })));
   const [amd64, arm64] = await topLayers(bases, name);
   expect(amd64).toBe(arm64);
 });
@@ -97,7 +105,33 @@ it('says which platform is missing, of an image that exists for one', async () =
   await using bench = await openBench();
   const { name } = bench;
   bench.registry.tags.set('1', addImage(bench.registry.content, 'linux/amd64'));
-  const bases = bench.bases([AMD64, ARM64].map((platform) => ({ name, platform })));
+  const bases = bench.bases([AMD64, ARM64].map((platform) => ({ name, platform, use: 'base' as const })));
   const error = { code: 'PLATFORM_NOT_FOUND', message: expect.stringContaining('linux/arm64') as string };
   await expect(bases.get(name, AMD64)).rejects.toMatchObject(error);
+});
+
+it('takes the host’s platform of an image that exists for one, where it is only copied from', async () => {
+  await using bench = await openBench();
+  const { name, store } = bench;
+  const root = addImage(bench.registry.content, 'linux/amd64');
+  bench.registry.tags.set('1', root);
+  const bases = bench.bases();
+  const found = await bases.get(name, ARM64, 'content');
+  expect([found.platform, found.root.digest]).toEqual([AMD64, root.digest]);
+  expect(bench.warnings).toEqual([
+    `${name} is not there for linux/arm64: linux/amd64 is taken, because it is only copied from`,
+  ]);
+  expect([bases.has(name, ARM64, 'content'), bases.has(name, ARM64)]).toEqual([true, false]);
+  expect(store.images.find(name)?.root.digest).toBe(root.digest);
+  await expect(bench.bases().get(name, ARM64)).rejects.toMatchObject({ code: 'PLATFORM_NOT_FOUND' });
+});
+
+it('takes no other platform of an image that exists for the wanted one, but not here', async () => {
+  await using bench = await openBench();
+  const { name } = bench;
+  bench.registry.tags.set('1', indexWith(bench, 'both'));
+  await bench.bases().get(name, AMD64);
+  const never = bench.bases([], 'never');
+  expect(never.has(name, ARM64, 'content')).toBe(false);
+  await expect(never.get(name, ARM64, 'content')).rejects.toMatchObject({ code: 'BLOB_MISSING' });
 });

@@ -31,6 +31,16 @@ COPY --from=tools /times /times
 RUN seq 1 100 | grep 7 | wc -l > /sevens
 CMD ["cat", "/machine", "/platform", "/sevens"]
 `;
+/** What an ordinary user of the image reads and starts, whatever the umask of the one who builds. */
+const FOR_EVERYBODY = `COPY <<EOT /text
+text
+EOT
+USER 65534
+RUN <<EOT
+#!/bin/sh
+cat /etc/hosts /etc/resolv.conf /text
+EOT
+`;
 const FILES = { 'files/b': 'b\n', 'files/a': 'a\n', 'files/sub/c': 'c\n' };
 const ARGS = ['--dialect', 'dockerfile'];
 
@@ -198,7 +208,7 @@ describeWith(['root', 'private-binfmt'], 'the same input', () => {
       for (const directory of ['files', 'files/sub'])
         chmodSync(other.scratch.path(`${folder}/${directory}`), 0o755);
       const { digest } = await build(other, 'same', {
-        kubefile: KUBEFILE,
+        kubefile: KUBEFILE + FOR_EVERYBODY,
         folder,
         platforms: ALL,
         args: [...ARGS, '--jobs', jobs, '--source-date-epoch', '1700000000'],
@@ -206,6 +216,11 @@ describeWith(['root', 'private-binfmt'], 'the same input', () => {
         env: { TZ: zone },
       });
       digests.push(digest);
+      const through = ['sh', '-c', `umask ${umask}; exec "$@"`, 'sh'];
+      const seen = await other.call(['run', '--platform', 'linux/arm64', 'same', 'cat', '/etc/hosts'], {
+        through,
+      });
+      expect(seen.stdout).toContain('localhost');
     }
     expect(digests[1]).toBe(digests[0]);
   });

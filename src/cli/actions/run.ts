@@ -10,6 +10,7 @@ import { chooseByPlatform } from '../../oci/platform-choice.ts';
 import { formatPlatform, platformOfConfig, type Platform } from '../../oci/platform.ts';
 import type { Store } from '../../store/store.ts';
 import { SandboxRefusal, type Outcome } from '../../sys/sandbox.ts';
+import { openUmask } from '../../sys/umask.ts';
 import { platformNamed } from '../architectures.ts';
 import { printError } from '../explain.ts';
 import type { RunFlags } from '../flags.ts';
@@ -27,6 +28,7 @@ interface Wanted {
 export async function run(globals: Globals, wanted: Wanted, flags: RunFlags): Promise<number> {
   refuseContradiction(globals, flags);
   requireRoot(globals);
+  using _umask = openUmask();
   await using store = await storeFor(globals);
   const job = {
     store,

@@ -4,7 +4,7 @@ import { selectionOf, type ImageSource } from '../image-set.ts';
 import { onlyImage } from '../image-choice.ts';
 import { MirroredSource } from '../mirrored-source.ts';
 import { mountSources } from '../mount-sources.ts';
-import { pushImage } from '../push.ts';
+import { pushImage, reachRepository } from '../push.ts';
 import { RegistryClient } from '../registry-client.ts';
 import { routesOf, withRoutes } from '../registry-routes.ts';
 import { controlOf, type Control } from '../transfer-job.ts';
@@ -24,6 +24,10 @@ function registryPlace(name: string, text: string): Place {
     registry: domain,
     traits: { complete: true, ...(digest === undefined ? { packs: 'gzip' } : {}) },
     open: (context) => openRepository(name, context),
+    reach: async (set, { registry = {}, ...job }) => {
+      const { root } = onlyImage(set.images, text);
+      await reachRepository({ root, name }, { ...registry, ...controlOf(job) });
+    },
     write: async (set, { registry = {}, ...job }) => {
       const { root } = onlyImage(set.images, text);
       const mounts = { mountSources: await mountSources(job.store, set, name) };

@@ -32,6 +32,8 @@ export interface Place {
   readonly registry?: string;
   /** The caller disposes it. Throws IMAGE_NOT_FOUND, ARCHIVE_INVALID, REGISTRY, NETWORK, IO… */
   open(context: TransportContext): Promise<ImageSource>;
+  /** Throws early what writing would for want of a network or a login. Nothing is written. */
+  reach?(set: ImageSet, context: TransportContext): Promise<void>;
   /** Content first, names last: whoever finds a name finds all of it. */
   write(set: ImageSet, context: TransportContext): Promise<void>;
 }

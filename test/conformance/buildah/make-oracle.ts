@@ -12,8 +12,8 @@ import { BY_BUILDAH, describeImage, FAILED, ORACLE } from './oracle.ts';
 import { ROOTFS_NAME, STAND_IN_DOCKERFILE, STAND_IN_NAMES, standInRootfs } from './stand-in.ts';
 
 /** The root directory with docker in it, and a directory that is `/work` there. */
-const machine = process.env['ORACLE_MACHINE'] ?? '';
-const shared = process.env['ORACLE_SHARED'] ?? '';
+const machine = process.env['DOCKER_MACHINE'] ?? '';
+const shared = process.env['DOCKER_SHARED'] ?? '';
 const NAME = 'localhost/oracle';
 
 const docker = (...args: string[]): Promise<string> => runTool('chroot', [machine, 'docker', ...args]);
