@@ -1,20 +1,26 @@
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
 
 interface ProjectOptions {
-  readonly fileParallelism?: boolean;
-  readonly testTimeout?: number;
+  /** Those of one group run at the same time, as many files as there are workers; groups one after the other. */
+  readonly group: number;
+  readonly testTimeout: number;
   readonly hookTimeout?: number;
 }
 
-/** Projects run one after the other: what looks at the whole host must not meet the mounts of another test. */
-let order = 0;
-const project = (name: string, include: string[], options: ProjectOptions = {}): object => ({
+/** One more than there are processors: some tests wait for a network or a clock. */
+const workers = Math.min(availableParallelism() + 1, 8);
+
+const project = (name: string, include: string[], { group, ...timeouts }: ProjectOptions): object => ({
   extends: true,
-  test: { name, include, sequence: { groupOrder: order++ }, ...options },
+  test: {
+    ...{ name, include, sequence: { groupOrder: group }, maxWorkers: workers, ...timeouts },
+    setupFiles: ['./test/support/own-temporary.ts'],
+  },
 });
 const minutes = (count: number): number => count * 60_000;
-const serial = { fileParallelism: false, testTimeout: minutes(5), hookTimeout: minutes(10) };
+const patient = { testTimeout: minutes(5), hookTimeout: minutes(10) };
 
 const rooms = '{oci,kubefile,sys,store,layer,transfer,cluster,emulation,build,kit,deploy,cli,support}';
 
@@ -24,20 +30,29 @@ const emulators =
 
 /**
  * unit: pure or plain-file code, no mounts. conformance: vectors that others wrote, fetched once. system: real
- * mounts, namespaces, emulators, one file at a time. e2e: the built program.
+ * mounts, namespaces, emulators. e2e: the built program. host: what changes the binfmt_misc table of the host, which
+ * all the others look at: one file at a time, when nothing else runs.
  */
 export default defineConfig({
   test: {
     reporters: ['default', './test/support/closing-line-reporter.ts'],
     env: { ARCH_BUILD_EMULATORS: emulators },
     projects: [
-      project('unit', [`test/${rooms}/**/*.test.ts`, 'test/*.test.ts'], { testTimeout: 20_000 }),
+      project('unit', [`test/${rooms}/**/*.test.ts`, 'test/*.test.ts'], { group: 0, testTimeout: 20_000 }),
       project('conformance', ['test/conformance/**/*.test.ts'], {
+        ...patient,
         testTimeout: minutes(2),
-        hookTimeout: minutes(10),
+        group: 1,
       }),
-      project('system', ['test/system/**/*.test.ts'], serial),
-      project('e2e', ['test/e2e/**/*.test.ts'], serial),
+      project('system', ['test/system/**/*.test.ts'], { ...patient, group: 1 }),
+      project('e2e', ['test/e2e/**/*.test.ts'], { ...patient, group: 1 }),
+      {
+        extends: true,
+        test: {
+          ...{ name: 'host', include: ['test/host/**/*.test.ts'], sequence: { groupOrder: 2 } },
+          ...{ fileParallelism: false, ...patient },
+        },
+      },
     ],
   },
 });

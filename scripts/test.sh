@@ -9,9 +9,11 @@ cd "$(dirname "$0")/.."
 sh scripts/setup-test-host.sh
 sh scripts/install-packages.sh
 npm run --silent build
-npm run --silent static
 
-# Kept between runs, and found there by the tests (vitest.config.ts).
-node dist/main.js --root .cache/test-store emulators fetch aarch64 >/dev/null
+# Fetched while the source is checked; kept between runs, and found there by the tests (vitest.config.ts).
+node dist/main.js --root .cache/test-store emulators fetch aarch64 >/dev/null &
+fetching=$!
+npm run --silent static
+wait "$fetching"
 
 exec node_modules/.bin/vitest run "$@"

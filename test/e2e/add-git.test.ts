@@ -4,11 +4,12 @@ import { once } from 'node:events';
 import { createReadStream, existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { createServer as createHttpServer, type Server } from 'node:http';
-import { createServer, type AddressInfo } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { join, normalize } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { openCli, type Cli } from '../support/cli.ts';
 import { runTool } from '../support/foreign-tools.ts';
+import { freePort } from '../support/free-port.ts';
 import { describeWith } from '../support/requires.ts';
 import { build, cachedSteps, STACK_TRACE, tryBuild } from './projects.ts';
 import { readSaved } from './saved-image.ts';
@@ -210,11 +211,3 @@ describeWith(['root'], 'ADD of a URL', () => {
     expect(Object.keys(await added(`${base}/a.tar /o/`))).toEqual(['o/', 'o/a.tar']);
   });
 });
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as AddressInfo;
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
-}

@@ -2,26 +2,21 @@
  * A finished Debian 12 root file system for arm64, made by a build of ours: the second stage of debootstrap runs
  * hundreds of foreign programs and takes minutes, so the result is kept under .cache/ between runs.
  */
-import { existsSync } from 'node:fs';
-import { mkdir, rename } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import { openCli } from '../support/cli.ts';
 import { openForeignTools, runTool } from '../support/foreign-tools.ts';
-import { DEBIAN_ROOTFS, debianFirstStage } from './bases.ts';
+import { madeOnce } from '../support/made-once.ts';
+import { debianFirstStage } from './bases.ts';
 import { build } from './projects.ts';
 
 const SECOND_STAGE = `FROM first-stage
 RUN container=lxc /debootstrap/debootstrap --second-stage && apt-get clean
 `;
 
-/** Path of the tar. */
-export async function debianRootfs(): Promise<string> {
-  if (!existsSync(DEBIAN_ROOTFS)) await makeRootfs();
-  return DEBIAN_ROOTFS;
-}
+/** Path of the tar, which the benchmark reads too. */
+export const debianRootfs = (): Promise<string> => madeOnce('debian-arm64.tar', makeRootfs);
 
 /** The image of the second stage as umoci unpacks and GNU tar packs it. */
-async function makeRootfs(): Promise<void> {
+async function makeRootfs(path: string): Promise<void> {
   await using cli = await openCli();
   await using tools = await openForeignTools();
   await cli.run(['import', await debianFirstStage(), 'first-stage', '--platform', 'linux/arm64']);
@@ -32,9 +27,6 @@ async function makeRootfs(): Promise<void> {
   await cli.run(['save', '-o', archive, 'second-stage']);
   await tools.skopeo(['copy', '--quiet', `oci-archive:${archive}`, `oci:${layout}:it`]);
   await tools.umoci(['raw', 'unpack', '--image', `${layout}:it`, rootfs]);
-  const part = `${DEBIAN_ROOTFS}.part`;
-  await mkdir(dirname(part), { recursive: true });
   const form = ['--format=posix', '--numeric-owner', '--sort=name', '--xattrs', '--xattrs-include=*'];
-  await runTool('tar', ['--create', '--file', part, '--directory', rootfs, ...form, '.']);
-  await rename(part, DEBIAN_ROOTFS);
+  await runTool('tar', ['--create', '--file', path, '--directory', rootfs, ...form, '.']);
 }

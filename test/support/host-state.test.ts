@@ -1,4 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
@@ -54,6 +55,8 @@ describe('diffHostState', () => {
 });
 
 describe('captureHostState', () => {
+  const nowhere = `/nowhere-${randomUUID()}`; // a name that no other process has
+
   it('is the same twice when nothing happens', async () => {
     await using scratch = await openScratch('state');
     const options = { directory: scratch.directory };
@@ -61,14 +64,14 @@ describe('captureHostState', () => {
   });
 
   it('sees a child', async () => {
-    const before = captureHostState({ directory: '/nonexistent' });
+    const before = captureHostState({ directory: nowhere });
     const child = spawn('sleep', ['61']);
     await once(child, 'spawn');
-    const found = diffHostState(before, captureHostState({ directory: '/nonexistent' }));
+    const found = diffHostState(before, captureHostState({ directory: nowhere }));
     child.kill();
     await once(child, 'exit');
     expect(found).toEqual([`process appeared: ${String(child.pid)} sleep 61`]);
-    expect(diffHostState(before, captureHostState({ directory: '/nonexistent' }))).toEqual([]);
+    expect(diffHostState(before, captureHostState({ directory: nowhere }))).toEqual([]);
   });
 
   it.each([
@@ -97,9 +100,9 @@ describe('captureHostState', () => {
   });
 
   it('sees a directory of ours in the place of the host for temporary files', async () => {
-    const before = captureHostState({ directory: '/nonexistent' });
+    const before = captureHostState({ directory: nowhere });
     await using scratch = await openScratch('left');
-    expect(diffHostState(before, captureHostState({ directory: '/nonexistent' }))).toContain(
+    expect(diffHostState(before, captureHostState({ directory: nowhere }))).toContain(
       `temporary file appeared: ${scratch.directory}`,
     );
   });

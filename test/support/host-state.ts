@@ -3,11 +3,15 @@
  *
  * The machine goes on living in between, so only what can be the run's is compared: the whole mount table and the
  * whole binfmt_misc registry, those processes that belong to the test's directory or environment or descend from the
- * test, and temporary directories (of the system's those named after us: others come and go with other programs).
+ * test, and temporary directories (of the system's those named after us: others come and go with other programs). Test
+ * files that run at the same time mount only below directories of their own (own-temporary.ts): these are theirs.
  */
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
+
+/** What own-temporary.ts calls its directories: short, because podman refuses long paths and sockets cannot have them. */
+const OWN_TEMPORARY = /\/t-[0-9a-f]{6}(?=[/ ])/;
 
 export interface HostState {
   /** Lines of /proc/mounts. */
@@ -41,11 +45,18 @@ export function captureCliState(cli: {
 
 export function captureHostState({ directory, temporaryDirectories = [] }: HostStateOptions): HostState {
   return {
-    mounts: readFileSync('/proc/mounts', 'utf8').trimEnd().split('\n'),
+    mounts: mountTable(),
     binfmt: binfmtRegistry(),
     processes: processesOf(directory),
     temporary: [...ourEntries(tmpdir()), ...temporaryDirectories.flatMap(entries)],
   };
+}
+
+/** Its lines, without those of test files that run at the same time. */
+export function mountTable(table: '/proc/mounts' | '/proc/self/mountinfo' = '/proc/mounts'): string[] {
+  const lines = readFileSync(table, 'utf8').trimEnd().split('\n');
+  const own = realpathSync(tmpdir());
+  return lines.filter((line) => !OWN_TEMPORARY.test(line) || line.includes(own));
 }
 
 /** What is there afterwards and was not before, or is gone, one line each; empty when the host is as it was. */

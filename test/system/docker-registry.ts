@@ -1,10 +1,11 @@
 /** Debian's docker-registry on a loopback port, over a directory of the test's. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer, type AddressInfo } from 'node:net';
+import { connect } from 'node:net';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from '../support/free-port.ts';
 
 export interface DockerRegistryOptions {
   readonly htpasswd?: string;
@@ -90,18 +91,8 @@ const tokenConfig = ({ realm, bundle }: { realm: string; bundle: string }): obje
   rootcertbundle: bundle,
 });
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
 async function waitFor(host: string): Promise<void> {
   const [name, port] = host.split(':');
-  const { connect } = await import('node:net');
   for (let tries = 0; tries < 200; tries++) {
     const socket = connect(Number(port), name);
     const open = await Promise.race([

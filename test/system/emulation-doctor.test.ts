@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -7,6 +7,7 @@ import { RUNGS } from '../../src/emulation/emulation-request.ts';
 import { pinnedPackages } from '../../src/emulation/pins.ts';
 import { parsePlatform } from '../../src/oci/platform.ts';
 import { writeProgram, tinyProgram } from '../emulation/tiny-program.ts';
+import { mountTable } from '../support/host-state.ts';
 import { fetchedEmulators, testStore } from './fetched-emulators.ts';
 
 const runDoctor = async (asked: DoctorOptions): Promise<DoctorReport> => (await diagnose(asked)).report;
@@ -31,10 +32,10 @@ beforeEach(() => {
   };
 });
 
-const mountsNow = (): string => readFileSync('/proc/self/mountinfo', 'utf8');
+const mountsNow = (): string[] => mountTable('/proc/self/mountinfo');
 const before = mountsNow();
 afterAll(() => {
-  expect(mountsNow()).toBe(before);
+  expect(mountsNow()).toEqual(before);
 });
 
 describe('doctor on this host', () => {

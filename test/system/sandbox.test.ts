@@ -16,6 +16,7 @@ import { runSandbox, type Outcome } from '../../src/sys/sandbox.ts';
 import { stepPlan, type StepPlanOptions } from '../../src/sys/step-plan.ts';
 import { ownIdentity } from '../../src/sys/identity.ts';
 import { kernelSurface } from '../../src/sys/kernel-surface.ts';
+import { mountTable } from '../support/host-state.ts';
 import { describeWithRoot } from '../support/requires.ts';
 import { openScratch } from '../support/scratch.ts';
 
@@ -74,16 +75,16 @@ async function shell(options: StepPlanOptions, script: string): Promise<{ outcom
   return { outcome, text: Buffer.concat(chunks).toString() };
 }
 
-const mountsOf = (): string => readFileSync('/proc/self/mountinfo', 'utf8');
+const mountsNow = (): string[] => mountTable('/proc/self/mountinfo');
 
 describeWithRoot('a sandbox', () => {
   it('runs the command and leaves no mount and no stub behind', async () => {
     await using scratch = await openScratch();
-    const before = mountsOf();
+    const before = mountsNow();
     const { outcome } = await shell(prepare(scratch.directory), 'echo hi > /made');
     expect(outcome).toEqual({ kind: 'exited', status: 0 });
     expect(readdirSync(join(scratch.directory, 'upper'))).toEqual(['made']);
-    expect(mountsOf()).toBe(before);
+    expect(mountsNow()).toEqual(before);
   });
 
   it.each([

@@ -5,9 +5,9 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Cli } from '../support/cli.ts';
 import { describeWith } from '../support/requires.ts';
-import { openBusyboxCli } from './bases.ts';
-import { build, tryBuild, type ProjectOptions } from './projects.ts';
-import { closeVerified } from './verified.ts';
+import { openBusyboxCli } from '../e2e/bases.ts';
+import { build, tryBuild, type ProjectOptions } from '../e2e/projects.ts';
+import { closeVerified } from '../e2e/verified.ts';
 
 let cli: Cli;
 

@@ -33,7 +33,7 @@ import { pinnedPackages } from '../../src/emulation/pins.ts';
 import { captureHostState, type HostState } from '../support/host-state.ts';
 import { describeWith } from '../support/requires.ts';
 import { openScratch, type Scratch } from '../support/scratch.ts';
-import { fetchedEmulators } from './fetched-emulators.ts';
+import { fetchedEmulators } from '../system/fetched-emulators.ts';
 
 const MARKS = '/run/arch-build-binfmt.persistent';
 const MOUNT_MARK = '/run/arch-build-binfmt.mounted';

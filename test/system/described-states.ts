@@ -1,55 +1,40 @@
 /**
- * Broken hosts: each state is made for real in namespaces of its own, doctor has to name it with a fix, the fix is
- * followed as it stands in the report, and then a real build has to pass.
+ * A state of a broken host, start to end: it is made for real in namespaces of its own, doctor has to name it with a
+ * fix, the fix is followed as it stands in the report, and then a real build has to pass.
  */
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, expect, it } from 'vitest';
 import { commandText } from '../../src/emulation/checks/check.ts';
 import type { CheckResult } from '../../src/emulation/doctor.ts';
 import { busyboxRootfs } from '../e2e/bases.ts';
 import { describeWith } from '../support/requires.ts';
 import { openBrokenHost, type Answer, type BrokenHost } from './broken-host.ts';
-import {
-  EMULATOR_STATES,
-  KERNEL_STATES,
-  PROCESS_STATES,
-  STORE_STATES,
-  TABLE_STATES,
-  type HostState,
-} from './host-states.ts';
-
-let busybox: string;
-beforeAll(async () => {
-  busybox = await busyboxRootfs();
-});
+import type { HostState } from './host-states.ts';
 
 const EMULATOR = join(import.meta.dirname, '../../.cache/test-store/emulators/7.2.22/qemu-aarch64');
 
-describeWith(
-  ['root', 'private-binfmt', 'overlay', 'command:setpriv', 'command:python3'],
-  'doctor on a broken host',
-  () => {
-    describe.each([
-      ['emulators', EMULATOR_STATES],
-      ['kernel', KERNEL_STATES],
-      ['table', TABLE_STATES],
-      ['store', STORE_STATES],
-      ['process', PROCESS_STATES],
-    ] as const)('%s', (_room, states) => {
-      it.each(states)('$name', async (state) => {
-        await using host = await openBrokenHost(busybox);
-        const broken = await host.shell(`set -e; ${state.break}`);
-        expect(broken, broken.stderr).toMatchObject({ status: 0 });
-        const before = await examine(host, state);
-        const row = rowOf(before, state);
-        if (state.builds) await expectBuild(host, state);
-        else expect((await build(host, state)).status).not.toBe(0);
-        await follow(host, state, row);
-      });
+const NEEDS = ['root', 'private-binfmt', 'overlay', 'command:setpriv', 'command:python3'] as const;
+
+/** One test for each. */
+export function describeStates(room: string, states: readonly HostState[]): void {
+  describeWith(NEEDS, `doctor on a host with broken ${room}`, () => {
+    let busybox: string;
+    beforeAll(async () => {
+      busybox = await busyboxRootfs();
     });
-  },
-);
+
+    it.each(states)('$name', async (state) => {
+      await using host = await openBrokenHost(busybox);
+      const broken = await host.shell(`set -e; ${state.break}`);
+      expect(broken, broken.stderr).toMatchObject({ status: 0 });
+      const before = await examine(host, state);
+      const row = rowOf(before, state);
+      if (state.builds) await expectBuild(host, state);
+      else expect((await build(host, state)).status).not.toBe(0);
+      await follow(host, state, row);
+    });
+  });
+}
 
 interface Commands {
   /** Shell that follows the fix, in the same shell as the command: `ulimit` and `export` are for it. */
@@ -143,49 +128,3 @@ function followed(
   expect(action?.commands).not.toEqual([]);
   return { fix: (action?.commands ?? []).map(commandText).join(' && ') };
 }
-
-describeWith(['root', 'private-binfmt', 'command:setpriv'], 'doctor --fix and --report', () => {
-  it('does what is safe, says what is left, and tells how it is afterwards', async () => {
-    await using host = await openBrokenHost(busybox);
-    await host.shell(
-      'echo 0 > /proc/sys/user/max_user_namespaces; echo 0 > /proc/sys/user/max_pid_namespaces',
-    );
-    const { status, stdout } = await host.shell(
-      'ulimit -f 100000; arch-build doctor --platform arm64 --fix --json',
-    );
-    const { fixes, checks } = JSON.parse(stdout) as Answer;
-    expect(fixes).toEqual([
-      { id: 'user-namespace', state: 'done', what: 'echo 15000 > /proc/sys/user/max_user_namespaces' },
-      { id: 'namespaces', state: 'done', what: 'echo 15000 > /proc/sys/user/max_pid_namespaces' },
-      expect.objectContaining({ id: 'limits', state: 'needs you' }),
-    ]);
-    expect(status).toBe(0);
-    expect(checks.find(({ id }) => id === 'user-namespace')?.state).toBe('ok');
-  });
-
-  it('does nothing as an ordinary user that only root can do', async () => {
-    await using host = await openBrokenHost(busybox);
-    await host.shell(
-      'chmod 755 "$D"; chmod -R a+rX "$D/program" "$E"; echo 0 > /proc/sys/user/max_user_namespaces',
-    );
-    const words = 'setpriv --reuid=12345 --regid=12345 --clear-groups arch-build doctor --fix --json';
-    const { fixes } = JSON.parse((await host.shell(words)).stdout) as Answer;
-    expect(fixes).toContainEqual({
-      id: 'user-namespace',
-      state: 'needs you',
-      what: 'as root: echo 15000 > /proc/sys/user/max_user_namespaces',
-    });
-  });
-
-  it('writes a report without values of variables', async () => {
-    await using host = await openBrokenHost(busybox);
-    const { stderr } = await host.shell('A_SECRET=hunter2 arch-build doctor --report "$D/report.json"');
-    expect(stderr).toContain('report.json is written');
-    const text = readFileSync(join(host.directory, 'report.json'), 'utf8');
-    expect(text).not.toContain('hunter2');
-    const report = JSON.parse(text) as { environmentNames: string[]; report: Answer; mounts: unknown[] };
-    expect(report.environmentNames).toContain('A_SECRET');
-    expect(report.report.checks.length).toBeGreaterThan(20);
-    expect(report.mounts).not.toEqual([]);
-  });
-});

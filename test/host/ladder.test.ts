@@ -22,7 +22,7 @@ import { parsePlatform } from '../../src/oci/platform.ts';
 import { captureHostState, type HostState } from '../support/host-state.ts';
 import { describeWith } from '../support/requires.ts';
 import { openScratch, type Scratch } from '../support/scratch.ts';
-import { fetchedEmulators } from './fetched-emulators.ts';
+import { fetchedEmulators } from '../system/fetched-emulators.ts';
 
 const arm64 = parsePlatform('linux/arm64');
 const s390x = parsePlatform('linux/s390x');

@@ -11,8 +11,8 @@ import type { CallOptions, Cli, Outcome } from '../support/cli.ts';
 import { captureCliState, diffHostState, type HostState } from '../support/host-state.ts';
 import { describeWith } from '../support/requires.ts';
 import { runTool } from '../support/foreign-tools.ts';
-import { openBusyboxCli } from './bases.ts';
-import { build, STACK_TRACE, tryBuild } from './projects.ts';
+import { openBusyboxCli } from '../e2e/bases.ts';
+import { build, STACK_TRACE, tryBuild } from '../e2e/projects.ts';
 
 const REGISTRY = '/proc/sys/fs/binfmt_misc';
 const SLOW = `FROM busybox

@@ -11,8 +11,8 @@ import { parsePlatform, type Platform } from '../../src/oci/platform.ts';
 import { openPseudoTerminal } from '../../src/sys/pty.ts';
 import { describeWith } from '../support/requires.ts';
 import { openScratch, type Scratch } from '../support/scratch.ts';
-import { makeImage, runStep, type Ran, type Step } from './emulated-image.ts';
-import { fetchedEmulators } from './fetched-emulators.ts';
+import { makeImage, runStep, type Ran, type Step } from '../system/emulated-image.ts';
+import { fetchedEmulators } from '../system/fetched-emulators.ts';
 
 const RUNGS = ['private', 'host', 'prefix'] as const;
 type RungName = (typeof RUNGS)[number];
