@@ -160,7 +160,10 @@ async function runToEnd(
   }
   const limited = limitsReached(outcome.events, sandbox.groupSettings.limits);
   if (outcome.kind === 'exited' && outcome.status === 0) {
-    if (limited !== undefined) job.report({ type: 'warning', text: `${limited.what}: ${limited.hint}` });
+    if (limited !== undefined) {
+      const text = `${step.text.split('\n', 1)[0]} succeeded, but ${limited.what}: ${limited.hint}`;
+      job.report({ type: 'warning', text });
+    }
     return undefined;
   }
   if (limited !== undefined) return { error: runFailure(outcome, command, limited), isCrash: false };

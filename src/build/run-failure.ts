@@ -60,7 +60,7 @@ export function limitsReached(
   }
   if (refused === 0) return undefined;
   return {
-    what: `it has reached its ${pids === undefined ? 'limit of' : pids} processes, and ${refused === 1 ? 'one more was' : `${refused} more were`} refused`,
+    what: `it reached its limit of ${pids === undefined ? '' : `${pids} `}processes, and ${refused === 1 ? 'one more was' : `${refused} more were`} refused`,
     hint: 'give it more with --pids-limit, or let it do less at once (make -j1)',
   };
 }

@@ -101,7 +101,8 @@ export async function runImage(
   };
   const outcome = await runSandboxed(job, sandbox, options.streams);
   const limited = limitsReached(outcome.events, options.group.limits);
-  if (limited !== undefined) job.report({ type: 'warning', text: `${limited.what}: ${limited.hint}` });
+  if (limited !== undefined)
+    job.report({ type: 'warning', text: `${argv[0]}: ${limited.what}: ${limited.hint}` });
   return outcome;
 }
 
