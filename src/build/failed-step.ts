@@ -39,7 +39,8 @@ export function failedStep(context: RunContext, state: StageState, remains: Rema
         argv: [shell],
       };
       for (const directory of overlaysOf(remains)) renewWork(directory);
-      return runSandboxed(context.job, sandbox, streams);
+      const { outcome } = await runSandboxed(context.job, sandbox, streams);
+      return outcome;
     },
   };
 }

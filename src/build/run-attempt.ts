@@ -15,7 +15,7 @@ import { OutputTail } from './output-tail.ts';
 import { readAccounts } from './rootfs-files.ts';
 import { limitsReached, runFailure } from './run-failure.ts';
 import type { OpenMounts, PlannedMounts } from './run-mounts.ts';
-import { runSandboxed, type LimitedOutcome } from './run-sandboxed.ts';
+import { runSandboxed, type Ended } from './run-sandboxed.ts';
 import { shellStatusOf } from './shell-status.ts';
 import { containerConfigOf, type StageState } from './stage-state.ts';
 import type { RunContext } from './step-context.ts';
@@ -151,14 +151,15 @@ async function runToEnd(
     tail.push(data);
     job.report({ type: 'step-output', step: step.name, stream, data });
   };
-  let outcome: LimitedOutcome;
+  let ended: Ended;
   try {
-    outcome = await runSandboxed(job, sandbox, { onOutput, stdin });
+    ended = await runSandboxed(job, sandbox, { onOutput, stdin });
   } catch (error) {
     if (error instanceof ArchBuildError && error.code === 'RUN_FAILED') return { error, isCrash: false };
     throw error;
   }
-  const limited = limitsReached(outcome.events, sandbox.groupSettings.limits);
+  const { outcome, events } = ended;
+  const limited = limitsReached(events, sandbox.groupSettings.limits);
   if (outcome.kind === 'exited' && outcome.status === 0) {
     if (limited !== undefined) {
       const text = `${step.text.split('\n', 1)[0]} succeeded, but ${limited.what}: ${limited.hint}`;

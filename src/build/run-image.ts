@@ -99,8 +99,8 @@ export async function runImage(
     workdir,
     argv,
   };
-  const outcome = await runSandboxed(job, sandbox, options.streams);
-  const limited = limitsReached(outcome.events, options.group.limits);
+  const { outcome, events } = await runSandboxed(job, sandbox, options.streams);
+  const limited = limitsReached(events, options.group.limits);
   if (limited !== undefined)
     job.report({ type: 'warning', text: `${argv[0]}: ${limited.what}: ${limited.hint}` });
   return outcome;

@@ -9,7 +9,11 @@ import type { Job } from './options.ts';
 import { startFailure } from './run-failure.ts';
 import type { Sandbox } from './step-sandbox.ts';
 
-export type LimitedOutcome = Outcome & { readonly events: GroupEvents };
+export interface Ended {
+  readonly outcome: Outcome;
+  /** What its limits have done to it. */
+  readonly events: GroupEvents;
+}
 
 /**
  * The plan's operations are shown by `--debug`. Throws RUN_FAILED for a command that cannot be started, SANDBOX,
@@ -19,14 +23,14 @@ export async function runSandboxed(
   { signal, report }: Job,
   { groupSettings, ...sandbox }: Sandbox,
   streams: Omit<SandboxOptions, 'signal'>,
-): Promise<LimitedOutcome> {
+): Promise<Ended> {
   await using group = await openGroup(groupSettings);
   const shown = stepGroup(readHierarchies(), group.directories, groupSettings.namespace);
   const plan = stepPlan({ ...sandbox, group: shown });
   for (const operation of plan) report({ type: 'debug', text: describeOperation(operation) });
   try {
     const outcome = await runSandbox(plan, { ...streams, signal });
-    return { ...outcome, events: group.events() };
+    return { outcome, events: group.events() };
   } catch (error) {
     throw startFailure(error, sandbox);
   }
