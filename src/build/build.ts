@@ -7,6 +7,7 @@ import type { EmulationRequest } from '../emulation/emulation-request.ts';
 import { openEmulation } from '../emulation/ladder.ts';
 import { hostPlatform } from '../emulation/host.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
+import { tryGroup } from '../sys/cgroup/group.ts';
 import { hasSingleId } from '../sys/identity.ts';
 import { openUmask } from '../sys/umask.ts';
 import { writeManifest, writeRoot } from './assemble.ts';
@@ -51,6 +52,7 @@ export async function build(job: Job, options: BuildOptions): Promise<BuildResul
   const written = writtenKubefile(options);
   warnOf(job, written, options);
   const kubefile = builtKubefile(written, options);
+  await tryGroup(options.steps.group); // before anything is fetched
   if (hasSingleId()) report({ type: 'warning', text: SINGLE_ID });
   if (options.dialect === 'auto') report({ type: 'info', text: describeDialect(kubefile) });
   selectStages(kubefile, options.target); // refuses an unknown target before anything is fetched

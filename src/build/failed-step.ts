@@ -3,20 +3,20 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ArchBuildError } from '../errors.ts';
 import type { StepMount } from '../sys/step-mounts.ts';
-import type { StepPlanOptions } from '../sys/step-plan.ts';
 import { shellOf } from './config-steps.ts';
 import type { FailedStep, StepText } from './options.ts';
 import { terminalPath } from './run-image.ts';
 import { runSandboxed } from './run-sandboxed.ts';
 import type { StageState } from './stage-state.ts';
 import type { RunContext } from './step-context.ts';
+import type { Sandbox } from './step-sandbox.ts';
 import { placeMounts, type StepRootfs } from './step-rootfs.ts';
 import { hasProgram, openToolbox, requireToolbox, SHELL, toolboxOf, withTools } from './step-toolbox.ts';
 
 interface Remains {
   readonly step: StepText;
   readonly error: ArchBuildError;
-  readonly sandbox: StepPlanOptions;
+  readonly sandbox: Sandbox;
   readonly rootfs: StepRootfs;
   readonly lowers: readonly string[];
   /** It had a shell of the toolbox's. */
@@ -39,7 +39,8 @@ export function failedStep(context: RunContext, state: StageState, remains: Rema
         argv: [shell],
       };
       for (const directory of overlaysOf(remains)) renewWork(directory);
-      return runSandboxed(context.job, sandbox, streams);
+      const { outcome } = await runSandboxed(context.job, sandbox, streams);
+      return outcome;
     },
   };
 }

@@ -1,4 +1,4 @@
-/** The name resolution files a step sees instead of the image's. */
+/** The files about names that a step may see instead of the image's. */
 import { readFileSync } from 'node:fs';
 import { DEFAULT_SETTINGS, type StepSettings } from './step-settings.ts';
 
@@ -14,10 +14,11 @@ const LOOPBACK_HOSTS = [
 export function hostFiles(
   network: 'host' | 'none',
   { hosts: added, dns }: Pick<StepSettings, 'hosts' | 'dns'> = DEFAULT_SETTINGS,
-): Record<'hosts' | 'resolv.conf', string> {
+): Record<'hosts' | 'hostname' | 'resolv.conf', string> {
   const hosts = network === 'host' ? readOrEmpty('/etc/hosts') : '';
   const lines = added.map(({ names, address }) => `${address}\t${names.join(' ')}`);
   return {
+    hostname: `${STEP_HOSTNAME}\n`,
     hosts: `${[...lines, ...LOOPBACK_HOSTS].join('\n')}\n${hosts}`,
     'resolv.conf': network === 'host' ? resolverFile(readOrEmpty('/etc/resolv.conf'), dns) : '',
   };

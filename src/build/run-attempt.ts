@@ -7,22 +7,27 @@ import { explainFailure } from '../emulation/failures.ts';
 import type { StepEmulation } from '../emulation/ladder.ts';
 import type { Toolbox } from '../emulation/toolbox.ts';
 import { MergedTree } from '../layer/merged-tree.ts';
-import type { Outcome } from '../sys/sandbox.ts';
-import type { StepPlanOptions } from '../sys/step-plan.ts';
 import { failedStep } from './failed-step.ts';
 import type { RunCommand } from './heredoc-command.ts';
 import { hostFiles } from './host-files.ts';
 import type { BuildOptions, Job, StepText } from './options.ts';
 import { OutputTail } from './output-tail.ts';
 import { readAccounts } from './rootfs-files.ts';
-import { runFailure } from './run-failure.ts';
+import { limitsReached, runFailure } from './run-failure.ts';
 import type { OpenMounts, PlannedMounts } from './run-mounts.ts';
-import { runSandboxed } from './run-sandboxed.ts';
+import { runSandboxed, type Ended } from './run-sandboxed.ts';
 import { shellStatusOf } from './shell-status.ts';
 import { containerConfigOf, type StageState } from './stage-state.ts';
 import type { RunContext } from './step-context.ts';
 import { ensureWorkdir, placeMounts, prepareRootfs, writeHostFiles, type StepRootfs } from './step-rootfs.ts';
-import { hostBinds, scriptPath, stepSandbox, stepVariables } from './step-sandbox.ts';
+import {
+  hostBinds,
+  scriptPath,
+  settingsMounts,
+  stepSandbox,
+  stepVariables,
+  type Sandbox,
+} from './step-sandbox.ts';
 import { openToolbox } from './step-toolbox.ts';
 import { lookUpGroup, lookUpUser } from './user-lookup.ts';
 
@@ -47,8 +52,7 @@ export async function attemptRun(
   const { job, options } = context;
   const scratch = job.store.makeDirectory('run');
   const lowers = job.store.snapshots.trees(state.chain);
-  const files = hostFiles(operands.network, options.steps);
-  const rootfs = openRootfs(scratch, lowers, { state, files, steps: options.steps });
+  const rootfs = openRootfs(scratch, lowers, { state, network: operands.network, steps: options.steps });
   const emulation = await context.emulation.forPlatform(state.platform);
   await using opened = await operands.mounts.open(scratch);
   const sandbox = sandboxOf({ context, state, operands }, { scratch, lowers, rootfs, emulation, opened });
@@ -76,15 +80,12 @@ function openRootfs(
   lowers: readonly string[],
   {
     state,
-    files,
+    network,
     steps,
-  }: Pick<BuildOptions, 'steps'> & {
-    readonly state: StageState;
-    readonly files: Readonly<Record<string, string>>;
-  },
+  }: Pick<BuildOptions, 'steps'> & Pick<RunOperands, 'network'> & { readonly state: StageState },
 ): StepRootfs {
-  writeHostFiles(scratch, files);
-  const rootfs = prepareRootfs(scratch, lowers, hostBinds(scratch, steps));
+  writeHostFiles(scratch, hostFiles(network, steps));
+  const rootfs = prepareRootfs(scratch, lowers, hostBinds(scratch, network, steps));
   ensureWorkdir(rootfs, lowers, containerConfigOf(state).WorkingDir ?? '/');
   return rootfs;
 }
@@ -106,7 +107,7 @@ interface Place {
 function sandboxOf(
   { context, state, operands }: Run,
   { scratch, lowers, rootfs, emulation, opened }: Place,
-): StepPlanOptions {
+): Sandbox {
   const { options } = context;
   const { toolbox, command, network } = operands;
   const accounts = readAccounts(new MergedTree(lowers));
@@ -122,7 +123,7 @@ function sandboxOf(
     network,
     user: { ...user, groups: [...new Set([...groups, ...added])] },
     isolation: emulation.isolation,
-    mounts: placeMounts(rootfs, lowers, [...options.steps.mounts, ...opened.mounts, ...tools]),
+    mounts: placeMounts(rootfs, lowers, [...settingsMounts(options.steps), ...opened.mounts, ...tools]),
     variables: emulation.environmentOf(stepVariables(options, state, surroundings)),
   });
 }
@@ -142,7 +143,7 @@ interface Failure {
 /** Undefined for a step that did what it should. Throws what is not the step's own failure. */
 async function runToEnd(
   job: Job,
-  sandbox: StepPlanOptions,
+  sandbox: Sandbox,
   { command, step, stdin, situationOf }: StepProcess,
 ): Promise<Failure | undefined> {
   const tail = new OutputTail();
@@ -150,14 +151,23 @@ async function runToEnd(
     tail.push(data);
     job.report({ type: 'step-output', step: step.name, stream, data });
   };
-  let outcome: Outcome;
+  let ended: Ended;
   try {
-    outcome = await runSandboxed(job, sandbox, { onOutput, stdin });
+    ended = await runSandboxed(job, sandbox, { onOutput, stdin });
   } catch (error) {
     if (error instanceof ArchBuildError && error.code === 'RUN_FAILED') return { error, isCrash: false };
     throw error;
   }
-  if (outcome.kind === 'exited' && outcome.status === 0) return undefined;
+  const { outcome, events } = ended;
+  const limited = limitsReached(events, sandbox.groupSettings.limits);
+  if (outcome.kind === 'exited' && outcome.status === 0) {
+    if (limited !== undefined) {
+      const text = `${step.text.split('\n', 1)[0]} succeeded, but ${limited.what}: ${limited.hint}`;
+      job.report({ type: 'warning', text });
+    }
+    return undefined;
+  }
+  if (limited !== undefined) return { error: runFailure(outcome, command, limited), isCrash: false };
   const situation = await situationOf();
   const known = explainFailure(tail.text(), shellStatusOf(outcome), situation?.running.arch);
   if (known?.crash !== true) return { error: runFailure(outcome, command, known), isCrash: false };

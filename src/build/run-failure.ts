@@ -1,6 +1,8 @@
 /** What a RUN (or `run`) that could not be started, or has failed, is told as. */
 import { ArchBuildError } from '../errors.ts';
 import type { Explanation } from '../emulation/failures.ts';
+import type { GroupEvents } from '../sys/cgroup/group.ts';
+import type { GroupLimits } from '../sys/cgroup/limits.ts';
 import { SandboxRefusal, type Outcome } from '../sys/sandbox.ts';
 import type { RunCommand } from './heredoc-command.ts';
 
@@ -34,7 +36,7 @@ export function startFailure(error: unknown, { argv }: Pick<RunCommand, 'argv'>)
 export function runFailure(
   outcome: Outcome,
   { argv }: RunCommand,
-  explained: Explanation | undefined,
+  explained: Pick<Explanation, 'what' | 'hint'> | undefined,
 ): ArchBuildError {
   const how =
     outcome.kind === 'exited' ? `exited with status ${outcome.status}` : `was killed by ${outcome.signal}`;
@@ -42,4 +44,23 @@ export function runFailure(
   return new ArchBuildError('RUN_FAILED', explained === undefined ? what : `${what} (${explained.what})`, {
     ...(explained === undefined ? {} : { hint: explained.hint }),
   });
+}
+
+/** What the limits of its control group have done to a command; undefined for nothing. */
+export function limitsReached(
+  { killed, refused }: GroupEvents,
+  { memoryBytes, pids }: GroupLimits,
+): Pick<Explanation, 'what' | 'hint'> | undefined {
+  if (killed > 0) {
+    const limit = memoryBytes === undefined ? '' : ` of ${Math.round(memoryBytes / 2 ** 20)} MiB`;
+    return {
+      what: `its memory${limit} was used up, and the kernel killed ${killed === 1 ? 'a process' : `${killed} processes`}`,
+      hint: 'give it more with --memory, or let it do less at once (make -j1)',
+    };
+  }
+  if (refused === 0) return undefined;
+  return {
+    what: `it reached its limit of ${pids === undefined ? '' : `${pids} `}processes, and ${refused === 1 ? 'one more was' : `${refused} more were`} refused`,
+    hint: 'give it more with --pids-limit, or let it do less at once (make -j1)',
+  };
 }

@@ -7,15 +7,18 @@ import { MergedTree } from '../layer/merged-tree.ts';
 import type { ImageConfig } from '../oci/image-config.ts';
 import { environmentOf } from '../oci/image-config.ts';
 import { ownIdentity } from '../sys/identity.ts';
-import { hasVolatileOverlay, kernelSurface } from '../sys/kernel-surface.ts';
+import { hasVolatileOverlay, kernelSurface, type MaskChanges } from '../sys/kernel-surface.ts';
 import type { Outcome, SandboxOptions } from '../sys/sandbox.ts';
-import type { Bind, StepPlanOptions } from '../sys/step-plan.ts';
+import type { Bind } from '../sys/step-plan.ts';
 import { DEFAULT_PATH, ensureRootfs, type BaseImage } from './base-image.ts';
 import { hostFiles, STEP_HOSTNAME } from './host-files.ts';
 import type { Job } from './options.ts';
 import { readAccounts } from './rootfs-files.ts';
+import { limitsReached } from './run-failure.ts';
 import { runSandboxed } from './run-sandboxed.ts';
-import { ensureWorkdir, prepareRootfs, writeHostFiles } from './step-rootfs.ts';
+import { ensureWorkdir, placeMounts, prepareRootfs, writeHostFiles } from './step-rootfs.ts';
+import { settingsMounts, type Sandbox } from './step-sandbox.ts';
+import type { GroupSettings } from './step-settings.ts';
 import { lookUpUser } from './user-lookup.ts';
 
 export interface RunOptions {
@@ -28,6 +31,9 @@ export interface RunOptions {
   readonly workdir: string | undefined;
   readonly volumes: readonly Volume[];
   readonly network: 'host' | 'none';
+  readonly group: GroupSettings;
+  readonly noNewPrivileges: boolean;
+  readonly masks: MaskChanges;
   readonly terminal: boolean;
   readonly streams: Omit<SandboxOptions, 'signal'>;
 }
@@ -74,24 +80,18 @@ export async function runImage(
     options.user ?? image.config.config?.User ?? '',
     readAccounts(new MergedTree(lowers)),
   );
-  const term: [string, string][] = options.terminal ? [['TERM', process.env['TERM'] ?? 'xterm']] : [];
-  const variables = new Map([
-    ['PATH', DEFAULT_PATH],
-    ['HOME', home],
-    ...term,
-    ...environmentOf(image.config),
-    ...options.env,
-  ]);
-  const environment = [...emulation.environmentOf(variables)].map(([key, value]) => `${key}=${value}`);
-  const sandbox: StepPlanOptions = {
+  const variables = emulation.environmentOf(variablesOf(image.config, options, home));
+  const sandbox: Sandbox = {
     ...rootfs,
-    ...kernelSurface(),
+    ...kernelSurface(options.masks),
+    groupSettings: options.group,
+    noNewPrivileges: options.noNewPrivileges,
     ids: ownIdentity(),
     pipes: [],
-    mounts: [],
+    mounts: placeMounts(rootfs, lowers, settingsMounts({ mounts: [], masks: options.masks })),
     isolation: emulation.isolation,
     user,
-    environment,
+    environment: [...variables].map(([key, value]) => `${key}=${value}`),
     network: options.network,
     hostname: STEP_HOSTNAME,
     volatile: hasVolatileOverlay(),
@@ -99,7 +99,20 @@ export async function runImage(
     workdir,
     argv,
   };
-  return runSandboxed(job, sandbox, options.streams);
+  const { outcome, events } = await runSandboxed(job, sandbox, options.streams);
+  const limited = limitsReached(events, options.group.limits);
+  if (limited !== undefined)
+    job.report({ type: 'warning', text: `${argv[0]}: ${limited.what}: ${limited.hint}` });
+  return outcome;
+}
+
+function variablesOf(
+  config: ImageConfig,
+  { terminal, env }: Pick<RunOptions, 'terminal' | 'env'>,
+  home: string,
+): Map<string, string> {
+  const term: [string, string][] = terminal ? [['TERM', process.env['TERM'] ?? 'xterm']] : [];
+  return new Map([['PATH', DEFAULT_PATH], ['HOME', home], ...term, ...environmentOf(config), ...env]);
 }
 
 /** Where the terminal's own name is, on the host. */

@@ -9,7 +9,7 @@ import { formatBytePath, toBytePath, type BytePath } from '../layer/byte-path.ts
 import { LayerWriter } from '../layer/layer-writer.ts';
 import { MergedTree } from '../layer/merged-tree.ts';
 import { ArchBuildError } from '../errors.ts';
-import { CONTENT_DIRECTORY, type StepMount } from '../sys/step-mounts.ts';
+import { CONTENT_DIRECTORY, isPlaced, type StepMount } from '../sys/step-mounts.ts';
 import type { Bind } from '../sys/step-plan.ts';
 
 export interface StepRootfs {
@@ -67,7 +67,7 @@ export function prepareRootfs(
   return { scratch, lowerCount: trees.length, upper: join(scratch, 'upper'), binds: resolved };
 }
 
-const realTarget = (stubs: LayerWriter, { target }: MountPoint): string =>
+const realTarget = (stubs: LayerWriter, { target }: Pick<MountPoint, 'target'>): string =>
   formatBytePath(stubs.tree.resolve(toBytePath(target)).path);
 
 /** An image's link that leads there (`/etc/resolv.conf` → `/dev/null`) stays one: a file mounted there breaks the device. */
@@ -104,8 +104,9 @@ export function placeMounts(
   const stubs = new LayerWriter(join(scratch, 'stubs'), new MergedTree(lowers));
   if (mounts.some(({ type }) => type === 'content')) mkdirSync(join(scratch, CONTENT_DIRECTORY));
   const resolved = mounts.map((mount) => ({ ...mount, target: realTarget(stubs, mount) }));
-  for (const mount of resolved) {
-    const isInside = resolved.some((other) => mount.target.startsWith(`${other.target}/`));
+  const placed = resolved.filter(isPlaced);
+  for (const mount of placed) {
+    const isInside = placed.some((other) => mount.target.startsWith(`${other.target}/`));
     if (!isInside && !isBelowKernelMount(mount.target)) makeMountPoint(stubs, mount);
   }
   return resolved;
@@ -122,7 +123,7 @@ export function ensureWorkdir(
   if (node === undefined) writer.ensureDirectory(path);
 }
 
-/** Writes the files every step gets of its own: /etc/hosts and /etc/resolv.conf. */
+/** Writes the files every step may get of its own, such as /etc/hosts. */
 export function writeHostFiles(scratch: string, files: Readonly<Record<string, string>>): void {
   for (const [name, content] of Object.entries(files))
     writeFileSync(join(scratch, name), content, { mode: 0o644 });

@@ -1,7 +1,8 @@
 /** The sandbox of a RUN as a value: one builder for what a build carries out and for what `--plan` shows. */
 import { join } from 'node:path';
 import { ownIdentity } from '../sys/identity.ts';
-import { hasVolatileOverlay, kernelSurface } from '../sys/kernel-surface.ts';
+import { hasVolatileOverlay, isKernelPath, kernelSurface } from '../sys/kernel-surface.ts';
+import type { StepMount } from '../sys/step-mounts.ts';
 import type { StepPlanOptions } from '../sys/step-plan.ts';
 import { DEFAULT_PATH } from './base-image.ts';
 import type { RunCommand } from './heredoc-command.ts';
@@ -9,7 +10,7 @@ import { STEP_HOSTNAME } from './host-files.ts';
 import type { BuildOptions } from './options.ts';
 import { proxyVariables, type Variables } from './scope.ts';
 import { containerConfigOf, type StageState } from './stage-state.ts';
-import type { StepSettings } from './step-settings.ts';
+import type { GroupSettings, StepSettings } from './step-settings.ts';
 import { withTools } from './step-toolbox.ts';
 
 /** What only the step knows: where its files are, how foreign programs run, who it runs as. */
@@ -22,19 +23,25 @@ export interface SandboxParts extends Pick<
   readonly variables: Variables;
 }
 
+/** A command with all that its plan is made of but its control group, which is made for each start. */
+export interface Sandbox extends Omit<StepPlanOptions, 'group'> {
+  readonly groupSettings: GroupSettings;
+}
+
 /** A `#!` heredoc stands in the step's /dev, so nothing of it can reach the layer. */
 export function stepSandbox(
   { steps }: Pick<BuildOptions, 'steps'>,
   state: StageState,
   { command, variables, ...parts }: SandboxParts,
-): StepPlanOptions {
+): Sandbox {
   const { argv, script } = command;
-  const { capabilities, limits, shmBytes } = steps;
+  const { capabilities, limits, shmBytes, noNewPrivileges, group, masks } = steps;
   const pipes = script === undefined ? [] : [{ source: scriptPath(parts.scratch), name: script.name }];
   return {
     ...parts,
-    ...kernelSurface(),
-    ...{ capabilities, limits, shmBytes, pipes, argv },
+    ...kernelSurface(masks),
+    ...{ capabilities, limits, shmBytes, noNewPrivileges, pipes, argv },
+    groupSettings: group,
     ids: ownIdentity(),
     environment: [...variables].map(([key, value]) => `${key}=${value}`),
     hostname: STEP_HOSTNAME,
@@ -46,17 +53,30 @@ export function stepSandbox(
 
 export const scriptPath = (scratch: string): string => join(scratch, 'script');
 
-/** The files of name resolution, which `writeHostFiles` has put there. */
+/** The files about names, which `writeHostFiles` has put there. Without a network there is no resolver to name. */
 export const hostBinds = (
   scratch: string,
-  { ownHosts }: Pick<StepSettings, 'ownHosts'>,
+  network: 'host' | 'none',
+  { ownHosts, hostnameFile }: Pick<StepSettings, 'ownHosts' | 'hostnameFile'>,
 ): (StepPlanOptions['binds'][number] & { kind: 'file' })[] =>
-  [...(ownHosts ? [] : ['hosts']), 'resolv.conf'].map((name) => ({
+  [
+    ...(ownHosts ? [] : ['hosts']),
+    ...(hostnameFile ? ['hostname'] : []),
+    ...(network === 'none' ? [] : ['resolv.conf']),
+  ].map((name) => ({
     source: join(scratch, name),
     target: `/etc/${name}`,
     readOnly: true,
     kind: 'file',
   }));
+
+/** What every step is shown, and what of the image it is not. */
+export const settingsMounts = ({ mounts, masks }: Pick<StepSettings, 'mounts' | 'masks'>): StepMount[] => [
+  ...mounts,
+  ...masks.masked
+    .filter((path) => !isKernelPath(path))
+    .map((target): StepMount => ({ type: 'mask', target })),
+];
 
 interface Surroundings {
   readonly home: string;

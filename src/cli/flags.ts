@@ -25,7 +25,25 @@ interface RunOptionFlags {
   readonly emulatorCpu: readonly string[];
 }
 
-export interface BuildFlags extends GatherFlags, RunOptionFlags {
+/** What `withLimitOptions` adds. */
+export interface GroupFlags {
+  readonly memory?: string;
+  readonly memorySwap?: string;
+  readonly cpuShares?: string;
+  readonly cpuPeriod?: string;
+  readonly cpuQuota?: string;
+  readonly cpusetCpus?: string;
+  readonly cpusetMems?: string;
+  readonly pidsLimit?: string;
+  readonly cgroupParent?: string;
+  readonly cgroupns: 'private' | 'host';
+}
+
+interface LimitFlags extends GroupFlags {
+  readonly securityOpt: readonly string[];
+}
+
+export interface BuildFlags extends GatherFlags, RunOptionFlags, LimitFlags {
   readonly file: readonly string[];
   readonly ignorefile?: string;
   readonly tag: readonly string[];
@@ -51,6 +69,8 @@ export interface BuildFlags extends GatherFlags, RunOptionFlags {
   readonly network: 'host' | 'none' | 'default';
   readonly stdin?: boolean;
   readonly hosts: boolean;
+  readonly hostname: boolean;
+  readonly hostnameFile?: boolean;
   readonly addHost: readonly string[];
   readonly groupAdd: readonly string[];
   readonly dns: readonly string[];
@@ -131,7 +151,7 @@ export interface ClusterPlanFlags extends HostFlags {
   readonly json?: boolean;
 }
 
-export interface RunFlags extends HostFlags, RunOptionFlags {
+export interface RunFlags extends HostFlags, RunOptionFlags, LimitFlags {
   readonly jobs: number;
   readonly dryRun?: boolean;
   readonly force?: boolean;

@@ -2,20 +2,10 @@
 import { Option, type Command } from 'commander';
 import { ArchBuildError } from '../errors.ts';
 
-const SCOPE =
-  'steps have no control groups of their own: give the whole build one, systemd-run --scope -p MemoryMax=2G -p CPUQuota=150% arch-build …';
-const SANDBOX = 'every step has the same sandbox here; --cap-add and --cap-drop change what it may do';
+const SANDBOX =
+  'every step has the same sandbox here; --cap-add, --cap-drop and --security-opt change what it may do';
 
 const REFUSED: readonly (readonly [flags: string, hint: string])[] = [
-  ['--memory <size>', SCOPE],
-  ['--memory-swap <size>', SCOPE],
-  ['-c, --cpu-shares <n>', SCOPE],
-  ['--cpu-period <n>', SCOPE],
-  ['--cpu-quota <n>', SCOPE],
-  ['--cpuset-cpus <list>', SCOPE],
-  ['--cpuset-mems <list>', SCOPE],
-  ['--cgroup-parent <path>', SCOPE],
-  ['--security-opt <option>', SANDBOX],
   ['--userns <how>', SANDBOX],
   ['--allow <entitlement>', SANDBOX],
 ];

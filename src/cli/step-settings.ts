@@ -7,6 +7,9 @@ import { ArchBuildError } from '../errors.ts';
 import { capabilityMask, ALL_CAPABILITIES, DEFAULT_CAPABILITIES } from '../sys/capabilities.ts';
 import { RESOURCES, UNLIMITED, type Limit } from '../sys/limits.ts';
 import type { BuildFlags } from './flags.ts';
+import { groupSettingsOf } from './group-settings.ts';
+import { securityOf } from './security-options.ts';
+import { bytesOf } from './size.ts';
 
 type Words = readonly string[];
 type Mount = StepSettings['mounts'][number];
@@ -16,8 +19,11 @@ export function stepSettingsOf(flags: BuildFlags): StepSettings {
   if (flags.network === 'none') refuseDns(flags);
   if (!flags.hosts && flags.addHost.length > 0)
     throw usage('--no-hosts and --add-host contradict each other');
+  if (!flags.hostname && flags.hostnameFile === true)
+    throw usage('--no-hostname and --hostname-file contradict each other');
   return {
     ownHosts: !flags.hosts,
+    hostnameFile: flags.hostnameFile === true,
     hosts: flags.addHost.map(hostOf),
     dns: {
       servers: flags.dns.map(serverOf),
@@ -25,11 +31,13 @@ export function stepSettingsOf(flags: BuildFlags): StepSettings {
       options: flags.dnsOption,
     },
     mounts: [...flags.volume.map(volumeOf), ...flags.device.map(deviceOf)],
-    shmBytes: flags.shmSize === undefined ? undefined : bytesOf(flags.shmSize),
+    shmBytes: flags.shmSize === undefined ? undefined : bytesOf('--shm-size', flags.shmSize),
     groups: flags.groupAdd,
     stdin: flags.stdin === true,
     limits: flags.ulimit.map(limitOf),
     capabilities: capabilitiesOf(flags.capAdd, flags.capDrop),
+    group: groupSettingsOf(flags),
+    ...securityOf(flags.securityOpt),
   };
 }
 
@@ -98,14 +106,6 @@ function mountOf(option: string, { source, target, readOnly }: Omit<Mount, 'type
     throw usage(`${option}: nothing can be mounted at ${target === '' ? 'no place' : target}`, VOLUME_HINT);
   const kind = statSync(path).isDirectory() ? 'directory' : 'file';
   return { type: 'bind', kind, source: path, target: at, readOnly };
-}
-
-const UNITS: Readonly<Record<string, number>> = { '': 1, b: 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30 };
-
-function bytesOf(word: string): number {
-  const { amount, unit = '' } = /^(?<amount>[1-9]\d{0,11})(?<unit>[bkmg]?)$/i.exec(word)?.groups ?? {};
-  if (amount !== undefined) return Number(amount) * (UNITS[unit.toLowerCase()] ?? 1);
-  throw usage(`--shm-size ${word} is no size such as 64m`);
 }
 
 /** `NAME=SOFT[:HARD]`; `-1` and `unlimited` are none. */

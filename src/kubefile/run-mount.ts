@@ -39,6 +39,8 @@ export interface TmpfsMount {
   readonly type: 'tmpfs';
   readonly target: string;
   readonly sizeBytes: number | undefined;
+  /** It begins with what is there. */
+  readonly copyUp?: true;
 }
 
 export interface SecretMount extends Owned {
@@ -112,8 +114,13 @@ const READERS: Readonly<Record<string, (options: Options) => RunMount>> = {
     };
   },
   tmpfs: (options) => {
-    options.allow('target', 'size');
-    return { type: 'tmpfs', target: options.required('target'), sizeBytes: options.bytes('size') };
+    options.allow('target', 'size', 'tmpcopyup');
+    return {
+      type: 'tmpfs',
+      target: options.required('target'),
+      sizeBytes: options.bytes('size'),
+      ...(options.flag('tmpcopyup') === true ? { copyUp: true } : {}),
+    };
   },
   secret: (options) => {
     options.allow('target', 'id', 'env', 'required', 'mode', 'uid', 'gid');

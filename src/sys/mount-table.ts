@@ -3,19 +3,32 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 export interface MountedAt {
   readonly directory: string;
+  /** What of its file system is mounted there. */
+  readonly root: string;
   readonly type: string;
   /** What mount(8) calls the device; for an overlay any word its maker chose. */
   readonly source: string;
+  /** Of the file system, not of the mount. */
+  readonly options: readonly string[];
 }
 
 /** Parses `mountinfo`, in mount order; lines that make no sense are left out. See proc_pid_mountinfo(5). */
 export function parseMountTable(text: string): MountedAt[] {
   return text.split('\n').flatMap((line) => {
     const [before = '', after = ''] = line.split(' - ', 2);
-    const directory = before.split(' ')[4];
-    const [type, source] = after.split(' ');
-    if (directory === undefined || type === undefined || source === undefined) return [];
-    return [{ directory: unescape(directory), type, source: unescape(source) }];
+    const [root, directory] = before.split(' ').slice(3);
+    const [type, source, options = ''] = after.split(' ');
+    if (root === undefined || directory === undefined || type === undefined || source === undefined)
+      return [];
+    return [
+      {
+        directory: unescape(directory),
+        root: unescape(root),
+        type,
+        source: unescape(source),
+        options: options.split(','),
+      },
+    ];
   });
 }
 

@@ -16,6 +16,7 @@ export const MS = {
 
 export const CLONE = {
   NEWNS: 0x00020000,
+  NEWCGROUP: 0x02000000,
   NEWUTS: 0x04000000,
   NEWIPC: 0x08000000,
   NEWUSER: 0x10000000,
@@ -54,6 +55,10 @@ export type Operation =
       readonly gid: number;
       readonly content: Uint8Array;
     }
+  /** What is there is seen no more; nothing where nothing is. */
+  | { readonly op: 'mask'; readonly path: string }
+  /** What a directory holds, into another one. */
+  | { readonly op: 'copy'; readonly source: string; readonly target: string }
   | { readonly op: 'mkdir'; readonly path: string; readonly mode: number }
   | { readonly op: 'touch'; readonly path: string }
   | { readonly op: 'symlink'; readonly target: string; readonly path: string }
@@ -70,6 +75,10 @@ export type Operation =
   | { readonly op: 'trace'; readonly emulators: readonly TracedEmulator[] }
   | { readonly op: 'umask'; readonly mask: number }
   | { readonly op: 'terminal' }
+  /** Opens the `cgroup.procs` of a control group, which `join` makes the process a member of. */
+  | { readonly op: 'group'; readonly path: string }
+  | { readonly op: 'join' }
+  | { readonly op: 'no-new-privileges' }
   /** Raises a hard limit that is below; the soft one stays. */
   | { readonly op: 'raise'; readonly resource: number; readonly hard: bigint }
   | { readonly op: 'limit'; readonly resource: number; readonly soft: bigint; readonly hard: bigint }
@@ -108,9 +117,13 @@ function encodeOperation(operation: Operation): string[] {
     case 'touch':
     case 'chdir':
     case 'workdir':
+    case 'group':
+    case 'mask':
       return [operation.op, operation.path];
     case 'symlink':
       return ['symlink', operation.target, operation.path];
+    case 'copy':
+      return ['copy', operation.source, operation.target];
     case 'write':
       return ['write', operation.path, operation.text];
     case 'enter':
@@ -119,6 +132,30 @@ function encodeOperation(operation: Operation): string[] {
       return ['pivot', operation.root];
     case 'hostname':
       return ['hostname', operation.name];
+    case 'umask':
+    case 'raise':
+    case 'limit':
+    case 'capabilities':
+    case 'ids':
+      return encodeRight(operation);
+    case 'environment':
+    case 'exec':
+    case 'trace':
+      return counted(operation.op, listOf(operation));
+    case 'loopback':
+    case 'init':
+    case 'join':
+    case 'no-new-privileges':
+    case 'terminal':
+      return [operation.op];
+  }
+}
+
+/** What the command may do, and as whom. */
+function encodeRight(
+  operation: Extract<Operation, { op: 'umask' | 'raise' | 'limit' | 'capabilities' | 'ids' }>,
+): string[] {
+  switch (operation.op) {
     case 'umask':
       return ['umask', String(operation.mask)];
     case 'raise':
@@ -129,14 +166,6 @@ function encodeOperation(operation: Operation): string[] {
       return ['capabilities', `0x${operation.keep.toString(16)}`];
     case 'ids':
       return ['ids', String(operation.uid), String(operation.gid), operation.groups.join(',')];
-    case 'environment':
-    case 'exec':
-    case 'trace':
-      return counted(operation.op, listOf(operation));
-    case 'loopback':
-    case 'init':
-    case 'terminal':
-      return [operation.op];
   }
 }
 

@@ -28,7 +28,15 @@ export type StepMount = At &
         readonly path: string;
         readonly readOnly: boolean;
       }
-    | { readonly type: 'tmpfs'; readonly kind: 'directory'; readonly sizeBytes: number | undefined }
+    | {
+        readonly type: 'tmpfs';
+        readonly kind: 'directory';
+        readonly sizeBytes: number | undefined;
+        /** It begins with what the rootfs has there. */
+        readonly copyUp?: true;
+      }
+    /** Whatever is there is not seen. */
+    | { readonly type: 'mask' }
     /** A secret: it is in memory only. */
     | {
         readonly type: 'content';
@@ -50,42 +58,58 @@ const ROOT = 'merged';
 export const CONTENT_DIRECTORY = 'content';
 
 export function stepMounts(mounts: readonly StepMount[], options: MountsOptions): Operation[] {
-  const ordered = [...mounts].sort((a, b) => depthOf(a) - depthOf(b));
+  const ordered = mounts.filter(isPlaced).sort((a, b) => depthOf(a) - depthOf(b));
   const contents = mounts.some(({ type }) => type === 'content')
     ? [tmpfs(CONTENT_DIRECTORY, 'mode=700')]
     : [];
-  return [...contents, ...ordered.flatMap((mount, index) => one(mount, { ordered, index, options }))];
+  return [
+    ...contents,
+    ...ordered.flatMap((mount, index) => one(mount, { ordered, index, options })),
+    ...mounts
+      .filter(({ type }) => type === 'mask')
+      .map(({ target }): Operation => ({ op: 'mask', path: ROOT + target })),
+  ];
 }
+
+/** All but masks, which come last and need no mount point. */
+export type PlacedMount = Exclude<StepMount, { type: 'mask' }>;
+export const isPlaced = (mount: StepMount): mount is PlacedMount => mount.type !== 'mask';
 
 const depthOf = ({ target }: At): number => target.split('/').length;
 
 interface Place {
-  readonly ordered: readonly StepMount[];
+  readonly ordered: readonly PlacedMount[];
   readonly index: number;
   readonly options: MountsOptions;
 }
 
 /** The mount, then the mount points that others need inside it, then what makes it read-only. */
-function one(mount: StepMount, { ordered, index, options }: Place): Operation[] {
+function one(mount: PlacedMount, { ordered, index, options }: Place): Operation[] {
   const later = ordered.slice(index + 1);
   const inside = later.filter((other) => coverOf(other, ordered) === mount);
   const isInDev = mount.target.startsWith('/dev/') && coverOf(mount, ordered) === undefined;
   return [
-    ...(isInDev ? [{ op: 'mountpoint', path: ROOT + mount.target, kind: mount.kind } as const] : []),
+    ...(isInDev ? [mountpoint(mount)] : []),
     ...make(mount, { index, options }),
-    ...inside.map(({ target, kind }): Operation => ({ op: 'mountpoint', path: ROOT + target, kind })),
+    ...inside.map(mountpoint),
     ...('readOnly' in mount && mount.readOnly
       ? [{ op: 'restrict', target: ROOT + mount.target, flags: MS.RDONLY } as const]
       : []),
   ];
 }
 
+const mountpoint = ({ target, kind }: PlacedMount): Operation => ({
+  op: 'mountpoint',
+  path: ROOT + target,
+  kind,
+});
+
 /** The deepest mount that a target lies in. */
-function coverOf(mount: StepMount, ordered: readonly StepMount[]): StepMount | undefined {
+function coverOf(mount: PlacedMount, ordered: readonly PlacedMount[]): PlacedMount | undefined {
   return ordered.findLast(({ target }) => mount.target.startsWith(`${target}/`));
 }
 
-function make(mount: StepMount, { index, options }: Omit<Place, 'ordered'>): Operation[] {
+function make(mount: PlacedMount, { index, options }: Omit<Place, 'ordered'>): Operation[] {
   const target = ROOT + mount.target;
   switch (mount.type) {
     case 'bind':
@@ -95,9 +119,7 @@ function make(mount: StepMount, { index, options }: Omit<Place, 'ordered'>): Ope
       return [options.overlay(directory, lowerCount), bind(`${directory}/merged/${path}`, target)];
     }
     case 'tmpfs':
-      return [
-        tmpfs(target, mount.sizeBytes === undefined ? 'mode=1777' : `mode=1777,size=${mount.sizeBytes}`),
-      ];
+      return makeTmpfs(mount, { target, place: `copy-${index}` });
     case 'content': {
       const { mode, uid, gid, content } = mount;
       const path = `${CONTENT_DIRECTORY}/${index}`;
@@ -108,6 +130,21 @@ function make(mount: StepMount, { index, options }: Omit<Place, 'ordered'>): Ope
       ];
     }
   }
+}
+
+/** What is copied must be seen until then, so it is filled elsewhere: below the scratch directory. */
+function makeTmpfs(
+  { sizeBytes, copyUp }: Extract<StepMount, { type: 'tmpfs' }>,
+  { target, place }: { readonly target: string; readonly place: string },
+): Operation[] {
+  const data = sizeBytes === undefined ? 'mode=1777' : `mode=1777,size=${sizeBytes}`;
+  if (copyUp === undefined) return [tmpfs(target, data)];
+  return [
+    { op: 'mkdir', path: place, mode: 0o700 },
+    tmpfs(place, data),
+    { op: 'copy', source: target, target: place },
+    bind(place, target),
+  ];
 }
 
 const bind = (source: string, target: string): Operation => ({

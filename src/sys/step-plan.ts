@@ -7,6 +7,7 @@
  * binfmt_misc). Mounts made outside are locked for the step.
  */
 import { DEFAULT_CAPABILITIES } from './capabilities.ts';
+import { joinGroups, openGroups, showGroups, type StepGroup } from './cgroup/step-group.ts';
 import { identityMap, isMapped, type Identity } from './identity.ts';
 import type { Limit } from './limits.ts';
 import { CLONE, MS, type Operation } from './plan.ts';
@@ -46,6 +47,10 @@ export interface StepPlanOptions {
   /** Those of a default container unless said. */
   readonly capabilities?: bigint;
   readonly limits?: readonly Limit[];
+  /** Set-id bits and file capabilities give the command nothing. */
+  readonly noNewPrivileges?: boolean;
+  /** Without it the command is where we are, and sees nothing of it. */
+  readonly group?: StepGroup;
   /** Room in /dev/shm; 64 MiB unless said. */
   readonly shmBytes?: number | undefined;
   readonly workdir: string;
@@ -57,10 +62,11 @@ export interface StepPlanOptions {
 const BINFMT = 'merged/proc/sys/fs/binfmt_misc';
 
 export function stepPlan(options: StepPlanOptions): Operation[] {
-  const { capabilities = DEFAULT_CAPABILITIES, limits = [] } = options;
+  const { capabilities = DEFAULT_CAPABILITIES, limits = [], group = NO_GROUP } = options;
   return [
     // A hard limit can be raised here only: inside, nobody has the right to.
     ...limits.map(({ resource, hard }): Operation => ({ op: 'raise', resource, hard })),
+    ...openGroups(group),
     { op: 'unshare', flags: CLONE.NEWNS },
     mount({ target: '/', flags: MS.REC | MS.PRIVATE }),
     { op: 'chdir', path: options.scratch },
@@ -86,9 +92,11 @@ export function stepPlan(options: StepPlanOptions): Operation[] {
     ...(options.network === 'none' ? [{ op: 'loopback' } as const] : []),
     { op: 'umask', mask: 0o022 },
     supervisor(options.isolation),
+    ...joinGroups(group),
     ...(options.terminal === undefined ? [] : [{ op: 'terminal' } as const]),
     ...limits.map((limit): Operation => ({ op: 'limit', ...limit })),
     { op: 'capabilities', keep: capabilities },
+    ...(options.noNewPrivileges === true ? [{ op: 'no-new-privileges' } as const] : []),
     { op: 'ids', ...options.user },
     { op: 'workdir', path: options.workdir },
     { op: 'environment', variables: options.environment },
@@ -96,6 +104,7 @@ export function stepPlan(options: StepPlanOptions): Operation[] {
   ];
 }
 
+const NO_GROUP: StepGroup = { joined: [], isPrivate: false, shown: [] };
 const HARMLESS = MS.NOSUID | MS.NODEV | MS.NOEXEC;
 
 interface MountOperands {
@@ -192,9 +201,10 @@ function pipes(files: StepPlanOptions['pipes']): Operation[] {
  * The host's sysfs shows the host's interfaces whatever the step's network is. In a user namespace what is mounted
  * below it cannot be left behind: it comes along, read-only.
  */
-function sysfs({ masked, network, ids }: StepPlanOptions): Operation[] {
+function sysfs({ masked, network, ids, group = NO_GROUP }: StepPlanOptions): Operation[] {
   return [
     mount({ source: '/sys', target: 'merged/sys', flags: MS.BIND | (ids.overlay === 'user' ? MS.REC : 0) }),
+    ...showGroups(group, 'merged/sys'),
     { op: 'restrict', target: 'merged/sys', flags: MS.RDONLY | HARMLESS },
     ...masks('/sys', masked),
     ...(network === 'none' ? [emptyDirectory('merged/sys/class/net')] : []),

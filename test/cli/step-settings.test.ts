@@ -7,6 +7,9 @@ type Given = Partial<BuildFlags>;
 
 const NONE = {
   hosts: true,
+  hostname: true,
+  cgroupns: 'private',
+  securityOpt: [],
   groupAdd: [],
   addHost: [],
   dns: [],
@@ -25,11 +28,22 @@ describe('the settings of the sandbox', () => {
   it('are the default ones without an option, and then no part of a key', () => {
     expect(settings({})).toEqual(DEFAULT_SETTINGS);
     expect(settingsKey(settings({}))).toEqual([]);
-    expect(settingsKey(settings({ shmSize: '1g' }))).toEqual([]);
+  });
+
+  it.each<Given>([
+    { shmSize: '1g' },
+    { memory: '1g', memorySwap: '2g' },
+    { cpuShares: '2', cpuPeriod: '5000', cpuQuota: '5000', cpusetCpus: '0', cpusetMems: '0' },
+    { pidsLimit: '9', cgroupParent: '/x', cgroupns: 'host' },
+    { securityOpt: ['no-new-privileges', 'mask=/a', 'unmask=ALL'] },
+    { hostname: false },
+  ])('are no part of the key where they only limit: %o', (given) => {
+    expect(settingsKey(settings(given))).toEqual([]);
   });
 
   it.each<[string, Given]>([
     ['#own-hosts', { hosts: false }],
+    ['#hostname-file', { hostnameFile: true }],
     ['#groups', { groupAdd: ['wheel'] }],
     ['#stdin', { stdin: true }],
     ['#hosts', { addHost: ['a:1.2.3.4'] }],
@@ -89,6 +103,50 @@ describe('the settings of the sandbox', () => {
     expect(settings(given).capabilities).toBe(mask);
   });
 
+  it.each<[Given, object]>([
+    [{ memory: '1g' }, { memoryBytes: 2 ** 30 }],
+    [
+      { memory: '1.5MiB', memorySwap: '-1' },
+      { memoryBytes: 1_572_864, memorySwapBytes: Infinity },
+    ],
+    [
+      { memory: '4k', memorySwap: '4k' },
+      { memoryBytes: 4096, memorySwapBytes: 4096 },
+    ],
+    [
+      { cpuShares: '12', cpuPeriod: '1000', cpuQuota: '5678' },
+      { cpuShares: 12, cpuPeriod: 1000, cpuQuota: 5678 },
+    ],
+    [
+      { cpusetCpus: '0-2,5', cpusetMems: '0' },
+      { cpus: '0-2,5', mems: '0' },
+    ],
+    [{ pidsLimit: '64' }, { pids: 64 }],
+    [{ memory: '0', memorySwap: '0', cpuShares: '0', cpuPeriod: '0', cpuQuota: '-1', pidsLimit: '-1' }, {}],
+  ])('limits %o', (given, limits) => {
+    expect(settings(given).group).toEqual({ limits, namespace: 'private' });
+  });
+
+  it('a control group has a place and a view', () => {
+    expect(settings({ cgroupParent: '/builds', cgroupns: 'host' }).group).toEqual({
+      limits: {},
+      parent: '/builds',
+      namespace: 'host',
+    });
+  });
+
+  it.each<[string[], object]>([
+    [['no-new-privileges'], { noNewPrivileges: true }],
+    [['no-new-privileges:true'], { noNewPrivileges: true }],
+    [['no-new-privileges', 'no-new-privileges=false'], { noNewPrivileges: false }],
+    [['mask=/a:/b/../c', 'mask=/d'], { masks: { masked: ['/a', '/c', '/d'], unmasked: [] } }],
+    [['unmask=/proc/*:/sys/firmware'], { masks: { masked: [], unmasked: ['/proc/*', '/sys/firmware'] } }],
+    [['unmask=/proc/keys', 'unmask=all'], { masks: { masked: [], unmasked: 'all' } }],
+    [['label=disable', 'seccomp:unconfined', 'apparmor=unconfined'], { noNewPrivileges: false }],
+  ])('--security-opt %o', (securityOpt, expected) => {
+    expect(settings({ securityOpt })).toMatchObject(expected);
+  });
+
   it('--shm-size has units', () => {
     const sizes = ['100', '2k', '3M', '1g'].map((shmSize) => settings({ shmSize }).shmBytes);
     expect(sizes).toEqual([100, 2048, 3 * 2 ** 20, 2 ** 30]);
@@ -115,6 +173,23 @@ describe('the settings of the sandbox', () => {
     [{ capAdd: ['nope'] }, /there is no capability nope/],
     [{ capAdd: ['chown'], capDrop: ['CHOWN'] }, /cannot be in --cap-add and in --cap-drop/],
     [{ shmSize: '0' }, /is no size/],
+    [{ memory: 'much' }, /--memory much is no size/],
+    [{ memory: '-1' }, /--memory -1 is no size/],
+    [{ memorySwap: '1g' }, /--memory-swap needs --memory/],
+    [{ memory: '2g', memorySwap: '1g' }, /is less than --memory 2g/],
+    [{ cpuShares: '1' }, /--cpu-shares 1 is no number from 2 to 262144/],
+    [{ cpuPeriod: '999' }, /--cpu-period 999 is no number from 1000 to 1000000/],
+    [{ cpuQuota: '10' }, /--cpu-quota 10 is no number 1000 or more/],
+    [{ cpusetCpus: '2-1' }, /is no list/],
+    [{ cpusetMems: 'x' }, /is no list/],
+    [{ pidsLimit: '1e3' }, /is no number/],
+    [{ cgroupParent: '' }, /names no control group/],
+    [{ securityOpt: ['mask=a'] }, /is not understood/],
+    [{ securityOpt: ['mask=/'] }, /is not understood/],
+    [{ securityOpt: ['unmask'] }, /is not understood/],
+    [{ securityOpt: ['seccomp=/profile.json'] }, /seccomp=\/profile.json cannot be had here/],
+    [{ securityOpt: ['no-new-privileges=maybe'] }, /cannot be had here/],
+    [{ hostname: false, hostnameFile: true }, /contradict/],
     [{ hosts: false, addHost: ['a:1.2.3.4'] }, /contradict/],
   ])('are refused: %o', (given, message) => {
     expect(() => settings(given)).toThrow(message);

@@ -120,9 +120,9 @@ describeWith(['root', 'overlay'], 'the sandbox of RUN', () => {
   });
 
   it.each([
-    [['--memory', '1g'], /--memory cannot be kept here\nhint: steps have no control groups/],
-    [['--cpu-shares=2'], /--cpu-shares cannot be kept here/],
-    [['--security-opt', 'seccomp=unconfined'], /--security-opt cannot be kept here/],
+    [['--userns', 'host'], /--userns cannot be kept here\nhint: every step has the same sandbox/],
+    [['--allow=security.insecure'], /--allow cannot be kept here/],
+    [['--security-opt', 'seccomp=p.json'], /seccomp=p.json cannot be had here\nhint: there is no-new-priv/],
   ])('refuses %o with what to do instead', async (args, message) => {
     const { status, stderr } = await cli.call(['build', ...args, '.']);
     expect([status, stderr]).toEqual([2, expect.stringMatching(message)]);

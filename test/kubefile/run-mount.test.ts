@@ -36,6 +36,7 @@ describe('a mount', () => {
     ['type=tmpfs,target=/t', { type: 'tmpfs', target: '/t', sizeBytes: undefined }],
     ['type=tmpfs,target=/t,size=64m', { sizeBytes: 64 * 2 ** 20 }],
     ['type=tmpfs,target=/t,size=1GiB', { sizeBytes: 2 ** 30 }],
+    ['type=tmpfs,target=/t,tmpcopyup', { copyUp: true }],
     [
       'type=secret,id=s',
       { target: '/run/secrets/s', env: undefined, required: false, mode: 0o400, uid: 0, gid: 0 },
@@ -49,11 +50,21 @@ describe('a mount', () => {
     expect(read(text)).toMatchObject(expected);
   });
 
+  it('of memory alone is what it was where nothing is copied: its cache key stays', () => {
+    expect(Object.keys(read('type=tmpfs,target=/t,tmpcopyup=false'))).toEqual([
+      'type',
+      'target',
+      'sizeBytes',
+    ]);
+  });
+
   it.each([
     ['target=/x,relabel=yes', 'relabel is shared or private, not "yes"'],
     ['target=/x,bind-propagation=none', 'bind-propagation is private or rprivate or slave'],
     ['target=/x,U=true', 'U, which changes owners, cannot be had here'],
     ['type=tmpfs,target=/x,z', 'unknown option "z"'],
+    ['type=tmpfs,target=/x,tmpcopyup=yes', 'tmpcopyup is true or false, not "yes"'],
+    ['type=bind,target=/x,tmpcopyup', 'unknown option "tmpcopyup"'],
     ['type=nfs,target=/x', 'unknown mount type "nfs"'],
     ['', 'target is missing'],
     ['source=a', 'target is missing'],

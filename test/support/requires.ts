@@ -5,7 +5,7 @@
  * Capabilities are tried, not guessed from versions.
  */
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { tmpdir } from 'node:os';
 import { describe, it, type TestContext } from 'vitest';
@@ -59,6 +59,7 @@ function failsWhenMissing(): boolean {
 const PROBES = {
   root: () => (process.getuid?.() === 0 ? undefined : 'needs root'),
   overlay: probeOverlay,
+  'control-groups': probeControlGroups,
   'user-namespaces': () => tryCommand(['unshare', '--user', 'true'], 'needs user namespaces'),
   /** Kernel 6.7: binfmt_misc belongs to the user namespace that mounts it. */
   'private-binfmt': () =>
@@ -112,6 +113,24 @@ function tryCommand([file = '', ...args]: string[], reason: string): string | un
   const { error, status, stderr } = spawnSync(file, args, { encoding: 'utf8', timeout: 10_000 });
   if (error === undefined && status === 0) return undefined;
   return `${reason}: ${(error?.message ?? stderr).trim()}`;
+}
+
+/** Of either version, with what limits steps. */
+function probeControlGroups(): string | undefined {
+  const [top, unified] = ['/sys/fs/cgroup', '/sys/fs/cgroup/cgroup.controllers'];
+  const names = existsSync(unified) ? readFileSync(unified, 'utf8').split(/\s+/) : [];
+  const placeOf = (name: string): string => (names.includes(name) ? top : join(top, name));
+  const missing = ['memory', 'cpu', 'cpuset', 'pids'].filter((name) => !isWritable(placeOf(name)));
+  return missing.length === 0 ? undefined : `needs control groups for ${missing.join(', ')}`;
+}
+
+function isWritable(path: string): boolean {
+  try {
+    accessSync(path, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** In a mount namespace of its own, so that nothing is to be undone. */

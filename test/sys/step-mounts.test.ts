@@ -94,4 +94,24 @@ describe('mounts of a step', () => {
       'restrict merged/run/secrets/s',
     ]);
   });
+
+  it('that begin with what is there are filled elsewhere before they hide it', () => {
+    const tmpfs = { type: 'tmpfs', kind: 'directory', target: '/t', sizeBytes: 4096 } as const;
+    expect(shortOf(planOf(tmpfs))).toEqual(['mount tmpfs merged/t']);
+    const plan = planOf({ ...tmpfs, copyUp: true });
+    expect(shortOf(plan)).toEqual([
+      'mkdir copy-0',
+      'mount tmpfs copy-0',
+      'copy copy-0',
+      'mount bind merged/t',
+    ]);
+    expect(plan[1]).toMatchObject({ data: 'mode=1777,size=4096' });
+    expect(plan[2]).toMatchObject({ source: 'merged/t' });
+  });
+
+  it('are masked last, wherever the mask is, and get no mount point for it', () => {
+    expect(
+      shortOf(planOf({ type: 'mask', target: '/a' }, bind('/a/b'), { type: 'mask', target: '/a/b/c' })),
+    ).toEqual(['mount bind merged/a/b', 'mask merged/a', 'mask merged/a/b/c']);
+  });
 });

@@ -104,6 +104,42 @@ describe('the plan of a step', () => {
     expect(plan).toContainEqual({ op: 'ids', uid: 1000, gid: 1000, groups: [1000, 10] });
   });
 
+  it('takes no new privileges where it is told so, when nothing needs them any more', () => {
+    const named = (plan: readonly Operation[]): string[] => plan.map(({ op }) => op);
+    expect(named(planOf())).not.toContain('no-new-privileges');
+    const names = named(planOf({ noNewPrivileges: true }));
+    expect(names.slice(names.indexOf('capabilities'))).toEqual([
+      'capabilities',
+      'no-new-privileges',
+      'ids',
+      'workdir',
+      'environment',
+      'exec',
+    ]);
+  });
+
+  it('opens groups while the host is there, joins them in the command’s own process, and shows them read-only', () => {
+    const shown = [{ source: '/sys/fs/cgroup/pids/g', name: 'pids', links: ['p'] }];
+    const plan = planOf({ group: { joined: ['/sys/fs/cgroup/pids/g'], isPrivate: true, shown } });
+    expect(plan[0]).toEqual({ op: 'group', path: '/sys/fs/cgroup/pids/g/cgroup.procs' });
+    const names = plan.map(({ op }) => op);
+    expect(names.slice(names.indexOf('init'), names.indexOf('capabilities'))).toEqual([
+      'init',
+      'join',
+      'unshare',
+    ]);
+    const place = 'merged/sys/fs/cgroup';
+    const [bound] = mountOn(plan, `${place}/pids`);
+    expect(bound).toMatchObject({ source: '/sys/fs/cgroup/pids/g', type: '' });
+    for (const target of [place, `${place}/pids`]) {
+      const [readOnly] = restrictionsOf(plan, target);
+      expect(readOnly!.flags & MS.RDONLY).toBe(MS.RDONLY);
+      expect(plan.indexOf(readOnly!)).toBeGreaterThan(plan.indexOf(mountOn(plan, target)[0]!));
+      expect(plan.indexOf(readOnly!)).toBeLessThan(names.indexOf('enter'));
+    }
+    expect(plan).toContainEqual({ op: 'symlink', target: 'pids', path: `${place}/p` });
+  });
+
   it('keeps fourteen capabilities, without SYS_ADMIN, SYS_PTRACE, SYS_MODULE, SYS_RAWIO and NET_ADMIN', () => {
     expect(DEFAULT_CAPABILITIES.toString(2).replaceAll('0', '')).toHaveLength(14);
     for (const bit of [21n, 19n, 16n, 17n, 12n]) expect((DEFAULT_CAPABILITIES >> bit) & 1n).toBe(0n);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import type { BaseImage } from '../../src/build/base-image.ts';
 import { runImage, type RunOptions } from '../../src/build/run-image.ts';
+import { DEFAULT_SETTINGS } from '../../src/build/step-settings.ts';
 import { openEmulation } from '../../src/emulation/ladder.ts';
 import { hashLayer } from '../../src/layer/write-layer.ts';
 import { digestOfDiffId } from '../../src/oci/digest.ts';
@@ -69,6 +70,9 @@ async function openShop(): Promise<Shop> {
         workdir: undefined,
         volumes: [],
         network: 'none',
+        group: DEFAULT_SETTINGS.group,
+        noNewPrivileges: false,
+        masks: DEFAULT_SETTINGS.masks,
         terminal: false,
         streams: { onOutput: (_stream, data) => void chunks.push(data) },
         ...options,

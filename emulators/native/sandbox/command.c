@@ -68,6 +68,9 @@ int op_capabilities(void) {
 	return (int)syscall(SYS_capset, &header, data);
 }
 
+/* From here on set-id bits and file capabilities of programs give nothing. */
+int op_no_new_privileges(void) { return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); }
+
 /*
  * Streams that were made for the command belong to its user, who may open them by name (/dev/stderr). Files are
  * left alone: they are the host's.

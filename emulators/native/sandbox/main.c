@@ -30,7 +30,8 @@ static const struct { const char *name; int (*run)(void); } operations[] = {
 	{ "file", op_file }, { "write", op_write }, { "chdir", op_chdir }, { "workdir", op_workdir },
 	{ "enter", op_enter }, { "pivot", op_pivot }, { "hostname", op_hostname }, { "loopback", op_loopback },
 	{ "init", op_init }, { "trace", op_trace }, { "umask", op_umask }, { "terminal", op_terminal }, { "ids", op_ids },
-	{ "raise", op_raise }, { "limit", op_limit },
+	{ "raise", op_raise }, { "limit", op_limit }, { "group", op_group }, { "join", op_join }, { "copy", op_copy },
+	{ "mask", op_mask }, { "no-new-privileges", op_no_new_privileges },
 	{ "capabilities", op_capabilities }, { "environment", op_environment }, { "exec", op_exec },
 };
 

@@ -69,6 +69,26 @@ int op_mountpoint(void) {
 	return fd < 0 ? -1 : close(fd);
 }
 
+int open_inside(char *path) {
+	int fd = walk(path, 0);
+	return fd < 0 ? -1 : close_keeping_errno(fd, openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+}
+
+/* What is there is seen no more: a directory is empty, anything else is /dev/null. What is not there needs no mask. */
+int op_mask(void) {
+	struct stat facts;
+	int fd = walk(word(), 0);
+	if (fd < 0) return errno == ENOENT || errno == ENOTDIR ? 0 : -1;
+	int result = fstat(fd, &facts);
+	if (result == 0 && S_ISDIR(facts.st_mode)) {
+		unsigned long flags = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC;
+		result = mount("tmpfs", path_of(fd), "tmpfs", flags, "size=0,nr_inodes=1");
+	} else if (result == 0) {
+		result = mount("/dev/null", path_of(fd), NULL, MS_BIND, NULL);
+	}
+	return close_keeping_errno(fd, result);
+}
+
 /* Absolute targets are the host's own: only its root is one. */
 int op_mount(void) {
 	char *source = word(), *target = word(), *type = word();

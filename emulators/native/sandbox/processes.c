@@ -91,6 +91,7 @@ int op_enter(void) {
 void become_supervisor(pid_t command) {
 	prctl(PR_SET_DUMPABLE, 0); /* /proc/1/fd and /proc/1/root stay closed to the step */
 	forward_signals(command);
+	close_groups();
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (null >= 0) for (int fd = 0; fd < 3; fd++) dup2(null, fd);
 }

@@ -34,8 +34,20 @@ int op_init(void);
 
 /* mounts.c */
 int op_mount(void);
+int op_mask(void);
 int op_mountpoint(void);
 int op_restrict(void);
+
+/* A directory, found as mount points are: by a relative path and through no symlink. */
+int open_inside(char *path);
+
+/* copy.c */
+int op_copy(void);
+
+/* groups.c */
+int op_group(void);
+int op_join(void);
+void close_groups(void);
 
 /* rootfs.c */
 int op_unshare(void);
@@ -56,6 +68,7 @@ int op_terminal(void);
 int op_raise(void);
 int op_limit(void);
 int op_capabilities(void);
+int op_no_new_privileges(void);
 int op_ids(void);
 int op_environment(void);
 int op_exec(void);

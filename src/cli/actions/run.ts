@@ -15,9 +15,11 @@ import { platformNamed } from '../architectures.ts';
 import { printError } from '../explain.ts';
 import type { RunFlags } from '../flags.ts';
 import { refuseContradiction, reporterFor, storeFor, type Globals } from '../globals.ts';
+import { groupSettingsOf } from '../group-settings.ts';
 import { onTerminal } from '../on-terminal.ts';
 import { variablesOf } from '../pairs.ts';
 import { requireRoot } from '../require-root.ts';
+import { securityOf } from '../security-options.ts';
 
 interface Wanted {
   readonly image: string;
@@ -90,6 +92,8 @@ function optionsOf({ command }: Wanted, flags: RunFlags, streams: RunOptions['st
     workdir: flags.workdir,
     volumes: flags.volume.map(parseVolume),
     network: flags.network,
+    group: groupSettingsOf(flags),
+    ...securityOf(flags.securityOpt),
     terminal: flags.tty === true,
     streams,
   };

@@ -2,6 +2,7 @@
 import { Command, Option } from 'commander';
 import type { BuildFlags } from '../flags.ts';
 import type { CommandContext } from '../globals.ts';
+import { withLimitOptions } from '../limit-options.ts';
 import { withRefusedOptions } from '../refused-options.ts';
 import {
   buildArgFileOption,
@@ -89,6 +90,8 @@ function withSandboxOptions(command: Command): Command {
   const withOptions = command
     .addOption(repeatable('--add-host <name:address>', 'line of /etc/hosts for RUN, repeatable'))
     .option('--no-hosts', 'RUN sees the image’s own /etc/hosts')
+    .option('--hostname-file', 'RUN sees its own host name in /etc/hostname')
+    .option('--no-hostname', 'RUN sees the image’s own /etc/hostname, as it does anyway')
     .addOption(
       repeatable('--group-add <group>', 'group, by name or number, that RUN is in besides, repeatable'),
     )
@@ -161,6 +164,7 @@ const OPTION_GROUPS = [
   withWorkOptions,
   withStepOptions,
   withSandboxOptions,
+  (command: Command): Command => withLimitOptions(command, { shorts: true }),
   withGatherOptions,
   withAuditOptions,
   withRunOptions,

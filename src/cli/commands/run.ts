@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import type { RunFlags } from '../flags.ts';
 import type { CommandContext } from '../globals.ts';
+import { withLimitOptions } from '../limit-options.ts';
 import { choice, repeatable, withRunOptions } from '../options.ts';
 import { countOption, withHostOptions } from './cluster.ts';
 
@@ -28,6 +29,7 @@ export function runCommand({ globals, exitWith }: CommandContext): Command {
     .addOption(countOption('--jobs <n>', 'cluster: hosts at once').default(8))
     .option('--dry-run', 'cluster: print the plan, change no host')
     .option('--force', 'cluster: do again what is done');
+  withLimitOptions(command, { shorts: false });
   return withRunOptions(command).action(
     async (image: string, command: readonly string[], flags: RunFlags) => {
       if (flags.masters.length + flags.nodes.length > 0) {

@@ -18,14 +18,15 @@ export const PASSED = [
   ...['env', 'unsetenv', 'add-host', 'dns', 'dns-search', 'dns-option', 'volume', 'v', 'device'],
   ...['cpp-flag', 'logfile', 'layer-label', 'hooks-dir', 'cache-ttl', 'group-add'],
   ...['cap-add', 'cap-drop', 'ulimit', 'shm-size', 'cgroup-parent', 'cpu-quota', 'cpu-period', 'cpuset-cpus'],
-  ...['cpuset-mems', 'rusage-logfile', 'decryption-key'],
+  ...['security-opt', 'cpuset-mems', 'cpu-shares', 'c', 'memory', 'm', 'memory-swap', 'cgroupns'],
+  ...['rusage-logfile', 'decryption-key'],
 ];
 
 /** About buildah's storage, its sandbox, or resources of builds that no instruction sees. */
 export const DROPPED = [
-  ...['signature-policy', 'isolation', 'format', 'log-level', 'cgroupns'],
+  ...['signature-policy', 'isolation', 'format', 'log-level'],
   ...['userns', 'pid', 'ipc', 'uts', 'userns-uid-map', 'userns-gid-map', 'userns-uid-map-user'],
-  ...['userns-gid-map-group', 'cpu-shares', 'c', 'memory', 'm', 'memory-swap'],
+  'userns-gid-map-group',
 ];
 
 /** Handled by build.mjs. */
@@ -45,7 +46,7 @@ export const VALUES = [
     'iidfile',
     'timestamp',
   ],
-  ...['runtime', 'runtime-flag', 'security-opt', 'jobs', 'os-version', 'os-feature'],
+  ...['runtime', 'runtime-flag', 'jobs', 'os-version', 'os-feature'],
 ];
 export const FLAGS = [
   ...['layers', 'no-cache', 'quiet', 'q', 'pull', 'pull-always', 'pull-never', 'rm', 'force-rm', 'compress'],
@@ -67,6 +68,7 @@ export const SWITCHES = {
   'identity-label': { ours: '--identity-label', usual: true },
   'omit-history': { ours: '--omit-history', usual: false },
   'no-hosts': { ours: '--no-hosts', usual: false },
+  'no-hostname': { ours: '--no-hostname', otherwise: '--hostname-file', usual: false },
   squash: { ours: '--squash-all', usual: false },
   stdin: { ours: '--stdin', usual: false },
 };
@@ -86,13 +88,11 @@ export const ALWAYS = {
   'compat-volumes': false,
   'log-rusage': false,
   logsplit: false,
-  'no-hostname': false,
   rm: true,
 };
 
 /** Sandboxes of containers that the tests look into. */
-const SANDBOX = ['runtime', 'runtime-flag', 'security-opt'];
-const HARMLESS = ['label=disable'];
+const SANDBOX = ['runtime', 'runtime-flag'];
 
 export function checkNumbers(options) {
   for (const value of [...(options['cpu-shares'] ?? []), ...(options.c ?? [])])
@@ -101,6 +101,5 @@ export function checkNumbers(options) {
         `invalid argument ${JSON.stringify(value)} for "-c, --cpu-shares" flag: strconv.ParseUint: parsing ${JSON.stringify(value)}: invalid syntax`,
       );
   for (const name of SANDBOX)
-    for (const value of options[name] ?? [])
-      if (!HARMLESS.includes(value)) fail(`arch-build has no --${name}=${value}`);
+    for (const value of options[name] ?? []) fail(`arch-build has no --${name}=${value}`);
 }

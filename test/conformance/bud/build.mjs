@@ -85,8 +85,8 @@ const isName = (stages, options) =>
   ['label', 'annotation', 'env', 'unsetenv', 'unsetlabel', 'squash'].every((name) => !options[name]);
 
 function switchesOf(options, { isName }) {
-  return Object.entries(SWITCHES).flatMap(([name, { ours, usual }]) =>
-    (options[name] ?? (usual && !isName)) ? [ours] : [],
+  return Object.entries(SWITCHES).flatMap(([name, { ours, otherwise = [], usual }]) =>
+    (options[name] ?? (usual && !isName)) ? [ours] : otherwise,
   );
 }
 
@@ -185,7 +185,10 @@ function complete(value) {
 /** Networks of buildah that have a name are none of ours; a network of its own is one without the host's. */
 function networkOf({ network = [], net = [] }) {
   const modes = { none: 'none', host: 'host', private: 'none', container: 'none', default: 'default' };
-  return [...network, ...net].flatMap((mode) => ['--network', modes[mode] ?? mode]);
+  const chosen = [...network, ...net].map((mode) => modes[mode] ?? mode);
+  // without a network buildah shows steps no file about it
+  const hidden = chosen.includes('none') ? ['--no-hosts'] : [];
+  return [...chosen.flatMap((mode) => ['--network', mode]), ...hidden];
 }
 
 function run(args, { env, options, stages, text, tags, layers }) {

@@ -76,6 +76,7 @@ const COMMON = {
 const ALPINE = {
   ...COMMON,
   'etc/alpine-release': '3.20.0\n',
+  'etc/hostname': 'localhost\n',
   'etc/os-release': 'ID=alpine\nVERSION_ID=3.20.0\n',
   'etc/ssl/certs/ca-certificates.crt': 'stand-in\n',
   'etc/ssl/cert.pem': 'stand-in\n',

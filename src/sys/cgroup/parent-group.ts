@@ -1,0 +1,119 @@
+/** Below which control group a new one is made, and what that one needs before. */
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join, posix } from 'node:path';
+import { ArchBuildError, systemErrorCode } from '../../errors.ts';
+import { isHostRoot } from '../identity.ts';
+import { wordsOf, type Hierarchy } from './hierarchies.ts';
+import type { Controller } from './limits.ts';
+
+/**
+ * The asked-for one counts from the top of what we see. Without it, in version 1 it is our own; in version 2, where a
+ * group that divides what it has may hold no process, the nearest one above that is free and may be written to.
+ * Throws HOST_INCAPABLE.
+ */
+export function parentGroup(hierarchy: Hierarchy, asked: string | undefined): string {
+  const { version, directory, own } = hierarchy;
+  if (asked !== undefined) return join(directory, pathOf(asked));
+  if (version === 1) return join(directory, own);
+  for (let path = own; ; path = path.slice(0, path.lastIndexOf('/'))) {
+    if (canDivide(join(directory, path))) return join(directory, path);
+    if (path === '') throw noGroup(join(directory, own));
+  }
+}
+
+/** Nothing of it leads out. A slice of systemd says in its name which ones it lies in. */
+function pathOf(asked: string): string {
+  const path = posix.resolve('/', asked);
+  const name = posix.basename(path);
+  if (path.lastIndexOf('/') > 0 || !/^[^-]+(?:-[^-]+)*\.slice$/.test(name)) return path;
+  const words = name.slice(0, -'.slice'.length).split('-');
+  return `/${words.map((_, index) => `${words.slice(0, index + 1).join('-')}.slice`).join('/')}`;
+}
+
+/** The top of the machine has processes and may divide all the same; it is the only one without a type. */
+function canDivide(group: string): boolean {
+  const files = ['', 'cgroup.procs', 'cgroup.subtree_control'].map((name) => join(group, name));
+  if (!files.every(isWritable)) return false;
+  return !existsSync(join(group, 'cgroup.type')) || wordsOf(join(group, 'cgroup.procs')).length === 0;
+}
+
+function isWritable(path: string): boolean {
+  try {
+    accessSync(path, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function noGroup(own: string): ArchBuildError {
+  const scope = 'systemd-run --user --scope -p Delegate=yes arch-build …';
+  const message = `steps cannot be limited here: neither in ${own} nor in a control group above it may one be made`;
+  return new ArchBuildError('HOST_INCAPABLE', message, {
+    hint: isHostRoot()
+      ? 'those that can be written to have processes: name one without by --cgroup-parent'
+      : `start in a control group that is this user’s: ${scope}`,
+  });
+}
+
+/** Makes the group and those above it where they are missing. */
+export function makeGroups(hierarchy: Hierarchy, group: string): void {
+  if (existsSync(group)) return;
+  makeGroups(hierarchy, dirname(group));
+  mkdirSync(group, { mode: 0o755 });
+  if (hierarchy.version === 1 && hierarchy.controllers.includes('cpuset')) inheritCpuset(group);
+}
+
+/** In version 1 a new group has no processors and no memory, and takes no process. */
+function inheritCpuset(group: string): void {
+  for (const name of ['cpuset.cpus', 'cpuset.mems'])
+    writeFileSync(join(group, name), readFileSync(join(dirname(group), name)));
+}
+
+/** Those of a path from the top down to it that are missing: what `makeGroups` would make. */
+export function missingGroups(group: string): string[] {
+  return existsSync(group) ? [] : [...missingGroups(dirname(group)), group];
+}
+
+/** Version 2: groups below `parent` get these controllers. Throws HOST_INCAPABLE. */
+export function passControllers(
+  { directory, controllers }: Hierarchy,
+  parent: string,
+  needed: readonly Controller[],
+): void {
+  const lacking = needed.filter((name) => !controllers.includes(name));
+  if (lacking.length > 0) throw lacks(directory, lacking);
+  const below = parent.slice(directory.length).split('/').filter(Boolean);
+  for (let depth = 0; depth <= below.length; depth++) {
+    const group = join(directory, ...below.slice(0, depth));
+    const missing = needed.filter((name) => !wordsOf(join(group, 'cgroup.subtree_control')).includes(name));
+    if (missing.length > 0) pass(group, missing);
+  }
+}
+
+function pass(group: string, missing: readonly Controller[]): void {
+  try {
+    const words = missing.map((name) => `+${name}`).join(' ');
+    writeFileSync(join(group, 'cgroup.subtree_control'), words);
+  } catch (cause) {
+    const errno = systemErrorCode(cause) ?? String(cause);
+    throw new ArchBuildError('HOST_INCAPABLE', `${group} does not pass on ${missing.join(', ')}: ${errno}`, {
+      hint: HINTS[errno] ?? 'name another control group by --cgroup-parent',
+      cause,
+    });
+  }
+}
+
+const HINTS: Readonly<Record<string, string>> = {
+  EBUSY: 'it has processes of its own: name a control group without by --cgroup-parent',
+  EACCES:
+    'this user was not given them: `systemctl edit user@.service` with [Service] Delegate=cpu cpuset memory pids',
+  ENOENT: 'the control groups above have not been given them',
+};
+
+export function lacks(where: string, controllers: readonly Controller[]): ArchBuildError {
+  const names = controllers.join(', ');
+  return new ArchBuildError('HOST_INCAPABLE', `the control groups at ${where} do not know ${names}`, {
+    hint: 'leave the limits out that need them, or start the kernel with these controllers',
+  });
+}
