@@ -46,7 +46,7 @@ export async function build(job: Job, options: BuildOptions): Promise<BuildResul
   const kubefile = builtKubefile(written, options);
   if (hasSingleId()) report({ type: 'warning', text: SINGLE_ID });
   if (options.dialect === 'auto') report({ type: 'info', text: describeDialect(kubefile) });
-  selectStages(kubefile, options.target); // refuses an unknown target before anything is fetched
+  selectStages(kubefile, options); // refuses an unknown target before anything is fetched
   const source = { kubefile, options, hostPlatform: hostPlatform() };
   const work = newWork(job, options.jobs);
   const bases = new BaseImages(work.job, options, { expected: expectedImages(source) });

@@ -1,6 +1,7 @@
 /** One attempt at a RUN: its sandbox over a rootfs of its own, and what is done when it fails. */
 import { writeFileSync } from 'node:fs';
 import { ArchBuildError } from '../errors.ts';
+import type { ResourceUsage } from '../events.ts';
 import { adviseOnCrash } from '../emulation/crash-advice.ts';
 import type { EmulatorSituation } from '../emulation/crashed-emulators.ts';
 import { explainFailure } from '../emulation/failures.ts';
@@ -150,9 +151,10 @@ async function runToEnd(
     tail.push(data);
     job.report({ type: 'step-output', step: step.name, stream, data });
   };
+  const onUsage = (usage: ResourceUsage): void => job.report({ type: 'step-usage', step: step.name, usage });
   let outcome: Outcome;
   try {
-    outcome = await runSandboxed(job, sandbox, { onOutput, stdin });
+    outcome = await runSandboxed(job, sandbox, { onOutput, onUsage, stdin });
   } catch (error) {
     if (error instanceof ArchBuildError && error.code === 'RUN_FAILED') return { error, isCrash: false };
     throw error;

@@ -25,7 +25,7 @@ export async function platformsWithoutShell(
   if (kubefile.dialect === 'dockerfile') return []; // there it is an error
   const found: Platform[] = [];
   for (const target of options.platforms) {
-    const stages = selectStages(kubefile, options.target, fromScope(source, target)).filter(runsShell);
+    const stages = selectStages(kubefile, options, fromScope(source, target)).filter(runsShell);
     for (const stage of stages) {
       const { image, platform } = beginningOf(source, stage, target);
       if (await lacksShell(job, bases, { image: imageFor(options, image), platform })) found.push(platform);
