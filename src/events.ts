@@ -10,7 +10,25 @@ export interface StepName {
   readonly total: number;
 }
 
+/** As the kernel counts it. */
+export interface ResourceUsage {
+  readonly userMs: number;
+  readonly systemMs: number;
+  /** Of the largest process. */
+  readonly peakBytes: number;
+  /** From and to disks; what the page cache has costs nothing. */
+  readonly readBytes: number;
+  readonly writtenBytes: number;
+}
+
 export type BuildEvent =
+  /** FROM, with the image it comes to. */
+  | {
+      readonly type: 'stage-started';
+      readonly platform: string;
+      readonly stage: string;
+      readonly text: string;
+    }
   | { readonly type: 'step-started'; readonly step: StepName; readonly text: string }
   | { readonly type: 'step-cached'; readonly step: StepName; readonly text: string }
   | {
@@ -24,6 +42,15 @@ export type BuildEvent =
       readonly step: StepName;
       readonly milliseconds: number;
       readonly layerBytes: number | undefined;
+    }
+  /** What the processes of a RUN have used, however they ended. */
+  | { readonly type: 'step-usage'; readonly step: StepName; readonly usage: ResourceUsage }
+  /** `--log-rusage`: what a step, or without one the whole build, has used. */
+  | {
+      readonly type: 'usage';
+      readonly step?: StepName;
+      readonly usage: ResourceUsage;
+      readonly milliseconds: number;
     }
   /** Its output is complete; the error itself is thrown. */
   | { readonly type: 'step-failed'; readonly step: StepName }

@@ -2,7 +2,8 @@
  * ADD of a local archive: found out by its content, unpacked into the destination. Nothing is written outside the
  * destination: names are cleaned, and a symlink that leaves it is not followed but an error.
  */
-import { closeSync, createReadStream } from 'node:fs';
+import { closeSync, read } from 'node:fs';
+import { promisify } from 'node:util';
 import { ArchBuildError, systemErrorCode } from '../errors.ts';
 import type { Attributes } from '../layer/attributes.ts';
 import { ByteQueue } from '../layer/byte-queue.ts';
@@ -78,9 +79,7 @@ interface OpenArchive {
 
 /** The tar stream, or undefined when the first block is no tar header. */
 async function openArchive(fd: number): Promise<OpenArchive | undefined> {
-  const { data } = await decompress(
-    createReadStream('', { fd, autoClose: false, start: 0, highWaterMark: 1 << 20 }),
-  );
+  const { data } = await decompress(chunksOf(fd));
   const queue = new ByteQueue(data);
   try {
     const head = await queue.take(BLOCK);
@@ -94,6 +93,20 @@ async function openArchive(fd: number): Promise<OpenArchive | undefined> {
   await queue.close();
   return undefined;
 }
+
+const readAsync = promisify(read);
+
+/** Not a ReadStream: one that is given up before its end closes the descriptor, whoever's it is by then. */
+async function* chunksOf(fd: number): AsyncGenerator<Uint8Array> {
+  for (let position = 0; ;) {
+    const { buffer, bytesRead } = await readAsync(fd, Buffer.allocUnsafe(CHUNK), 0, CHUNK, position);
+    if (bytesRead === 0) return;
+    position += bytesRead;
+    yield buffer.subarray(0, bytesRead);
+  }
+}
+
+const CHUNK = 1 << 20;
 
 async function* replay({ head, queue }: OpenArchive): AsyncGenerator<Uint8Array> {
   yield head;

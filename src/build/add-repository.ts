@@ -20,7 +20,8 @@ export async function openRepositories(
   if (words.length === 0) return { fingerprint: '', sources: () => Promise.resolve([]) };
   if (options.offline)
     throw offlineError(`ADD ${words.join(' ')}`, 'clone it into the build context and COPY it');
-  const call = { cwd: job.store.makeDirectory('git'), signal: job.signal, sshAgents: options.sshAgents };
+  const { sshAgents, insecure } = options;
+  const call = { cwd: job.store.makeDirectory('git'), signal: job.signal, sshAgents, insecure };
   const repositories: (GitSource & ResolvedReference)[] = [];
   for (const word of words) {
     const source = parseGitSource(word);

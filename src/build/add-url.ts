@@ -17,6 +17,7 @@ export interface RemoteOptions {
   readonly keepGitDir: boolean;
   readonly exclude: readonly string[];
   readonly sshAgents: BuildOptions['sshAgents'];
+  readonly insecure: BuildOptions['insecure'];
 }
 
 export interface Downloads {
@@ -29,7 +30,7 @@ export interface Downloads {
 export async function openDownloads(
   job: Job,
   urls: readonly string[],
-  { checksum, offline }: Pick<RemoteOptions, 'checksum' | 'offline'>,
+  { checksum, offline, insecure }: Pick<RemoteOptions, 'checksum' | 'offline' | 'insecure'>,
 ): Promise<Downloads> {
   if (offline && urls[0] !== undefined)
     throw offlineError(`ADD ${urls.join(' ')}`, 'put the file into the build context and COPY it');
@@ -39,7 +40,8 @@ export async function openDownloads(
     const directory = job.store.makeDirectory('download');
     const path = join(directory, name);
     const { downloadFile } = await import('../transfer/download.ts'); // only now: it brings an HTTP client
-    const { lastModified } = await downloadFile(url, path, { signal: job.signal, report: job.report });
+    const { signal, report } = job;
+    const { lastModified } = await downloadFile(url, path, { insecure, signal, report });
     if (lastModified !== undefined) utimesSync(path, lastModified, lastModified);
     const digest = await digestOfFile(path);
     if (checksum !== undefined && checksum !== digest) {

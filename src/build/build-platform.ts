@@ -73,7 +73,7 @@ export interface BuiltPlatform extends PlatformState {
 export async function buildPlatform(build: PlatformBuild, target: Platform): Promise<BuiltPlatform> {
   const { kubefile, options } = build;
   const scope = fromScope(build, target);
-  const stages = selectStages(kubefile, options.target, scope);
+  const stages = selectStages(kubefile, options, scope);
   const firstRank = options.platforms.indexOf(target) * kubefile.stages.length;
   const begun: BegunStages = new Map();
   for (const stage of stages) {
@@ -189,8 +189,23 @@ export function resolveFrom(
   }
 }
 
+function reportStage(
+  { job: { report } }: PlatformBuild,
+  { stage, target }: StageBuild,
+  { image, platform }: { readonly image: string; readonly platform: Platform },
+): void {
+  const [from, own] = [formatPlatform(platform), formatPlatform(target)];
+  report({
+    type: 'stage-started',
+    platform: own,
+    stage: stage.name ?? String(stage.index),
+    text: `FROM ${from === own ? '' : `--platform=${from} `}${image}`,
+  });
+}
+
 async function beginFrom(build: PlatformBuild, place: StageBuild): Promise<StageState> {
   const { image, platform, earlier } = resolveFrom(build, place);
+  reportStage(build, place, { image, platform });
   const state = earlier === undefined ? undefined : await place.endOf(earlier.index);
   if (state !== undefined) return beginStage(state.platform, state);
   if (image.toLowerCase() === 'scratch') return beginStage(platform, scratchImage(platform));

@@ -55,7 +55,7 @@ export async function build(job: Job, options: BuildOptions): Promise<BuildResul
   await tryGroup(options.steps.group); // before anything is fetched
   if (hasSingleId()) report({ type: 'warning', text: SINGLE_ID });
   if (options.dialect === 'auto') report({ type: 'info', text: describeDialect(kubefile) });
-  selectStages(kubefile, options.target); // refuses an unknown target before anything is fetched
+  selectStages(kubefile, options); // refuses an unknown target before anything is fetched
   const source = { kubefile, options, hostPlatform: hostPlatform() };
   const work = newWork(job, options.jobs);
   const bases = new BaseImages(work.job, options, { expected: expectedImages(source) });

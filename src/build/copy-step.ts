@@ -47,6 +47,7 @@ export async function planCopy(
     exclude: operands.exclude,
     offline: context.options.offline,
     sshAgents: context.options.sshAgents,
+    insecure: context.options.insecure,
   });
   const { WorkingDir = '/' } = containerConfigOf(state);
   const key = cacheKeyOf({

@@ -33,6 +33,7 @@ export interface FetchOptions {
   readonly offline: boolean;
   readonly keepGitDir: boolean;
   readonly sshAgents: BuildOptions['sshAgents'];
+  readonly insecure: BuildOptions['insecure'];
   readonly report: Reporter;
   readonly signal: AbortSignal;
 }
@@ -64,7 +65,7 @@ function refuseOffline(word: FetchedWord, { offline }: FetchOptions): void {
 type Brought = Omit<FetchedContext, typeof Symbol.asyncDispose>;
 
 async function bring(word: FetchedWord, top: string, options: FetchOptions): Promise<Brought> {
-  const { signal, report } = options;
+  const { signal, report, insecure } = options;
   const directory = join(top, 'context');
   const spool = join(top, 'spool');
   switch (word.kind) {
@@ -77,16 +78,16 @@ async function bring(word: FetchedWord, top: string, options: FetchOptions): Pro
       return unpackOrRead(directory, { path: spool, name: 'stdin', isSpooled: true, signal });
     case 'url': {
       const { downloadFile } = await import('../transfer/download.ts'); // only now: it brings an HTTP client
-      await downloadFile(word.url, spool, { signal, report });
+      await downloadFile(word.url, spool, { insecure, signal, report });
       return unpackOrRead(directory, { path: spool, name: word.url, isSpooled: true, signal });
     }
   }
 }
 
 async function clone(word: string, directory: string, options: FetchOptions): Promise<string> {
-  const { signal, sshAgents, keepGitDir, report } = options;
+  const { signal, sshAgents, insecure, keepGitDir, report } = options;
   const source = parseGitSource(word);
-  const call = { cwd: directory, signal, sshAgents, isLocal: isLocalRepository(word) };
+  const call = { cwd: directory, signal, sshAgents, insecure, isLocal: isLocalRepository(word) };
   const resolved = await resolveReference(call, source);
   report({ type: 'info', text: `cloning ${source.url} (${resolved.commit}) as build context` });
   await checkOut(call, { url: source.url, ...resolved, keepGitDir });

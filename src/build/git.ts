@@ -10,6 +10,8 @@ export interface GitCall {
   readonly cwd: string;
   readonly signal: AbortSignal;
   readonly sshAgents: BuildOptions['sshAgents'];
+  /** Hosts, with their port where it is not the usual one, whose certificate nobody has to vouch for. */
+  readonly insecure: BuildOptions['insecure'];
   /** The repository may be one of this host's files. */
   readonly isLocal?: boolean;
 }
@@ -45,7 +47,7 @@ export async function git(call: GitCall, args: readonly string[]): Promise<strin
 
 /** The same whatever the status. */
 export async function tryGit(
-  { cwd, signal, sshAgents, isLocal = false }: GitCall,
+  { cwd, signal, sshAgents, insecure, isLocal = false }: GitCall,
   args: readonly string[],
 ): Promise<{ readonly status: number; readonly stdout: string; readonly stderr: string }> {
   const agent = sshAgents.get('default');
@@ -55,7 +57,8 @@ export async function tryGit(
     GIT_ALLOW_PROTOCOL: isLocal ? `${NETWORK_PROTOCOLS}:file` : NETWORK_PROTOCOLS,
     ...(agent === undefined ? {} : { SSH_AUTH_SOCK: agent }),
   };
-  const settings = SETTINGS.flatMap((setting) => ['-c', setting]);
+  const believed = insecure.map((host) => `http.https://${host}/.sslVerify=false`);
+  const settings = [...SETTINGS, ...believed].flatMap((setting) => ['-c', setting]);
   try {
     // The files of a repository have the modes that git gives them, not those of our umask.
     const words = ['-c', 'umask 022 && exec git "$@"', 'git', ...settings, ...args];

@@ -90,6 +90,8 @@ export interface BuildOptions extends BuildSource {
   /** Of the index over several platforms. */
   readonly indexAnnotations: Readonly<Record<string, string>>;
   readonly target: string | undefined;
+  /** Stages up to the target are built although nothing of them is used. */
+  readonly allStages?: boolean;
   readonly network: 'host' | 'none';
   /** Of every RUN's sandbox. */
   readonly steps: StepSettings;

@@ -39,7 +39,7 @@ export interface OutsideNeeds {
 }
 
 export interface NeedsSource extends WordSource {
-  readonly options: Pick<BuildOptions, 'buildArgs' | 'buildContexts' | 'target' | 'platforms'>;
+  readonly options: Pick<BuildOptions, 'buildArgs' | 'buildContexts' | 'target' | 'allStages' | 'platforms'>;
 }
 
 /** Throws EXPANSION, STAGE_UNKNOWN, KUBEFILE_SEMANTICS, REFERENCE_INVALID for what the build would refuse, too. */
@@ -48,7 +48,7 @@ export function findOutsideNeeds(written: NeedsSource): OutsideNeeds {
   const kubefile = replaceStages(written.kubefile, options.buildContexts);
   const source = { ...written, kubefile };
   const all = options.platforms.flatMap((target) =>
-    selectStages(kubefile, options.target, fromScope(source, target)).map((stage) =>
+    selectStages(kubefile, options, fromScope(source, target)).map((stage) =>
       needsOfStage(source, stage, target),
     ),
   );

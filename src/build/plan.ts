@@ -49,7 +49,7 @@ export interface BasePlan {
 /** Throws what a build throws of the Kubefile and of words it can expand without building. */
 export async function planBuild(job: Job, options: BuildOptions): Promise<BuildPlan> {
   const kubefile = builtKubefile(writtenKubefile(options), options);
-  selectStages(kubefile, options.target);
+  selectStages(kubefile, options);
   const build: PlatformBuild = {
     options,
     kubefile,
@@ -87,13 +87,15 @@ const NO_EMULATION: Emulation = {
 async function planPlatform(build: PlatformBuild, target: Platform): Promise<PlatformPlan> {
   const { kubefile, options } = build;
   const scope = fromScope(build, target);
-  const needed = selectStages(kubefile, options.target, scope);
+  const needed = selectStages(kubefile, options, scope);
   const last = needed.at(-1);
   const done = new Map<number, Begin>();
   const stages: StagePlan[] = [];
   for (const stage of kubefile.stages) {
     const users = needed.filter((user) => stagesUsedBy(kubefile, user, scope).includes(stage)).map(nameOf);
-    const neededBy = needed.includes(stage) ? [...(stage === last ? ['target'] : []), ...users] : [];
+    const reasons = [...(stage === last ? ['target'] : []), ...users];
+    const asked = reasons.length === 0 && needed.includes(stage) ? ['--skip-unused-stages=false'] : reasons;
+    const neededBy = needed.includes(stage) ? asked : [];
     stages.push(await planStage(build, stage, { target, done, neededBy }));
   }
   return { platform: formatPlatform(target), stages };

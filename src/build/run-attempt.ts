@@ -1,6 +1,7 @@
 /** One attempt at a RUN: its sandbox over a rootfs of its own, and what is done when it fails. */
 import { writeFileSync } from 'node:fs';
 import { ArchBuildError } from '../errors.ts';
+import type { ResourceUsage } from '../events.ts';
 import { adviseOnCrash } from '../emulation/crash-advice.ts';
 import type { EmulatorSituation } from '../emulation/crashed-emulators.ts';
 import { explainFailure } from '../emulation/failures.ts';
@@ -151,9 +152,10 @@ async function runToEnd(
     tail.push(data);
     job.report({ type: 'step-output', step: step.name, stream, data });
   };
+  const onUsage = (usage: ResourceUsage): void => job.report({ type: 'step-usage', step: step.name, usage });
   let ended: Ended;
   try {
-    ended = await runSandboxed(job, sandbox, { onOutput, stdin });
+    ended = await runSandboxed(job, sandbox, { onOutput, onUsage, stdin });
   } catch (error) {
     if (error instanceof ArchBuildError && error.code === 'RUN_FAILED') return { error, isCrash: false };
     throw error;

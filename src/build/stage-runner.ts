@@ -2,7 +2,7 @@
 import { atLocation, type SourceLocation } from '../errors.ts';
 import type { StepName } from '../events.ts';
 import { parseTrigger } from '../kubefile/parse.ts';
-import type { Instruction, Kubefile, Stage } from '../kubefile/instruction.ts';
+import type { ArgInstruction, Instruction, Kubefile, Stage } from '../kubefile/instruction.ts';
 import { formatPlatform } from '../oci/platform.ts';
 import { cacheKeyOf } from './cache-key.ts';
 import { runCached, type CachedStep } from './cached-step.ts';
@@ -74,7 +74,18 @@ export function takeTriggers(
 
 async function runStep(context: StageContext, state: StageState, place: StepPlace): Promise<StageState> {
   const { state: next, step } = await planStep(context, state, place);
+  if (place.instruction.keyword === 'ARG') reportUnset(context, next, place.instruction);
   return step === undefined ? next : runCached(context, next, step);
+}
+
+/** BuildKit says nothing of an ARG without a value, and it may be meant so; whoever looks for one learns it here. */
+function reportUnset({ job }: StageContext, { variables }: StageState, { args }: ArgInstruction): void {
+  for (const { key } of args)
+    if (!variables.has(key))
+      job.report({
+        type: 'debug',
+        text: `ARG ${key} has no value: --build-arg ${key}=VALUE would give it one`,
+      });
 }
 
 export interface StepPlace {

@@ -6,6 +6,7 @@ import { readContextWord } from '../build/context-word.ts';
 import { fetchContext, findInside, readInside, type FetchedContext } from '../build/fetched-context.ts';
 import type { BuildSource, KubefileSource } from '../build/options.ts';
 import { ArchBuildError, systemErrorCode } from '../errors.ts';
+import { joinFiles } from '../kubefile/join-files.ts';
 import { buildArgsOf } from './build-args.ts';
 import type { BuildFlags } from './flags.ts';
 import { reporterFor, type Globals } from './globals.ts';
@@ -19,7 +20,9 @@ export interface BuildPlace extends AsyncDisposable {
 }
 
 export type PlaceFlags = Pick<BuildFlags, 'file' | 'buildArg' | 'buildArgFile'> &
-  Partial<Pick<BuildFlags, 'ssh' | 'ignorefile' | 'cppFlag' | 'quiet' | 'progress' | 'plan' | 'check'>>;
+  Partial<
+    Pick<BuildFlags, 'ssh' | 'insecure' | 'ignorefile' | 'cppFlag' | 'quiet' | 'progress' | 'plan' | 'check'>
+  >;
 
 /** The caller disposes it. Throws USAGE, CONTEXT, KUBEFILE_NOT_FOUND, and what fetching a context throws. */
 export async function openPlace(globals: Globals, word: string, flags: PlaceFlags): Promise<BuildPlace> {
@@ -28,7 +31,11 @@ export async function openPlace(globals: Globals, word: string, flags: PlaceFlag
   if (place.kind === 'directory') {
     const parts = readParts(flags.file, (file) => readKubefile(place.path, file));
     const options = { ...fetchOptions(globals, flags), context: place.path, flags: flags.cppFlag ?? [] };
-    const file = joined(await Promise.all(parts.map((part) => preprocessed(part, options))));
+    const [first, ...others] = parts;
+    const file = joined([
+      await preprocessed(first, options),
+      ...(await Promise.all(others.map((part) => preprocessed(part, options)))),
+    ]);
     const source = { context: place.path, file, ...given };
     return { source, [Symbol.asyncDispose]: () => Promise.resolve() };
   }
@@ -68,14 +75,12 @@ function refusePreprocessing(parts: Parts): void {
     });
 }
 
-/** Several files are one text, as buildah reads them: an instruction belongs to the last FROM above, of whichever file. */
-function joined(parts: readonly KubefileSource[]): KubefileSource {
-  const [only, ...others] = parts;
-  if (only === undefined) throw new TypeError('no Kubefile');
-  if (others.length === 0) return only;
-  const { host } = only;
+function joined(parts: Parts): KubefileSource {
+  const [first, ...others] = parts;
+  if (others.length === 0) return first;
+  const { host } = first;
   const path = parts.map((part) => part.path).join(' + ');
-  return { path, text: parts.map(({ text }) => text).join('\n'), ...(host === undefined ? {} : { host }) };
+  return { path, text: joinFiles(parts), ...(host === undefined ? {} : { host }) };
 }
 
 export function fetchOptions(globals: Globals, flags: PlaceFlags): Parameters<typeof fetchContext>[1] {
@@ -85,6 +90,7 @@ export function fetchOptions(globals: Globals, flags: PlaceFlags): Parameters<ty
     offline: globals.offline,
     keepGitDir: /^(?:1|t|true)$/i.test(keep),
     sshAgents: sshAgentsOf(flags.ssh ?? [], process.env),
+    insecure: flags.insecure ?? [],
     report: reporterFor(globals, progressOf(flags)),
     signal: globals.signal,
   };

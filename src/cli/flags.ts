@@ -66,6 +66,7 @@ export interface BuildFlags extends GatherFlags, RunOptionFlags, LimitFlags {
   readonly cacheTtl?: number;
   readonly cppFlag: readonly string[];
   readonly target?: string;
+  readonly skipUnusedStages: 'true' | 'false';
   readonly network: 'host' | 'none' | 'default';
   readonly stdin?: boolean;
   readonly hosts: boolean;
@@ -93,6 +94,10 @@ export interface BuildFlags extends GatherFlags, RunOptionFlags, LimitFlags {
   readonly sourceDateEpoch?: number;
   readonly progress: 'auto' | 'tty' | 'plain' | 'json' | 'quiet';
   readonly quiet?: boolean;
+  readonly logfile?: string;
+  readonly logsplit?: boolean;
+  readonly logRusage?: boolean;
+  readonly rusageLogfile?: string;
   readonly iidfile?: string;
   readonly metadataFile?: string;
   readonly audit: 'error' | 'warn' | 'off';

@@ -15,6 +15,8 @@ export interface Globals {
   /** Asking the network is an error. */
   readonly offline: boolean;
   readonly signal: AbortSignal;
+  /** Where progress goes, when that is decided already. */
+  readonly report?: Reporter;
 }
 
 /** What a command's table is given to hand on to its action. */
@@ -61,7 +63,7 @@ export function refuseContradiction({ offline }: Globals, { pull }: Pick<BuildFl
 }
 
 export function reporterFor(globals: Globals, mode: ProgressMode = 'plain'): Reporter {
-  return createReporter(mode, { debug: globals.debug });
+  return globals.report ?? createReporter(mode, { debug: globals.debug });
 }
 
 export function storeFor(globals: Globals, mode: 'shared' | 'exclusive' = 'shared'): Promise<Store> {

@@ -10,9 +10,9 @@ export const repeatable = (flags: string, text: string): Option =>
 export const commaSeparated = (flags: string, text: string): Option =>
   list(flags, text, (value, before) => [...before, ...value.split(',').filter((word) => word !== '')]);
 
-/** Registries are asked over TLS unless they are named here. */
+/** Registries are asked over TLS, and servers have to prove who they are, unless they are named here. */
 export const insecureOption = (): Option =>
-  repeatable('--insecure <host>', 'registry without TLS, repeatable');
+  repeatable('--insecure <host>', 'registry without TLS, or server with any certificate, repeatable');
 
 const list = (
   flags: string,
@@ -136,6 +136,11 @@ export const buildContextOption = (): Option =>
   );
 export const pullOption = (): Option =>
   choice('--pull <policy>', 'when to ask registries', ['always', 'missing', 'never']).default('missing');
+
+export function parseCount(text: string): number {
+  if (!/^\d{1,4}$/.test(text)) throw new InvalidArgumentError('write a number.');
+  return Number(text);
+}
 
 export function parseJobs(text: string): number {
   const jobs = Number(text);

@@ -15,7 +15,8 @@ import { mountCommands } from './commands/mount.ts';
 import { runCommand } from './commands/run.ts';
 import { transferCommands } from './commands/transfer.ts';
 import { defaultRoot, isOffline, limitsFrom, type CommandContext, type Globals } from './globals.ts';
-import { repeatable } from './options.ts';
+import { setRetryPolicy, type RetryPolicy } from '../transfer/registry-retry.ts';
+import { parseAge, parseCount, repeatable } from './options.ts';
 import { VERSION } from './version.ts';
 
 const USAGE_STATUS = 2;
@@ -45,6 +46,7 @@ export function createProgram(signal: AbortSignal, exitWith: (status: number) =>
   program.hook('preAction', (_program, command) => {
     running = command;
     setLimits(limitsFrom(limitFlags(program, running)));
+    setRetryPolicy(retryPolicyOf(program, running));
   });
   const context: CommandContext = { globals: () => globalsOf(program, running, signal), exitWith };
   program.addCommand(buildCommand(context), { isDefault: true });
@@ -83,6 +85,11 @@ const globalOptions = (): readonly Option[] => [
     '--registries-conf <file>',
     'mirrors and other places of registries ($CONTAINERS_REGISTRIES_CONF)',
   ),
+  new Option('--retry <n>', 'try transfers that fail so often again (default: 4)').argParser(parseCount),
+  new Option(
+    '--retry-delay <time>',
+    'wait so long before each of those (default: longer every time)',
+  ).argParser(parseAge),
   new Option('--no-color', 'no colours (NO_COLOR does the same)'),
   repeatable('--limit <name=n>', 'how much an image may ask for (also $ARCH_BUILD_LIMITS), repeatable'),
   new Option('--no-limits', 'images may ask for anything'),
@@ -96,6 +103,8 @@ interface GlobalOptions {
   readonly limits?: boolean;
   readonly authfile?: string;
   readonly registriesConf?: string;
+  readonly retry?: number;
+  readonly retryDelay?: number;
 }
 
 /** Said in front of the command's name or behind it. */
@@ -109,6 +118,17 @@ function limitFlags(program: Command, running: Command): Pick<GlobalOptions, 'li
   };
 }
 
+function retryPolicyOf(program: Command, running: Command): RetryPolicy {
+  const { retry, retryDelay } = saidOptions(program, running);
+  return { retries: retry, delayMs: retryDelay };
+}
+
+const saidOptions = (program: Command, running: Command): GlobalOptions => ({
+  ...program.opts<GlobalOptions>(),
+  ...running.parent?.opts<GlobalOptions>(), // `emulators ls --root DIR`: the group takes it
+  ...running.opts<GlobalOptions>(),
+});
+
 function globalsOf(program: Command, running: Command, signal: AbortSignal): Globals {
   const {
     root = defaultRoot(),
@@ -116,11 +136,7 @@ function globalsOf(program: Command, running: Command, signal: AbortSignal): Glo
     offline,
     authfile,
     registriesConf,
-  } = {
-    ...program.opts<GlobalOptions>(),
-    ...running.parent?.opts<GlobalOptions>(), // `emulators ls --root DIR`: the group takes it
-    ...running.opts<GlobalOptions>(),
-  };
+  } = saidOptions(program, running);
   setVariable('REGISTRY_AUTH_FILE', authfile);
   setVariable('CONTAINERS_REGISTRIES_CONF', registriesConf);
   if (root === '') throw new ArchBuildError('USAGE', '--root needs a directory');

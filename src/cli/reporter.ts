@@ -60,6 +60,9 @@ function lineReporter(write: (text: string) => void, { debug }: ReporterOptions)
   const outputs = stepOutputs(write);
   return (event) => {
     switch (event.type) {
+      case 'stage-started':
+        write(`${stageText(event)}\n`);
+        break;
       case 'step-started':
         write(`${chalk.cyan(prefix(event.step))} ${chalk.bold(firstLine(event.text))}\n`);
         break;
@@ -74,6 +77,11 @@ function lineReporter(write: (text: string) => void, { debug }: ReporterOptions)
         write(
           `${chalk.cyan(prefix(event.step))} ${chalk.dim(`done in ${seconds(event.milliseconds)}${layerText(event)}`)}\n`,
         );
+        break;
+      case 'step-usage':
+        break; // with --log-rusage it is part of the next one
+      case 'usage':
+        write(`${chalk.dim(usageText(event))}\n`);
         break;
       case 'step-failed':
         outputs.flush(event.step);
@@ -102,6 +110,9 @@ function formatWarning({ text, location }: Extract<BuildEvent, { type: 'warning'
   return `${chalk.yellow('warning:')} ${terminalText(place + text)}`;
 }
 
+const stageText = ({ platform, stage, text }: Extract<BuildEvent, { type: 'stage-started' }>): string =>
+  `${chalk.cyan(`[${platform} ${stage}]`)} ${chalk.bold(terminalText(text))}`;
+
 const prefix = ({ platform, stage, index, total }: StepName): string =>
   `[${platform} ${stage} ${index}/${total}]`;
 
@@ -115,6 +126,14 @@ const seconds = (milliseconds: number): string =>
 
 function layerText({ layerBytes }: Extract<BuildEvent, { type: 'step-finished' }>): string {
   return layerBytes === undefined ? '' : `, layer ${formatBytes(layerBytes)}`;
+}
+
+/** In buildah's form, which there are readers for; the largest process is said behind it. */
+function usageText({ step, usage, milliseconds }: Extract<BuildEvent, { type: 'usage' }>): string {
+  const { userMs, systemMs, readBytes, writtenBytes, peakBytes } = usage;
+  const times = `${seconds(systemMs)}(system) ${seconds(userMs)}(user) ${seconds(milliseconds)}(elapsed)`;
+  const place = step === undefined ? '[build]' : prefix(step);
+  return `${place} ${times} ${formatBytes(readBytes)} input ${formatBytes(writtenBytes)} output, ${formatBytes(peakBytes)} peak`;
 }
 
 const UNITS = ['B', 'kB', 'MB', 'GB', 'TB'];

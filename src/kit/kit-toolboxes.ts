@@ -25,7 +25,7 @@ export async function platformsWithoutShell(
   if (kubefile.dialect === 'dockerfile') return []; // there it is an error
   const found: Platform[] = [];
   for (const target of options.platforms) {
-    const stages = selectStages(kubefile, options.target, fromScope(source, target)).filter(runsShell);
+    const stages = selectStages(kubefile, options, fromScope(source, target)).filter(runsShell);
     for (const stage of stages) {
       const { image, ...wanted } = beginningOf(source, stage, target);
       found.push(...(await shellsLackedBy(job, bases, { image: imageFor(options, image), ...wanted })));

@@ -5,20 +5,27 @@ import type { Instruction, Kubefile, Stage } from './instruction.ts';
 import { mountOption } from './mount-option.ts';
 import { errorAt, placeOf, readSource } from './source-text.ts';
 
+export interface StageChoice {
+  /** A name or an index; by default the last stage. */
+  readonly target?: string | undefined;
+  /** Those that nobody needs as well, up to the target. */
+  readonly allStages?: boolean;
+}
+
 /**
- * The needed stages in file order; the target is the last one. `target` is a name or an index, by default the last
- * stage. `scope` expands FROM: without it only the values that global ARGs give themselves are known, not --build-arg.
+ * The needed stages in file order; the target is the last one. `scope` expands FROM: without it only the values that global ARGs give themselves are known, not --build-arg.
  *
  * Throws STAGE_UNKNOWN, and KUBEFILE_SEMANTICS for a stage that uses itself or one that comes later. References of
  * stages nobody needs are not looked at.
  */
 export function selectStages(
   kubefile: Kubefile,
-  target?: string,
+  { target, allStages = false }: StageChoice = {},
   scope: Scope = globalDefaults(kubefile),
 ): Stage[] {
   const needed = new Set<Stage>();
-  const pending = [findTarget(kubefile, target)];
+  const last = findTarget(kubefile, target);
+  const pending = allStages ? kubefile.stages.slice(0, last.index + 1) : [last];
   for (let stage = pending.pop(); stage !== undefined; stage = pending.pop()) {
     if (needed.has(stage)) continue;
     needed.add(stage);

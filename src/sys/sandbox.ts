@@ -10,6 +10,7 @@ import { constants } from 'node:os';
 import { finished } from 'node:stream/promises';
 import type { Readable, Writable } from 'node:stream';
 import { ArchBuildError } from '../errors.ts';
+import type { ResourceUsage } from '../events.ts';
 import { describeOperation, encodePlan, type Operation } from './plan.ts';
 import { nativeProgram } from './native.ts';
 import { openPipe, type Pipe } from './pipe.ts';
@@ -27,6 +28,8 @@ export interface SandboxOptions {
   readonly stdin?: 'inherit' | number | null;
   /** Descriptors for the command's stdout and stderr instead of `onOutput`. */
   readonly terminal?: number;
+  /** Told at the end what the command's processes have used. */
+  readonly onUsage?: (usage: ResourceUsage) => void;
   /** Told how to pass a signal on to the command. */
   readonly onStart?: (forward: (signal: NodeJS.Signals) => void) => void;
 }
@@ -70,6 +73,8 @@ export async function runSandbox(plan: readonly Operation[], options: SandboxOpt
     });
     const [report] = await Promise.all([readAll(statusPipe), closed, ...forwarded]);
     if (options.signal?.aborted === true) throw new ArchBuildError('INTERRUPTED', 'interrupted');
+    const usage = parseUsage(report);
+    if (usage !== undefined) options.onUsage?.(usage);
     return parseReport(report, plan);
   } finally {
     options.signal?.removeEventListener('abort', kill);
@@ -113,6 +118,22 @@ function parseReport(report: string, plan: readonly Operation[]): Outcome {
   throw new ArchBuildError('SANDBOX', 'the sandbox helper ended without a word', {
     hint: 'it was killed from outside, or the machine is out of memory',
   });
+}
+
+const BLOCK_BYTES = 512;
+
+/** The line behind the outcome; a sandbox that was killed has none. */
+function parseUsage(report: string): ResourceUsage | undefined {
+  const words = /^usage (\d+) (\d+) (\d+) (\d+) (\d+)$/m.exec(report)?.slice(1).map(Number);
+  if (words === undefined) return undefined;
+  const [user = 0, system = 0, peak = 0, read = 0, written = 0] = words;
+  return {
+    userMs: user / 1000,
+    systemMs: system / 1000,
+    peakBytes: peak * 1024,
+    readBytes: read * BLOCK_BYTES,
+    writtenBytes: written * BLOCK_BYTES,
+  };
 }
 
 /** What usually is behind it, by operation (or type of mount) and error; empty for any error. */

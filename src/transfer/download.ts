@@ -1,4 +1,8 @@
-/** One file over HTTP(S), as ADD fetches it. Plain HTTP is what the user wrote; a redirect never leads away from TLS. */
+/**
+ * One file over HTTP(S), as ADD fetches it. Servers are believed as registries are: by the host's authorities, by those
+ * of certs.d, or unseen when they are listed as insecure. Plain HTTP is what the user wrote; a redirect never leads away
+ * from TLS.
+ */
 import { createWriteStream } from 'node:fs';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -6,10 +10,11 @@ import { ArchBuildError } from '../errors.ts';
 import type { Reporter } from '../events.ts';
 import { Connections, header, type HttpResponse } from './connections.ts';
 import { FILE_ADVICE, TransientError } from './registry-errors.ts';
+import type { RegistryOptions } from './registry-options.ts';
 import { retrying } from './registry-retry.ts';
 import { bodyChunks } from './response-body.ts';
 
-export interface DownloadOptions {
+export interface DownloadOptions extends Pick<RegistryOptions, 'insecure' | 'certificateDirectories'> {
   readonly signal: AbortSignal;
   readonly report: Reporter;
 }

@@ -24,22 +24,19 @@ export interface Advice {
   readonly unknownClient: string;
 }
 
-const CERTIFICATES =
-  'put the CA certificate into /etc/docker/certs.d/HOST/ca.crt, or name a bundle with SSL_CERT_FILE';
-
 /** For images, which are fetched and sent. */
 const IMAGE_ADVICE: Advice = {
   unreachable:
     'check the name and the network; without a network, carry the image in an archive with `arch-build save` and `arch-build load`',
-  untrusted: `${CERTIFICATES}; --insecure HOST skips the check`,
+  untrusted:
+    'put the CA certificate into /etc/docker/certs.d/HOST/ca.crt, or name a bundle with SSL_CERT_FILE; --insecure HOST skips the check',
   unknownClient: 'put NAME.cert and NAME.key into /etc/docker/certs.d/HOST/',
 };
 
-/** For files, which --insecure is not about. */
+/** For files. */
 export const FILE_ADVICE: Advice = {
   ...IMAGE_ADVICE,
   unreachable: 'check the address and the network; without a network, bring the file along in a directory',
-  untrusted: CERTIFICATES,
 };
 
 interface Trouble {

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
-import { lstatSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, fstatSync, lstatSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { expect, it } from 'vitest';
 import { extractArchive, type ArchiveOptions } from '../../src/build/add-archive.ts';
@@ -387,6 +388,20 @@ describeWithRoot('ADD of an archive', () => {
       { path: 'b', type: 'file', content: 'y' },
     ]);
     await expect(adding(damage(tar), {})).rejects.toMatchObject({ code: 'ADD' });
+  });
+
+  it('closes no descriptor but its own when a file is no archive', async () => {
+    const later: number[] = [];
+    for (let round = 0; round < 20; round++)
+      await adding(Buffer.alloc(4096, 'text\n'), {}, ({ unpacked }) => {
+        expect(unpacked).toBe(false);
+        later.push(openSync('/dev/null', 'r'));
+      });
+    await sleep(50); // whatever was still to be closed
+    for (const each of later) {
+      expect(() => fstatSync(each)).not.toThrow();
+      closeSync(each);
+    }
   });
 
   it('refuses an archive that changed since it was selected', async () => {

@@ -206,6 +206,37 @@ describeWithRoot('a build', () => {
     expect(warnings[0]).toContain('NOBODY');
   });
 
+  it('notes for --debug which ARGs have no value, and whose base each stage has', async () => {
+    await using shop = await openWorkshop();
+    const file =
+      'ARG BASE=scratch\nFROM ${BASE} AS a\nARG X\nARG Y=1\nENV Z=1\nARG Z\nFROM --platform=linux/s390x a';
+    await shop.build(file, { platforms: [parsePlatform('linux/arm64')] });
+    const texts = (type: BuildEvent['type']): string[] =>
+      shop.events.flatMap((event) => (event.type === type && 'text' in event ? [event.text] : []));
+    expect(texts('debug').filter((text) => text.startsWith('ARG '))).toEqual([
+      'ARG X has no value: --build-arg X=VALUE would give it one',
+    ]);
+    expect(texts('stage-started')).toEqual(['FROM scratch', 'FROM --platform=linux/s390x a']);
+  });
+
+  it('builds stages that nothing needs only when asked to', async () => {
+    await using shop = await openWorkshop();
+    const file = 'FROM scratch\nENV A=1\nFROM scratch AS t\nENV B=1\nFROM scratch\nENV C=1';
+    const made = async (options: Partial<BuildOptions>): Promise<string[]> => {
+      const before = shop.events.length;
+      await shop.build(file, options);
+      return shop.events
+        .slice(before)
+        .flatMap((event) =>
+          /^step-(?:started|cached)$/.test(event.type) && 'text' in event ? [event.text] : [],
+        )
+        .sort();
+    };
+    expect(await made({ target: 't' })).toEqual(['ENV B=1']);
+    expect(await made({ target: 't', allStages: true })).toEqual(['ENV A=1', 'ENV B=1']);
+    expect(await made({ allStages: true })).toEqual(['ENV A=1', 'ENV B=1', 'ENV C=1']);
+  });
+
   it('leaves a record that names arguments without their values', async () => {
     await using shop = await openWorkshop();
     const { record, root } = await shop.build('FROM scratch\nARG SECRET', {

@@ -132,8 +132,12 @@ describe('the lines of a step', () => {
 });
 
 describe('the events', () => {
+  const usage = { userMs: 1, systemMs: 2000, peakBytes: 3e6, readBytes: 0, writtenBytes: 4096 };
   const events: BuildEvent[] = [
+    { type: 'stage-started', platform: 'linux/arm64', stage: 'app', text: 'FROM a' },
     { type: 'step-started', step, text: 'RUN a\n  b' },
+    { type: 'step-usage', step, usage },
+    { type: 'usage', step, usage, milliseconds: 5000 },
     { type: 'step-cached', step, text: 'RUN c' },
     { type: 'info', text: 'note' },
     { type: 'transfer', what: 'layer', digest: `sha256:${'a'.repeat(64)}`, bytes: 1, total: 2 },
@@ -144,7 +148,9 @@ describe('the events', () => {
 
   it('are one line each, debug only when asked for', () => {
     const lines = [
+      '[linux/arm64 app] FROM a',
       `${PREFIX} RUN a …`,
+      `${PREFIX} 2.00s(system) 0.00s(user) 5.00s(elapsed) 0 B input 4.1 kB output, 3.0 MB peak`,
       `${PREFIX} cached RUN c`,
       'note',
       'layer sha256:aaaaaaaaaaaa 2 B',
@@ -155,6 +161,7 @@ describe('the events', () => {
   });
 
   it.each<BuildEvent>([
+    { type: 'stage-started', platform: 'p', stage: 's', text: 'FROM \u001b[2J\u0007x' },
     { type: 'step-started', step, text: 'RUN \u001b[2J\u0007x' },
     { type: 'step-cached', step, text: 'RUN \u001b]0;t\u0007x' },
     { type: 'info', text: '\u009b2Jx' },
@@ -174,7 +181,10 @@ describe('the events', () => {
       .split('\n');
     const parsed = lines.map((line) => JSON.parse(line) as { type: string; time: string });
     expect(parsed.map(({ type }) => type)).toEqual([
+      'stage-started',
       'step-started',
+      'step-usage',
+      'usage',
       'step-cached',
       'info',
       'transfer',

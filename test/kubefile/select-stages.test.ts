@@ -4,7 +4,7 @@ import { findBaseStage, findCopyStage, selectStages } from '../../src/kubefile/s
 
 const parse = (text: string): ReturnType<typeof parseKubefile> => parseKubefile(text, { file: 'Dockerfile' });
 const selected = (text: string, target?: string, scope?: Map<string, string>): number[] =>
-  selectStages(parse(text), target, scope).map(({ index }) => index);
+  selectStages(parse(text), { target }, scope).map(({ index }) => index);
 
 describe('stages that are needed', () => {
   it.each<[string, string, number[]]>([
@@ -39,6 +39,14 @@ describe('stages that are needed', () => {
     expect(selected('FROM a AS one\nFROM one AS two\nFROM two\n', target)).toEqual(expected);
   });
 
+  it.each<[string | undefined, number[]]>([
+    [undefined, [0, 1, 2]],
+    ['two', [0, 1]],
+  ])('or all up to the target %s', (target, expected) => {
+    const kubefile = parse('FROM a\nFROM b AS two\nFROM c\n');
+    expect(selectStages(kubefile, { target, allStages: true }).map(({ index }) => index)).toEqual(expected);
+  });
+
   it('follow the scope they are given', () => {
     expect(selected('ARG B=none\nFROM a AS x\nFROM $B\n', undefined, new Map([['B', 'x']]))).toEqual([0, 1]);
   });
@@ -51,15 +59,19 @@ describe('stages that are needed', () => {
 describe('stages that cannot be had', () => {
   it('are unknown targets, with those there are', () => {
     const kubefile = parse('FROM a AS one\nFROM b\n');
-    expect(() => selectStages(kubefile, 'tow')).toThrow(
+    expect(() => selectStages(kubefile, { target: 'tow' })).toThrow(
       expect.objectContaining({
         code: 'STAGE_UNKNOWN',
         message: 'there is no stage "tow"',
         hint: 'The stages are one, 1',
       }),
     );
-    expect(() => selectStages(kubefile, '2')).toThrow(expect.objectContaining({ code: 'STAGE_UNKNOWN' }));
-    expect(() => selectStages(kubefile, '')).toThrow(expect.objectContaining({ code: 'STAGE_UNKNOWN' }));
+    expect(() => selectStages(kubefile, { target: '2' })).toThrow(
+      expect.objectContaining({ code: 'STAGE_UNKNOWN' }),
+    );
+    expect(() => selectStages(kubefile, { target: '' })).toThrow(
+      expect.objectContaining({ code: 'STAGE_UNKNOWN' }),
+    );
   });
 
   it.each<[string, string, object]>([

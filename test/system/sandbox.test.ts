@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it } from 'vitest';
+import type { ResourceUsage } from '../../src/events.ts';
 import { runSandbox, type Outcome } from '../../src/sys/sandbox.ts';
 import { stepPlan, type StepPlanOptions } from '../../src/sys/step-plan.ts';
 import { ownIdentity } from '../../src/sys/identity.ts';
@@ -78,6 +79,21 @@ async function shell(options: StepPlanOptions, script: string): Promise<{ outcom
 const mountsNow = (): string[] => mountTable('/proc/self/mountinfo');
 
 describeWithRoot('a sandbox', () => {
+  it('says what the command and all that it started have used', async () => {
+    await using scratch = await openScratch();
+    const used: ResourceUsage[] = [];
+    const busy = 'i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done';
+    const plan = stepPlan({
+      ...prepare(scratch.directory),
+      argv: ['/bin/sh', '-c', `sh -c '${busy}'; exit 3`],
+    });
+    const outcome = await runSandbox(plan, { onUsage: (usage) => void used.push(usage) });
+    expect([outcome, used.length]).toEqual([{ kind: 'exited', status: 3 }, 1]);
+    expect(used[0]?.userMs).toBeGreaterThan(5);
+    expect(used[0]?.peakBytes).toBeGreaterThan(100_000);
+    expect(used[0]?.peakBytes).toBeLessThan(1e9);
+  });
+
   it('runs the command and leaves no mount and no stub behind', async () => {
     await using scratch = await openScratch();
     const before = mountsNow();

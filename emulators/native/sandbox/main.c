@@ -7,7 +7,8 @@
  *
  *   fd 3  the plan: NUL-terminated words, each operation its name and a fixed number of operands
  *         (`env` and `exec` start with a count)
- *   fd 4  the outcome, its first line: "fail INDEX NAME ERRNO", "exit STATUS", "signal NUMBER"
+ *   fd 4  the outcome, its first line: "fail INDEX NAME ERRNO", "exit STATUS", "signal NUMBER"; behind the last two
+ *         "usage USER SYSTEM PEAK READ WRITTEN" in microseconds, kilobytes and blocks of 512 bytes
  *   argv  the parent's process id
  *
  * Processes: the launcher (this process) mounts what needs the host's root, then `enter` clones the new

@@ -1,4 +1,4 @@
-/* The plan: NUL-terminated words, each operation its name and its operands. And the outcome, one line. */
+/* The plan: NUL-terminated words, each operation its name and its operands. And the outcome, a line. */
 #include "sandbox.h"
 #include <errno.h>
 #include <stdio.h>

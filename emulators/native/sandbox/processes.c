@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -96,9 +97,22 @@ void become_supervisor(pid_t command) {
 	if (null >= 0) for (int fd = 0; fd < 3; fd++) dup2(null, fd);
 }
 
+/* Of all processes that pid 1 has waited for. */
+static void say_usage(void) {
+	struct rusage used;
+	char line[160];
+	if (getrusage(RUSAGE_CHILDREN, &used) < 0) return;
+	int n = snprintf(line, sizeof line, "usage %lld %lld %ld %ld %ld\n",
+		used.ru_utime.tv_sec * 1000000LL + used.ru_utime.tv_usec,
+		used.ru_stime.tv_sec * 1000000LL + used.ru_stime.tv_usec,
+		used.ru_maxrss, used.ru_inblock, used.ru_oublock);
+	if (n > 0 && write(STATUS_FD, line, (size_t)n) < 0) _exit(FAILED);
+}
+
 void leave_as_command(int status) {
 	if (WIFSIGNALED(status)) say("signal", WTERMSIG(status));
 	else say("exit", WEXITSTATUS(status));
+	say_usage();
 	_exit(0);
 }
 

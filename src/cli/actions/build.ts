@@ -8,6 +8,7 @@ import { check } from '../../build/check.ts';
 import type { BuildOptions, BuildSource } from '../../build/options.ts';
 import { ArchBuildError } from '../../errors.ts';
 import { DIALECTS } from '../../kubefile/dialect.ts';
+import { formatPlatform } from '../../oci/platform.ts';
 import { fullName } from '../../oci/reference.ts';
 import { once } from '../../transfer/once.ts';
 import { writeOutputFile } from '../../transfer/output-file.ts';
@@ -16,6 +17,7 @@ import { targetPlatforms } from '../architectures.ts';
 import { bringContexts } from '../bring-contexts.ts';
 import { contextsOf, isFetched, type SaidContexts } from '../build-contexts.ts';
 import { openPlace } from '../build-place.ts';
+import { openBuildReport } from '../build-report.ts';
 import { cachesOf } from '../caches.ts';
 import { gatherOptions } from '../gather-options.ts';
 import { epochOfEnvironment } from '../epoch.ts';
@@ -40,12 +42,15 @@ export async function build(globals: Globals, contextArgument: string, flags: Bu
   // A check reads; only files that have to be unpacked for it need their owner.
   if (flags.check !== true || isUnpacked(contextArgument, flags)) requireRoot(globals);
   const { takesStdout, buildContexts, ...request } = optionsOf(globals, flags);
-  await using place = await openPlace(globals, contextArgument, flags);
-  await using named = await bringContexts(globals, buildContexts, flags);
+  const isBuilt = flags.check !== true && flags.plan !== true;
+  using log = isBuilt ? openBuildReport(globals, flags, request.platforms.map(formatPlatform)) : undefined;
+  const told = log === undefined ? globals : { ...globals, report: log.report };
+  await using place = await openPlace(told, contextArgument, flags);
+  await using named = await bringContexts(told, buildContexts, flags);
   const options = { ...request, ...place.source, buildContexts: named.contexts };
   if (flags.check === true) return await checkFile(globals, options, flags);
   if (flags.plan === true) return await printPlan(globals, options, flags);
-  const report = reporterFor(globals, flags.quiet === true ? 'quiet' : flags.progress);
+  const report = reporterFor(told);
   await using store = await storeFor(globals);
   const onFailedStep = flags.shellOnError === true ? shellOnError(report) : undefined;
   const result = await buildImage(
@@ -123,6 +128,7 @@ function optionsOf(
     omitHistory: flags.omitHistory === true,
     annotations: { ...annotations, ...pairsOf('--annotation', flags.annotation) },
     target: flags.target,
+    allStages: flags.skipUnusedStages === 'false',
     network: flags.network === 'none' || (flags.network === 'default' && offline) ? 'none' : 'host',
     steps: stepSettingsOf(flags),
     secrets: secretsOf(flags.secret, process.env),

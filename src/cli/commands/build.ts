@@ -114,6 +114,12 @@ function withSandboxOptions(command: Command): Command {
 function withWorkOptions(command: Command): Command {
   return command
     .option('--no-cache', 'run every step again')
+    .addOption(
+      choice('--skip-unused-stages <bool>', 'false builds stages, too, of which nothing is used', [
+        'true',
+        'false',
+      ]).default('true'),
+    )
     .option('--cache-ttl <time>', 'run steps again that were made longer ago, such as 90s, 12h, 7d', parseAge)
     .addOption(
       repeatable(
@@ -128,6 +134,15 @@ function withWorkOptions(command: Command): Command {
       ),
     )
     .option('--jobs <n>', 'platforms and stages worked on at the same time (default: processors)', parseJobs);
+}
+
+/** Where progress is written, and what it says of the work. */
+function withLogOptions(command: Command): Command {
+  return command
+    .option('--logfile <path>', 'write the progress to a file; warnings and errors are shown all the same')
+    .option('--logsplit', 'a file for each platform: PATH_linux_arm64')
+    .option('--log-rusage', 'say what processor time and disk every step has used, and the build')
+    .option('--rusage-logfile <path>', 'write that to a file of its own');
 }
 
 /** What is looked for in the result. */
@@ -162,6 +177,7 @@ function withStepOptions(command: Command): Command {
 const OPTION_GROUPS = [
   withImageOptions,
   withWorkOptions,
+  withLogOptions,
   withStepOptions,
   withSandboxOptions,
   (command: Command): Command => withLimitOptions(command, { shorts: true }),

@@ -16,7 +16,7 @@ export const PASSED = [
   ],
   ...['build-context', 'cache-from', 'cache-to', 'output', 'o', 'metadata-file', 'ignorefile', 'from'],
   ...['env', 'unsetenv', 'add-host', 'dns', 'dns-search', 'dns-option', 'volume', 'v', 'device'],
-  ...['cpp-flag', 'logfile', 'layer-label', 'hooks-dir', 'cache-ttl', 'group-add'],
+  ...['cpp-flag', 'logfile', 'skip-unused-stages', 'layer-label', 'hooks-dir', 'cache-ttl', 'group-add'],
   ...['cap-add', 'cap-drop', 'ulimit', 'shm-size', 'cgroup-parent', 'cpu-quota', 'cpu-period', 'cpuset-cpus'],
   ...['security-opt', 'cpuset-mems', 'cpu-shares', 'c', 'memory', 'm', 'memory-swap', 'cgroupns'],
   ...['rusage-logfile', 'decryption-key'],
@@ -50,16 +50,7 @@ export const VALUES = [
 ];
 export const FLAGS = [
   ...['layers', 'no-cache', 'quiet', 'q', 'pull', 'pull-always', 'pull-never', 'rm', 'force-rm', 'compress'],
-  ...[
-    'no-hosts',
-    'no-hostname',
-    'all-platforms',
-    'squash',
-    'skip-unused-stages',
-    'identity-label',
-    'omit-history',
-    'http-proxy',
-  ],
+  ...['no-hosts', 'no-hostname', 'all-platforms', 'squash', 'identity-label', 'omit-history', 'http-proxy'],
   ...['compat-volumes', 'log-rusage', 'logsplit', 'stdin', 'disable-compression', 'D'],
 ];
 
@@ -71,6 +62,8 @@ export const SWITCHES = {
   'no-hostname': { ours: '--no-hostname', otherwise: '--hostname-file', usual: false },
   squash: { ours: '--squash-all', usual: false },
   stdin: { ours: '--stdin', usual: false },
+  'log-rusage': { ours: '--log-rusage', usual: false },
+  logsplit: { ours: '--logsplit', usual: false },
 };
 
 const PROXIES = ['http_proxy', 'https_proxy', 'ftp_proxy', 'no_proxy', 'all_proxy'];
@@ -84,10 +77,7 @@ export function proxyArguments(options) {
 
 /** Of these flags only the value that is our behaviour anyway may be given. */
 export const ALWAYS = {
-  'skip-unused-stages': true,
   'compat-volumes': false,
-  'log-rusage': false,
-  logsplit: false,
   rm: true,
 };
 

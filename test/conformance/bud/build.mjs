@@ -1,7 +1,6 @@
 /** `buildah build`: its options as ours, and the progress in buildah's words. */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { allPlatforms, stagesOf } from './bases.mjs';
@@ -18,7 +17,7 @@ import {
 import { connection, CONNECTION } from './connection.mjs';
 import { describe, localNames, nameOf, tagged } from './names.mjs';
 import { readOptions } from './options.mjs';
-import { fail, startArchBuild } from './program.mjs';
+import { debug, fail, isDebugging, listAll, startArchBuild } from './program.mjs';
 import { Speaker } from './speaker.mjs';
 
 export function build(args) {
@@ -38,8 +37,9 @@ export function build(args) {
     ...stages.map(({ image }) => image),
     ...(options['cache-from'] ?? []),
     ...(options['cache-to'] ?? []),
+    ...[...text.matchAll(/\bhttps:\/\/\S+/g)].map(([url]) => url),
   ];
-  const { env, insecure } = connection(options, reached);
+  const { env, words: reach } = connection(options, reached);
   const tags = [...(options.tag ?? []), ...(options.t ?? []), ...(options.manifest ?? [])];
   const layers = options.layers ?? process.env.BUILDAH_LAYERS === 'true';
   run(
@@ -50,9 +50,10 @@ export function build(args) {
         'dockerfile',
         '--progress',
         'json',
+        '--debug',
         '--pull',
         pullPolicy(options),
-        ...insecure,
+        ...reach,
       ],
       ...tags.flatMap((tag) => localNames(tag).flatMap((name) => ['-t', name])),
       ...platformOf(options, stages),
@@ -61,7 +62,7 @@ export function build(args) {
       // buildah builds one stage after the other unless it is told otherwise
       ...['--jobs', options.jobs?.[0].replace(/^0$/, '4') ?? '1'],
       // without --layers buildah keeps and asks no cache
-      ...(options['no-cache'] || !layers ? ['--no-cache'] : []),
+      ...(options['no-cache'] || !layers || asksNoCache(options) ? ['--no-cache'] : []),
       ...switchesOf(options, { isName: isName(stages, options) }),
       ...(process.env.BUILDAH_CPPFLAGS ?? '')
         .split(' ')
@@ -73,8 +74,15 @@ export function build(args) {
       ),
       context,
     ],
-    { env, options, stages, text, tags, layers },
+    { env, options, stages, text, tags, layers, files },
   );
+}
+
+/** As buildah takes it. */
+function asksNoCache({ 'cache-ttl': [ttl] = [] }) {
+  if (!/^0(?:ms|s|m|h)?$/.test(ttl ?? '')) return false;
+  debug('Setting --no-cache=true');
+  return true;
 }
 
 /** What is FROM an image and no more is a name of it, not an image that anybody built. */
@@ -116,14 +124,7 @@ function contextOf(options, word = '.') {
   const isFile = existsSync(word) && statSync(word).isFile();
   if (isFile && named.length === 0) return { context: join(word, '..'), files: [word] };
   const files = named.flatMap((list) => list.split(',')).map((file) => findFile(file, word));
-  return { context: word, files: files.length > 1 ? [joined(files)] : files };
-}
-
-/** Several files are one after the other. */
-function joined(files) {
-  const path = join(mkdtempSync(join(tmpdir(), 'shim-')), 'Dockerfile');
-  writeFileSync(path, files.map((file) => readFileSync(file, 'utf8')).join('\n'));
-  return path;
+  return { context: word, files };
 }
 
 function findFile(file, context) {
@@ -191,8 +192,10 @@ function networkOf({ network = [], net = [] }) {
   return [...chosen.flatMap((mode) => ['--network', mode]), ...hidden];
 }
 
-function run(args, { env, options, stages, text, tags, layers }) {
-  const speaker = new Speaker({ stages, text, options, layers });
+function run(args, { env, options, stages, text, tags, layers, files }) {
+  sayRetries(options);
+  const known = isDebugging() ? new Set(configsOf(listAll())) : undefined;
+  const speaker = new Speaker({ stages, text, options, layers, files });
   const stdin = options.stdin || args.includes('-') ? 'inherit' : 'ignore';
   const child = startArchBuild(args, { env, stdio: [stdin, 'pipe', 'pipe'] });
   const output = [];
@@ -202,11 +205,22 @@ function run(args, { env, options, stages, text, tags, layers }) {
     if (status !== 0) process.exit(speaker.fail(status, signal));
     const raw = Buffer.concat(output);
     if ([...(options.output ?? []), ...(options.o ?? [])].includes('-')) process.stdout.write(raw);
-    else finish(raw.toString().trim(), { options, speaker, tags });
+    else finish(raw.toString().trim(), { options, speaker, tags, known });
   });
 }
 
-function finish(digest, { options, speaker, tags }) {
+const configsOf = (images) => images.flatMap(({ platforms }) => platforms.map(({ config }) => config));
+
+/** What arch-build was told. */
+function sayRetries({ retry: [count] = [], 'retry-delay': [delay] = [] }) {
+  if (count !== undefined) debug(`Setting MaxPullPushRetries to ${count} and PullPushRetryDelay to ${delay}`);
+}
+
+/** `known`: what the store had before. */
+function finish(digest, { options, speaker, tags, known }) {
+  if (known !== undefined)
+    for (const id of new Set(configsOf(listAll()).filter((config) => !known.has(config))))
+      debug(`created new image ID ${JSON.stringify(id.slice(7))}`);
   const built = describe(digest);
   const names = [...(options.tag ?? []), ...(options.t ?? [])];
   if (options.iidfile !== undefined) writeFileSync(options.iidfile[0], `sha256:${built.id}`);

@@ -10,7 +10,7 @@ import { commit, config, containers, copy, from, mount, rm, run, umount } from '
 import { renderTemplate } from './go-template.mjs';
 import { images, inspect, manifest, prune, rmi, tag } from './images.mjs';
 import { readOptions } from './options.mjs';
-import { archBuild, fail, store, VERSION } from './program.mjs';
+import { archBuild, fail, log, store, VERSION } from './program.mjs';
 import { login, logout, passwd, pull, push } from './transfer.mjs';
 
 const GLOBALS = {
@@ -30,6 +30,7 @@ const COMMANDS = {
 function main() {
   const { options, words } = readOptions(process.argv.slice(2), GLOBALS, { stopAtWord: true });
   store.directory = join(options.root?.[0] ?? '/var/lib/containers', 'arch-build');
+  log.level = options['log-level']?.[0] ?? log.level;
   const [command, ...rest] = words;
   if (command === '--version' || command === '-v')
     return void console.log(`buildah version ${VERSION} (image-spec 1.1.0, runtime-spec 1.2.0)`);

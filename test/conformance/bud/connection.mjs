@@ -9,9 +9,11 @@ export const CONNECTION = {
   flag: ['tls-verify'],
 };
 
-/** The registries of some image names. */
+/** The registries of some image names, and the servers of URLs. */
 const hostsOf = (names) => [
-  ...new Set(names.flatMap((name) => /^(?:docker:\/\/)?([^/]*[.:][^/]*|localhost)\//.exec(name)?.[1] ?? [])),
+  ...new Set(
+    names.flatMap((name) => /^(?:docker:\/\/|https:\/\/)?([^/]*[.:][^/]*|localhost)\//.exec(name)?.[1] ?? []),
+  ),
 ];
 
 export function connection(options, names) {
@@ -22,7 +24,11 @@ export function connection(options, names) {
   const [creds] = options.creds ?? [];
   const [certificates] = options['cert-dir'] ?? [];
   return {
-    insecure: options['tls-verify'] === false ? hosts.flatMap((host) => ['--insecure', host]) : [],
+    words: [
+      ...(options['tls-verify'] === false ? hosts.flatMap((host) => ['--insecure', host]) : []),
+      ...(options.retry ?? []).flatMap((count) => ['--retry', count]),
+      ...(options['retry-delay'] ?? []).flatMap((time) => ['--retry-delay', time]),
+    ],
     env: {
       ...(authFile === undefined ? {} : { REGISTRY_AUTH_FILE: authFile }),
       ...(creds === undefined ? {} : { REGISTRY_AUTH_FILE: credentialsFile(creds, hosts) }),

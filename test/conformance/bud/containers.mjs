@@ -38,11 +38,11 @@ export function from(args) {
 
 /** The store's image, brought there when it is missing. */
 function find(word, options, platform) {
-  const { env, insecure } = connection(options, [word]);
+  const { env, words: reach } = connection(options, [word]);
   const known = archBuild(['inspect', nameOf(word)], { tolerated: true }).status === 0;
   const mayPull = !options['pull-never'] && options.pull !== false;
   if ((!known || platform !== undefined) && mayPull)
-    archBuild(['pull', '--platform', platform ?? 'linux/amd64', ...insecure, word], { env });
+    archBuild(['pull', '--platform', platform ?? 'linux/amd64', ...reach, word], { env });
   else if (!known) fail(`${word}: image not known`);
   return nameOf(word);
 }

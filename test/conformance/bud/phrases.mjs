@@ -91,18 +91,28 @@ const PHRASES = [
     phrase: (name) => `parsing reference "${name}": invalid reference format`,
   },
   {
+    ours: /(\S+?):\d+:\d+: escape character "(.*)" is neither/,
+    phrase: (path, escape, files) =>
+      `${files.slice(1).includes(path) ? `parsing additional Dockerfile ${path}: ` : ''}invalid ESCAPE '${escape}'. Must be \` or \\`,
+    alone: true,
+  },
+  {
+    ours: /cannot talk to (\S+): its certificate is not trusted/,
+    phrase: () => 'tls: failed to verify certificate: x509: certificate signed by unknown authority',
+  },
+  {
     ours: /(\S+) answers (\d+) for (\S+)/,
     phrase: (host, status, path) => `invalid response status ${status} for https://${host}${path}`,
   },
 ];
 
-/** Of an error: the end of buildah's line, and how it is said. */
-export function phraseOf(text) {
+/** Of an error: the end of buildah's line, and how it is said. `files` are those of the command line. */
+export function phraseOf(text, files) {
   for (const { ours, phrase, alone, code } of PHRASES) {
     const match = ours.exec(text);
     if (match !== null)
       return {
-        phrase: phrase(...match.slice(1)),
+        phrase: phrase(...match.slice(1), files),
         alone,
         code: code === undefined ? undefined : Number(match[code]),
       };
@@ -110,7 +120,18 @@ export function phraseOf(text) {
   return { phrase: text.split('\n').find((line) => line.startsWith('error')) ?? text };
 }
 
+/** What may be said besides: warnings, notes, and what `--debug` shows. */
 const WARNINGS = [
+  {
+    ours: /^ARG (\S+) has no value/,
+    phrase: (name) =>
+      `level=warning msg=${JSON.stringify(`missing "${name}" build argument. Try adding "--build-arg ${name}=<VALUE>" to the command line`)}`,
+  },
+  {
+    ours: /^(.*); try (\d+) of (\d+) more in (\S+) (m?s)$/,
+    phrase: (problem, number, count, amount, unit) =>
+      `level=warning msg=${JSON.stringify(`Failed, retrying in ${amount}${unit} ... (${number}/${count}). Error: ${problem}`)}`,
+  },
   {
     ours: /^\S+ is not there for (\S+): (\S+) is taken/,
     phrase: (wanted, taken) => `image platform (${taken}) does not match the expected platform (${wanted})`,
@@ -133,3 +154,7 @@ export function warningOf(text) {
   }
   return '';
 }
+
+/** Of a step or of the build, in the form of buildah's rusage package. */
+export const usageOf = ({ usage, milliseconds }) =>
+  `${usage.systemMs}ms(system) ${usage.userMs}ms(user) ${milliseconds}ms(elapsed) ${usage.readBytes} input ${usage.writtenBytes} output`;

@@ -10,6 +10,16 @@ export const VERSION = '1.39.3';
 /** Set once, from buildah's `--root`. */
 export const store = { directory: '' };
 
+/** Set once, from buildah's `--log-level`. */
+export const log = { level: 'warn' };
+
+export const isDebugging = () => log.level === 'debug';
+
+/** A line of buildah's log. */
+export function debug(message) {
+  if (isDebugging()) process.stderr.write(`level=debug msg=${JSON.stringify(message)}\n`);
+}
+
 const environment = (extra = {}) => ({
   ...process.env,
   ARCH_BUILD_ROOT: store.directory,

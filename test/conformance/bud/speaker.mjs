@@ -1,6 +1,7 @@
 /** buildah's words for what happens in a build. */
 import { Steps } from './intermediate.mjs';
-import { phraseOf, warningOf } from './phrases.mjs';
+import { phraseOf, usageOf, warningOf } from './phrases.mjs';
+import { debug } from './program.mjs';
 
 export class Speaker {
   #stages;
@@ -12,9 +13,11 @@ export class Speaker {
   /** How far the Dockerfile was read for here-documents. */
   #read = 0;
   #error = [];
+  #files;
 
-  /** `text` is the Dockerfile's; `layers` says that steps are images. */
-  constructor({ stages, text, options, layers }) {
+  /** `text` is that of the Dockerfile, whose `files` were named; `layers` says that steps are images. */
+  constructor({ stages, text, options, layers, files }) {
+    this.#files = files;
     this.#stages = stages;
     this.#text = text;
     this.#options = options;
@@ -34,15 +37,22 @@ export class Speaker {
     this.#error.push(line);
   }
 
-  #say({ type, step, text, data, stream }) {
-    if (type === 'warning') {
-      process.stderr.write(`${text}\n${warningOf(text)}`);
-    }
+  #say({ type, step, text, data, stream, ...more }) {
+    if (type === 'warning') process.stderr.write(`${text}\n${warningOf(text)}`);
+    if (type === 'debug') process.stderr.write(warningOf(text));
+    if (type === 'stage-started') this.#learn(text);
+    if (type === 'usage') console.log(usageOf(more));
     if (type === 'step-started' || type === 'step-cached') this.#step(step, text, type === 'step-cached');
     if (this.#quiet) return;
     if (type === 'step-output') process[stream].write(data);
+    if (type === 'info') process.stderr.write(warningOf(text));
     if (type === 'info' && text.startsWith('pulling '))
       process.stderr.write(`Trying to pull ${text.split(' ')[1]}...\n`);
+  }
+
+  /** The stages of a Dockerfile that is not here to be read. */
+  #learn(line) {
+    if (this.#text === '') this.#stages.push({ line, image: line.split(' ').pop(), name: '', steps: 0 });
   }
 
   #step({ stage, index, total, platform }, text, found) {
@@ -55,6 +65,7 @@ export class Speaker {
       cached,
       last: number === this.#stages.length - 1 && index === total,
     });
+    if (found && /^(?:COPY|ADD)\b/i.test(text)) debug('Found a cache hit in the first iteration');
     if (this.#quiet) return;
     this.#begin(platform, number, total + 1);
     console.log(
@@ -128,7 +139,7 @@ export class Speaker {
     const exited = /exited with status (\d+)/.exec(text)?.[1];
     const source = /^ +\d+ \| (.*)$/m.exec(text)?.[1];
     const { phrase, alone, code } =
-      exited === undefined ? phraseOf(text) : { phrase: `exit status ${exited}` };
+      exited === undefined ? phraseOf(text, this.#files) : { phrase: `exit status ${exited}` };
     const shown = source?.trim().replace(/^\S+/, (keyword) => keyword.toUpperCase());
     const where = shown === undefined || alone ? '' : `building at STEP "${shown}": `;
     if (!alone) process.stderr.write(`${text}\n`);

@@ -26,8 +26,8 @@ export function push(args) {
   const [image, target = image] = words;
   const [, scheme, path] = /^(dir|oci|oci-archive|docker-archive):(.*)$/.exec(target) ?? [];
   if (scheme !== undefined) return pushToFile(nameOf(image), scheme, path);
-  const { env, insecure } = connection(options, [target]);
-  archBuild(['push', ...insecure, nameOf(image), target.replace(/^docker:\/\//, '')], { env, show: true });
+  const { env, words: reach } = connection(options, [target]);
+  archBuild(['push', ...reach, nameOf(image), target.replace(/^docker:\/\//, '')], { env, show: true });
 }
 
 /** skopeo writes what arch-build does not. */
@@ -49,9 +49,9 @@ export function pull(args) {
   const [, scheme, path] = /^(oci|oci-archive|docker-archive):(.*)$/.exec(words[0]) ?? [];
   if (scheme !== undefined) return pullFromFile(scheme, path);
   const name = words[0].replace(/^docker:\/\//, '');
-  const { env, insecure } = connection(options, [name]);
+  const { env, words: reach } = connection(options, [name]);
   const platform = options.platform?.[0] ?? `linux/${options.arch?.[0] ?? 'amd64'}`;
-  archBuild(['pull', '--platform', platform, ...insecure, name], { env, show: true });
+  archBuild(['pull', '--platform', platform, ...reach, name], { env, show: true });
   console.log(describe(name).id);
 }
 
@@ -75,10 +75,10 @@ export function login(args) {
     flag: [...CONNECTION.flag],
   });
   const { authfile, ...others } = options;
-  const { env, insecure } = connection(others, [`${words[0]}/any`]);
+  const { env, words: reach } = connection(others, [`${words[0]}/any`]);
   const [user] = options.username ?? options.u ?? [];
   const [password] = options.password ?? options.p ?? [];
-  archBuild(['login', '-u', user, '--password-stdin', ...insecure, words[0]], {
+  archBuild(['login', '-u', user, '--password-stdin', ...reach, words[0]], {
     env: { ...env, ...(authfile && { REGISTRY_AUTH_FILE: authfile[0] }) },
     input: password,
   });
