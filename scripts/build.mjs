@@ -10,7 +10,7 @@ import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, transform } from 'esbuild';
-import { packChunks } from './packs.mjs';
+import { LATE_MODULES, packChunks } from './packs.mjs';
 
 const EXTERNAL = ['koffi', 'node-pty'];
 const PROGRAM = 'main.js';
@@ -56,7 +56,11 @@ async function bundle() {
 /** scripts/start.cjs with what it has to know of the packs. */
 async function loaderText({ packOf, first }) {
   const { code } = await transform(readFileSync(join(root, 'scripts/start.cjs'), 'utf8'), {
-    define: { FIRST: JSON.stringify(first), PACK_OF: JSON.stringify(Object.fromEntries(packOf)) },
+    define: {
+      FIRST: JSON.stringify(first),
+      LATE_MODULES: JSON.stringify(LATE_MODULES),
+      PACK_OF: JSON.stringify(Object.fromEntries(packOf)),
+    },
     target: 'node20',
   });
   return `#!/usr/bin/env node\n${code}`;

@@ -10,8 +10,15 @@ import { transform } from 'esbuild';
 /** What an entry point loads at once is one pack, but for what is in those before it. */
 const PACKS = [
   ['program.js', 'src/main.ts'],
+  ['store.js', 'src/store/store.ts'],
   ['build.js', 'src/cli/actions/build.ts'],
 ];
+
+/** Modules of Node that take a while to load, and that many commands never come to use: `require` gives a stand-in. */
+export const LATE_MODULES = ['node:child_process', 'node:crypto', 'node:worker_threads', 'node:zlib'];
+
+/** A stand-in answers for one name at a time; who copies all of them would get none. */
+const WHOLE_LATE_MODULE = new RegExp(`__toESM\\)?\\(require\\("(${LATE_MODULES.join('|')})"\\)`);
 
 /** The text of each pack by its file name, the name of its pack by each chunk's, and the first chunk's name. */
 export async function packChunks({ outputFiles, metafile: { outputs } }) {
@@ -65,5 +72,6 @@ async function toFunction(text) {
     target: 'node20',
     supported: { 'dynamic-import': false },
   });
+  if (WHOLE_LATE_MODULE.test(code)) throw new Error(`${WHOLE_LATE_MODULE.exec(code)[0]}: import it by names`);
   return `function (exports, require, module, __moduleUrl) {\n${code}}`;
 }

@@ -10,7 +10,7 @@ const { join } = require('node:path');
 const { pathToFileURL } = require('node:url');
 const { Script } = require('node:vm');
 
-/* global FIRST, PACK_OF: put in by the build */
+/* global FIRST, LATE_MODULES, PACK_OF: put in by the build */
 const URL_OF_PROGRAM = pathToFileURL(__filename).href;
 const functions = new Map();
 const modules = new Map();
@@ -28,7 +28,13 @@ function load(chunk) {
 }
 
 function requireOf(name) {
-  return name.startsWith('./') ? load(name.slice(2)) : require(name);
+  if (name.startsWith('./')) return load(name.slice(2));
+  return LATE_MODULES.includes(name) ? whenUsed(name) : require(name);
+}
+
+/** Whatever is asked of it first loads the module. */
+function whenUsed(name) {
+  return new Proxy({}, { get: (_, key) => require(name)[key] });
 }
 
 function openPack(name) {

@@ -30,7 +30,7 @@ export function libc(): Libc {
 }
 
 function bind(): Libc {
-  const koffi = createRequire(import.meta.url)('koffi') as Koffi;
+  const koffi = loadKoffi();
   const library = koffi.load(null);
   const call = (signature: string): unknown => library.func(signature);
   return {
@@ -54,6 +54,19 @@ function bind(): Libc {
     tcsetattr: call('int tcsetattr(int fd, int when, const uint8_t *termios)'),
     errno: () => koffi.errno(),
   } as Libc;
+}
+
+/**
+ * The native half has all that is called here and is there in 3 ms; koffi itself, which first finds out which of its
+ * halves that is and adds what older programs call, takes 8 ms. On other hosts it has to.
+ */
+function loadKoffi(): Koffi {
+  try {
+    return createRequire(import.meta.url)('@koromix/koffi-linux-x64') as Koffi;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND') throw error;
+    return createRequire(import.meta.url)('koffi') as Koffi;
+  }
 }
 
 const F_SETFD = 2;
