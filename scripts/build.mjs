@@ -1,6 +1,6 @@
 /**
- * Builds `dist/`: the program as ES modules (code splitting keeps what is imported lazily lazy), and the helper
- * programs in C. Packages with native code stay outside of the bundle and are found in node_modules at run time.
+ * Builds `dist/`: the program in packs of chunks (code splitting keeps what is imported lazily lazy) with their compiled
+ * code, and the helper programs in C. Packages with native code stay outside and are found in node_modules at run time.
  *
  * Without a C compiler the helpers that are already there are kept, else a warning says what will not work.
  */
@@ -9,16 +9,14 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSyn
 import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
+import { build, transform } from 'esbuild';
+import { LATE_MODULES, packChunks } from './packs.mjs';
 
 const EXTERNAL = ['koffi', 'node-pty'];
+const PROGRAM = 'main.js';
 const LICENCES = 'bundled-licences.txt';
 const C_COMPILER = process.env.CC ?? 'cc';
 const C_FLAGS = ['-O2', '-static', '-s', '-Wall', '-Wextra', '-Werror'];
-
-/** Some bundled packages are CommonJS and `require` what is built into Node, which ES modules have no word for. */
-const REQUIRE_BANNER =
-  "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const dist = join(root, 'dist');
@@ -28,26 +26,44 @@ compileHelpers();
 
 async function bundle() {
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-  const { metafile } = await build({
+  const result = await build({
     absWorkingDir: root,
     entryPoints: ['src/main.ts'],
     outdir: 'dist',
     bundle: true,
     splitting: true,
-    format: 'esm',
+    write: false,
+    format: 'esm', // the only one that esbuild splits
     platform: 'node',
     target: 'node20',
     external: EXTERNAL,
-    define: { ARCH_BUILD_VERSION: JSON.stringify(version) },
-    banner: { js: REQUIRE_BANNER },
-    // all in one folder: files of the package are found relative to import.meta.url, whichever chunk asks
-    chunkNames: '[name]-[hash]',
+    // files of the package are found relative to import.meta.url, whichever chunk asks: the loader says which that is
+    define: { ARCH_BUILD_VERSION: JSON.stringify(version), 'import.meta.url': '__moduleUrl' },
     metafile: true,
     logLevel: 'warning',
   }).catch(() => process.exit(1)); // esbuild has printed what is wrong
-  removeStale(new Set([LICENCES, ...Object.keys(metafile.outputs).map((path) => basename(path))]));
-  writeLicences(Object.keys(metafile.inputs));
-  makeExecutable(join(dist, 'main.js'));
+  const { texts, packOf, first } = await packChunks(result);
+  texts.set('package.json', '{ "type": "commonjs" }\n');
+  texts.set(PROGRAM, await loaderText({ packOf, first }));
+  mkdirSync(dist, { recursive: true });
+  for (const [name, text] of texts) writeFileSync(join(dist, name), text);
+  removeStale(new Set([LICENCES, ...texts.keys()]));
+  writeLicences(Object.keys(result.metafile.inputs));
+  chmodSync(join(dist, PROGRAM), 0o755);
+  execFileSync(process.execPath, [join(root, 'scripts/code-cache.mjs')], { stdio: 'inherit' });
+}
+
+/** scripts/start.cjs with what it has to know of the packs. */
+async function loaderText({ packOf, first }) {
+  const { code } = await transform(readFileSync(join(root, 'scripts/start.cjs'), 'utf8'), {
+    define: {
+      FIRST: JSON.stringify(first),
+      LATE_MODULES: JSON.stringify(LATE_MODULES),
+      PACK_OF: JSON.stringify(Object.fromEntries(packOf)),
+    },
+    target: 'node20',
+  });
+  return `#!/usr/bin/env node\n${code}`;
 }
 
 /** Whoever gets the bundle gets the licences of the packages in it: one text for all of them. */
@@ -69,12 +85,6 @@ function removeStale(outputs) {
   for (const entry of readdirSync(dist, { withFileTypes: true })) {
     if (entry.isFile() && !outputs.has(entry.name)) rmSync(join(dist, entry.name));
   }
-}
-
-function makeExecutable(program) {
-  const text = readFileSync(program, 'utf8');
-  if (!text.startsWith('#!')) writeFileSync(program, `#!/usr/bin/env node\n${text}`);
-  chmodSync(program, 0o755);
 }
 
 /** Each folder is one program. */

@@ -16,6 +16,7 @@ const args = process.argv.slice(2);
 
 execFileSync(process.execPath, [join(root, 'scripts/build.mjs')], { stdio: 'inherit' });
 const node = args.some((word) => /^--node(=|$)/.test(word)) ? [] : ['--node', pinnedNode()];
+if (node.length > 0) execFileSync(node[1], [join(root, 'scripts/code-cache.mjs')], { stdio: 'inherit' });
 execFileSync(process.execPath, [join(root, 'dist/main.js'), 'package', ...args, ...node], {
   stdio: 'inherit',
 });

@@ -3,6 +3,7 @@ import { exitStatusOf, printError } from './cli/explain.ts';
 import { run } from './cli/program.ts';
 
 const INTERRUPTED = 130;
+const UNFINISHED = 13; // as Node says it of a module
 
 const controller = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
@@ -20,11 +21,17 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 // Nobody reads our progress any more: the work goes on all the same.
 process.stderr.on('error', () => undefined);
 
-try {
-  process.exitCode = await run(process.argv.slice(2), controller.signal);
-} catch (error) {
-  const shown = controller.signal.aborted ? undefined : error;
-  if (shown === undefined) process.stderr.write('interrupted\n');
-  else printError(shown);
-  process.exitCode = shown === undefined ? INTERRUPTED : exitStatusOf(shown);
+// Until there is an answer there is none: also when the program ends because nothing is left to wait for.
+process.exitCode = UNFINISHED;
+void main();
+
+async function main(): Promise<void> {
+  try {
+    process.exitCode = await run(process.argv.slice(2), controller.signal);
+  } catch (error) {
+    const shown = controller.signal.aborted ? undefined : error;
+    if (shown === undefined) process.stderr.write('interrupted\n');
+    else printError(shown);
+    process.exitCode = shown === undefined ? INTERRUPTED : exitStatusOf(shown);
+  }
 }

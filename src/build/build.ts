@@ -34,7 +34,6 @@ import { checkOffline } from './offline.ts';
 import { expectedImages } from './outside-needs.ts';
 import type { BuildOptions, Job } from './options.ts';
 import { isCacheOnly, storedNames } from './output/output.ts';
-import { writeOutputs } from './output/write-outputs.ts';
 import { squashStep } from './squash-step.ts';
 
 export interface BuildResult {
@@ -73,7 +72,10 @@ export async function build(job: Job, options: BuildOptions): Promise<BuildResul
     report({ type: 'warning', text: `--build-context ${name} is not used by ${kubefile.file}` });
   const root = writeRoot(store, manifests, options.indexAnnotations);
   const { outputs, tags, insecure } = options;
-  await writeOutputs({ job: work.job, root, manifests, tags, insecure }, outputs);
+  if (outputs.length > 0) {
+    const { writeOutputs } = await import('./output/write-outputs.ts');
+    await writeOutputs({ job: work.job, root, manifests, tags, insecure }, outputs);
+  }
   const made = (mode: CacheMode): StepRecord[] => built.flatMap((platform) => platform.made[mode]);
   const records = { min: made('min'), max: made('max') };
   await exportCaches({ job: work.job, records, insecure }, options.cacheTo);

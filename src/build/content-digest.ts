@@ -24,30 +24,53 @@ export async function digestSources(
   options: DigestOptions,
 ): Promise<string> {
   const turn = abortableTurns(options.signal);
-  const hash = createHash('sha256');
+  const hash = new RecordHash();
   for (const { name, files } of sources) {
-    hash.update(record('source', name, files.length));
+    hash.add('source', name, files.length);
     const links = new Map<string, number>();
     for (const [index, { path, node }] of files.entries()) {
-      hash.update(record(path, node.type, node.stat.mode, contentOf(node, links, { ...options, index })));
-      if (options.keepsOwner) hash.update(record(node.stat.uid, node.stat.gid, capabilityOf(node)));
+      hash.add(path, node.type, node.stat.mode, contentOf(node, links, { known: options.known, index }));
+      if (options.keepsOwner) hash.add(node.stat.uid, node.stat.gid, capabilityOf(node));
       const pause = turn();
       if (pause !== undefined) await pause;
     }
   }
   options.known?.save();
-  return `sha256:${hash.digest('hex')}`;
+  return `sha256:${hash.digest()}`;
 }
 
-/** Fields are length-prefixed: no name can pretend to be two. */
-function record(...fields: readonly (string | number | bigint)[]): string {
-  return fields.map((field) => `${String(field).length}:${String(field)}`).join('') + '\n';
+/** SHA-256 of records; of many small ones at a time, as a call of the hash costs more than what it hashes. */
+class RecordHash {
+  readonly #hash = createHash('sha256');
+  #waiting = '';
+
+  /** Fields are length-prefixed: no name can pretend to be two. */
+  add(...fields: readonly (string | number | bigint)[]): void {
+    for (const field of fields) {
+      const text = String(field);
+      this.#waiting += `${text.length}:${text}`;
+    }
+    this.#waiting += '\n';
+    if (this.#waiting.length >= BATCH) this.#flush();
+  }
+
+  digest(): string {
+    this.#flush();
+    return this.#hash.digest('hex');
+  }
+
+  #flush(): void {
+    this.#hash.update(this.#waiting);
+    this.#waiting = '';
+  }
 }
+
+const BATCH = 1 << 16;
 
 function contentOf(
   node: TreeNode,
   links: Map<string, number>,
-  { known, index }: DigestOptions & { index: number },
+  { known, index }: { readonly known: FileDigests | undefined; readonly index: number },
 ): string {
   const { type, stat } = node;
   if (type === 'symlink') return readLink(node);

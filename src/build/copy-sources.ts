@@ -11,6 +11,7 @@ import {
   formatBytePath,
   joinBytePath,
   ROOT,
+  textOfBytes,
   toBytePath,
   type BytePath,
 } from '../layer/byte-path.ts';
@@ -94,7 +95,7 @@ async function selectWord({ tree, options, walk }: Selection, word: string): Pro
     const name = baseNameOf(path);
     const directory = tree.openDirectory(resolved);
     if (directory !== undefined) selected.push({ name, node, files: await filesBelow(directory, walk) });
-    else if (walk.exclude?.excludes(toText(name)) !== true)
+    else if (walk.exclude?.excludes(textOfBytes(name)) !== true)
       selected.push({ name, node, files: [{ path: ROOT, node }] });
   }
   return selected;
@@ -104,7 +105,7 @@ async function selectWord({ tree, options, walk }: Selection, word: string): Pro
 async function selectBelow({ tree, options, walk }: Selection, word: string): Promise<SelectedSource[]> {
   const pivot = word.indexOf('/./', 1);
   const [base, rest] = pivot < 0 ? ['', word] : [word.slice(0, pivot), word.slice(pivot + 3)];
-  const pattern = toText(toBytePath(rest));
+  const pattern = textOfBytes(toBytePath(rest));
   const include = pattern === '' ? undefined : compilePathPattern(pattern);
   if (pattern !== '' && include === undefined)
     throw new ArchBuildError('COPY', `malformed pattern ${JSON.stringify(pattern)}`);
@@ -139,16 +140,14 @@ const isPattern = (word: string): boolean => /(^|[^\\])(\\\\)*[*?[]/.test(word);
 
 /** Below the literal part symlinks are matched but not followed to directories. */
 function matches(directory: TreeDirectory, components: readonly string[]): BytePath[] {
-  const [pattern = '', ...rest] = components.map(toText);
-  const names = directory.names().filter((name) => goFilepathMatch(pattern, toText(name), 'COPY'));
+  const [pattern = '', ...rest] = components.map(textOfBytes);
+  const names = directory.names().filter((name) => goFilepathMatch(pattern, textOfBytes(name), 'COPY'));
   if (rest.length === 0) return names.map((name) => joinBytePath(directory.path, name));
   return names.flatMap((name) => {
     const child = directory.open(name);
     return child === undefined ? [] : matches(child, components.slice(1));
   });
 }
-
-const toText = (bytes: string): string => Buffer.from(bytes, 'latin1').toString('utf8');
 
 function missing(path: BytePath, options: SelectOptions, resolved: BytePath = path): ArchBuildError {
   const shown = JSON.stringify(formatBytePath(path));

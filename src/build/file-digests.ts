@@ -10,17 +10,19 @@ import { withSourceFile } from '../layer/source-file.ts';
 import type { TreeNode } from '../layer/tree-node.ts';
 import { writeFileAtomic } from '../sys/atomic-file.ts';
 
-const FORMAT = 'arch-build file digests 1';
+const FORMAT = 'arch-build file digests 2';
 const RACY_NS = 2_000_000_000n;
 
-/** Inode, size, mtime and ctime in one word, and the digest in hex. */
-type Entry = readonly [stamp: string, digest: string];
+/** Inode, size, mtime, ctime, and the digest in hex, in one text. */
+type Entry = string;
 
 export class FileDigests {
   readonly #path: string;
+  /** By the path in the context. */
   readonly #known: Map<string, Entry>;
-  readonly #used = new Map<string, Entry>();
-  #changed = false;
+  readonly #learned = new Map<string, Entry>();
+  /** Paths of entries that still hold. */
+  readonly #used: string[] = [];
 
   readonly #clock: () => number;
 
@@ -34,31 +36,25 @@ export class FileDigests {
 
   /** SHA-256 of the file's content in hex. Throws CONTEXT when it changes meanwhile. */
   digest(node: TreeNode): string {
-    const key = node.host.toString('latin1');
     const stamp = stampOf(node);
-    const known = this.#used.get(key) ?? this.#known.get(key);
-    if (known?.[0] === stamp) {
-      this.#used.set(key, known);
-      return known[1];
+    const known = this.#learned.get(node.path) ?? this.#known.get(node.path);
+    if (known?.startsWith(stamp) === true) {
+      this.#used.push(node.path);
+      return known.slice(stamp.length);
     }
     const digest = hashFile(node);
-    if (!isRacy(node, this.#clock())) {
-      this.#used.set(key, [stamp, digest]);
-      this.#changed = true;
-    }
+    if (!isRacy(node, this.#clock())) this.#learned.set(node.path, stamp + digest);
     return digest;
   }
 
   /** Writes what was learned. Old entries stay while they are fewer than those in use. */
   save(): void {
-    if (!this.#changed) return;
-    const unused = [...this.#known].filter(([key]) => !this.#used.has(key));
-    const files = [...this.#used, ...unused.slice(0, this.#used.size)];
-    writeFileAtomic(
-      this.#path,
-      JSON.stringify({ format: FORMAT, files: files.map(([key, entry]) => [key, ...entry]) }),
-    );
-    this.#changed = false;
+    if (this.#learned.size === 0) return;
+    const used = new Map(this.#used.map((path) => [path, this.#known.get(path) ?? '']));
+    for (const [path, entry] of this.#learned) used.set(path, entry);
+    const unused = [...this.#known].filter(([path]) => !used.has(path));
+    const files = [...used, ...unused.slice(0, used.size)].flat();
+    writeFileAtomic(this.#path, JSON.stringify({ format: FORMAT, files }));
   }
 }
 
@@ -77,7 +73,7 @@ export function hashFile(node: TreeNode): string {
   });
 }
 
-const stampOf = ({ stat }: TreeNode): string => `${stat.ino} ${stat.size} ${stat.mtimeNs} ${stat.ctimeNs}`;
+const stampOf = ({ stat }: TreeNode): string => `${stat.ino} ${stat.size} ${stat.mtimeNs} ${stat.ctimeNs} `;
 
 function isRacy({ stat }: TreeNode, milliseconds: number): boolean {
   const now = BigInt(milliseconds) * 1_000_000n;
@@ -94,9 +90,17 @@ function load(path: string): Map<string, Entry> {
     return new Map();
   }
   try {
-    const { format, files } = JSON.parse(text) as { format: unknown; files: [string, string, string][] };
-    return new Map(format === FORMAT ? files.map(([key, stamp, digest]) => [key, [stamp, digest]]) : []);
+    const { format, files } = JSON.parse(text) as { format: unknown; files: string[] };
+    return inPairs(format === FORMAT ? files : []);
   } catch {
     return new Map();
   }
+}
+
+/** One list, not one of lists: there is half as much to make when it is read. */
+function inPairs(files: readonly string[]): Map<string, Entry> {
+  const known = new Map<string, Entry>();
+  for (let index = 0; index < files.length; index += 2)
+    known.set(String(files[index]), String(files[index + 1]));
+  return known;
 }

@@ -9,7 +9,7 @@ import {
   type IdentifiedImage,
   type NamedImage,
 } from '../cluster/gather/gather-images.ts';
-import { ImageSources } from '../cluster/gather/image-sources.ts';
+import type { ImageSources } from '../cluster/gather/image-sources.ts';
 import { formatImageLock, type ImageLock } from '../cluster/gather/lock-file.ts';
 import { refuseCollisions, registryFiles } from '../cluster/gather/registry-files.ts';
 import { findStored, hasBlob, readRecord } from '../cluster/gather/registry-tree.ts';
@@ -175,7 +175,9 @@ function checkCollisions(
   refuseCollisions([...below, ...claims], names);
 }
 
+/** What reads archives and speaks to registries is loaded when a name has been found. */
 async function openSources({ job, options }: GatherBuild, gather: GatherOptions): Promise<ImageSources> {
+  const { ImageSources } = await import('../cluster/gather/image-sources.ts');
   const { pull, offline, insecure } = options;
   return ImageSources.open({ ...job, words: gather.sources, pull, offline, insecure });
 }

@@ -11,7 +11,7 @@ import { shellOf } from './config-steps.ts';
 import { runCommand, type RunCommand } from './heredoc-command.ts';
 import { offlineError } from './offline-error.ts';
 import type { BuildOptions } from './options.ts';
-import { attemptRun, type RunOperands } from './run-attempt.ts';
+import type { RunOperands } from './run-attempt.ts';
 import { describeSandbox } from './plan-sandbox.ts';
 import { planMounts, type PlannedMounts } from './run-mounts.ts';
 import { settingsKey } from './step-settings.ts';
@@ -132,6 +132,7 @@ async function makeLayer(
       text: `the rootfs has no /bin/sh: this step is lent shell and tools by ${describeToolbox(toolbox)}, of which nothing becomes part of the image`,
     });
   await context.ensureRootfs(state);
+  const { attemptRun } = await import('./run-attempt.ts'); // a step of the cache starts nothing
   for (;;) {
     const upper = await attemptRun(context, state, { ...operands, toolbox });
     if (upper !== undefined)

@@ -1,7 +1,7 @@
 /** Everything below one source directory, as far as `--parents` and `--exclude` want it. */
 import type { IgnoreMatcher } from '../kubefile/ignore.ts';
 import type { PathPattern } from '../kubefile/path-pattern.ts';
-import { joinBytePath, ROOT, type BytePath } from '../layer/byte-path.ts';
+import { joinBytePath, ROOT, textOfBytes, type BytePath } from '../layer/byte-path.ts';
 import type { TreeDirectory } from '../layer/tree-directory.ts';
 import type { TreeNode } from '../layer/tree-node.ts';
 
@@ -63,7 +63,7 @@ const EVERYTHING: Wish = { isWanted: true, isIncluded: true, descends: true };
 
 function wishFor(path: BytePath, isInside: boolean, { include, exclude }: WalkOptions): Wish {
   if (isInside && exclude === undefined) return EVERYTHING;
-  const text = Buffer.from(path, 'latin1').toString('utf8');
+  const text = textOfBytes(path);
   const isIncluded = isInside || include?.matches(text) === true;
   const isExcluded = exclude?.excludes(text) === true;
   return {

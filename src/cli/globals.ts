@@ -5,7 +5,7 @@ import { offlineError } from '../build/offline-error.ts';
 import { ArchBuildError } from '../errors.ts';
 import type { Reporter } from '../events.ts';
 import { NO_LIMITS, parseLimit, type LimitName } from '../oci/limits.ts';
-import { openStore, type Store } from '../store/store.ts';
+import type { Store } from '../store/store.ts';
 import type { BuildFlags } from './flags.ts';
 import { createReporter, type ProgressMode } from './reporter.ts';
 
@@ -66,6 +66,8 @@ export function reporterFor(globals: Globals, mode: ProgressMode = 'plain'): Rep
   return globals.report ?? createReporter(mode, { debug: globals.debug });
 }
 
-export function storeFor(globals: Globals, mode: 'shared' | 'exclusive' = 'shared'): Promise<Store> {
+/** Loaded here: `--version`, `--help` and what completes words are about no store. */
+export async function storeFor(globals: Globals, mode: 'shared' | 'exclusive' = 'shared'): Promise<Store> {
+  const { openStore } = await import('../store/store.ts');
   return openStore(globals.root, mode);
 }

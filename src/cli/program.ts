@@ -66,7 +66,7 @@ export function createProgram(signal: AbortSignal, exitWith: (status: number) =>
     program.addCommand(command);
   }
   configure(program);
-  for (const command of program.commands) acceptGlobals(command);
+  acceptGlobalsBehind(program);
   return program;
 }
 
@@ -148,10 +148,15 @@ function setVariable(name: string, file: string | undefined): void {
   if (file !== undefined) process.env[name] = resolve(file);
 }
 
-/** Global options count behind the command's name too: with the default command nobody sees where it begins. */
-function acceptGlobals(command: Command): void {
-  for (const option of globalOptions()) command.addOption(option.hideHelp());
-  for (const child of command.commands) acceptGlobals(child);
+/**
+ * Global options count behind the command's name too: with the default command nobody sees where it begins. Only the
+ * command that is called is given them, when its name has been read: all of them would take longer than to run it.
+ */
+function acceptGlobalsBehind(program: Command): void {
+  program.hook('preSubcommand', (_program, command) => {
+    for (const option of globalOptions()) command.addOption(option.hideHelp());
+    acceptGlobalsBehind(command);
+  });
 }
 
 /** Wrong words end in an exception, so that whatever is open is closed. */

@@ -110,8 +110,13 @@ function architectureOfRow(row: ArchitectureRow): Architecture {
     arch: row.arch,
     elf: row.elf,
     flagsMask: row.flagsMask ?? 0,
-    magic: magicOf(row).toString('hex'),
-    mask: maskOf(row).toString('hex'),
+    // worked out for the few machines of which somebody asks
+    get magic() {
+      return magicOf(row).toString('hex');
+    },
+    get mask() {
+      return maskOf(row).toString('hex');
+    },
     platforms: row.platforms.map(platformOfRow),
     debian: row.debian,
     aliases: row.aliases ?? [],

@@ -30,6 +30,13 @@ export function formatBytePath(path: BytePath): string {
   return '/' + Buffer.from(path, 'latin1').toString('utf8');
 }
 
+/** As text: UTF-8, undecodable bytes replaced. */
+export function textOfBytes(bytes: string): string {
+  return ASCII.test(bytes) ? bytes : Buffer.from(bytes, 'latin1').toString('utf8');
+}
+
+const ASCII = /^[\0-\x7f]*$/;
+
 export function joinBytePath(directory: BytePath, name: string): BytePath {
   return (directory === '' ? name : `${directory}/${name}`) as BytePath;
 }

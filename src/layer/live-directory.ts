@@ -2,8 +2,9 @@
  * Reading a directory that others may change meanwhile, such as a build context: everything is asked through one open
  * descriptor whose real path is checked, so no directory above can be swapped for a symlink under our eyes.
  */
-import { closeSync, constants, lstatSync, openSync, readdirSync, readlinkSync } from 'node:fs';
+import { closeSync, constants, openSync, readdirSync, readlinkSync } from 'node:fs';
 import { ArchBuildError } from '../errors.ts';
+import { DirectoryStatus } from '../sys/directory-status.ts';
 import { hostError, type NodeStat } from './tree-node.ts';
 
 /** Names with what `lstat` says of them. `host` is a real path. Throws CONTEXT when it no longer is one, IO. */
@@ -11,12 +12,11 @@ export function readLiveDirectory(host: Buffer): Map<string, NodeStat> {
   const fd = openDirectory(host);
   try {
     if (!isOpenAt(fd, host)) throw changed(host);
-    const anchor = throughDescriptor(fd);
-    const names = readdirSync(anchor, { encoding: 'latin1' });
+    const names = readdirSync(throughDescriptor(fd), { encoding: 'latin1' });
+    const status = new DirectoryStatus(fd);
     const found = new Map<string, NodeStat>();
     for (const name of names) {
-      const path = Buffer.from(`${anchor}/${name}`, 'latin1');
-      const stat = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+      const stat = status.read(name);
       if (stat !== undefined) found.set(name, stat);
     }
     return found;

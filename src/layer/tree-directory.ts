@@ -5,9 +5,9 @@
 import { readdirSync, type Dirent } from 'node:fs';
 import { listXattrs, readXattr } from '../sys/xattr.ts';
 import type { OverlayNamespace } from '../sys/identity.ts';
-import { joinBytePath, type BytePath } from './byte-path.ts';
+import { joinBytePath, textOfBytes, type BytePath } from './byte-path.ts';
 import { readLiveDirectory } from './live-directory.ts';
-import { hostError, nodeType, statPath, type NodeStat, type TreeNode } from './tree-node.ts';
+import { hostError, nodeType, statPath, type NodeStat, type NodeType, type TreeNode } from './tree-node.ts';
 import { opaqueXattr, whiteoutXattr } from './whiteout.ts';
 
 /** How the layers of a tree are to be read. */
@@ -47,6 +47,8 @@ export class TreeDirectory {
   #names: readonly string[] | undefined;
   /** Of plain directories, once read. */
   readonly #seen = new Map<string, NodeStat>();
+  /** The names that the filter leaves, once it was asked about all. */
+  #shown: ReadonlySet<string> | undefined;
 
   constructor(node: TreeNode, parts: readonly TreePart[], reading: TreeReading) {
     this.path = node.path;
@@ -64,13 +66,13 @@ export class TreeDirectory {
   /** No symlink is followed. */
   lookup(name: string): TreeNode | undefined {
     const found = this.#find(name);
-    return found === undefined || this.#hides(found.node) ? undefined : found.node;
+    return found === undefined || this.#hides(found.node, name) ? undefined : found.node;
   }
 
   /** The directory of that name; undefined when it is none. */
   open(name: string): TreeDirectory | undefined {
     const child = this.#openAny(name);
-    return child === undefined || this.#hides(child.node) ? undefined : child;
+    return child === undefined || this.#hides(child.node, name) ? undefined : child;
   }
 
   /** Forgets what is known about a name, because a layer was changed there. */
@@ -78,6 +80,7 @@ export class TreeDirectory {
     this.#children.delete(name);
     this.#winners = undefined;
     this.#names = undefined;
+    this.#shown = undefined;
   }
 
   /** Reads all contributing directories at once: worth it before many lookups. */
@@ -96,9 +99,14 @@ export class TreeDirectory {
 
   #listNames(): string[] {
     this.load();
-    const names = [...(this.#winners?.keys() ?? [])].sort(bytewise);
-    if (this.#reading.filter === undefined) return names;
-    return names.filter((name) => this.lookup(name) !== undefined);
+    const names = [...(this.#winners?.keys() ?? [])].sort(); // one char per byte: that is bytewise
+    const { filter } = this.#reading;
+    if (filter === undefined) return names;
+    const isShown = (name: string): boolean =>
+      !filter.excludes(textOfBytes(joinBytePath(this.path, name))) || this.lookup(name) !== undefined;
+    const shown = names.filter(isShown);
+    this.#shown = new Set(shown);
+    return shown;
   }
 
   #namesIn(part: TreePart): { name: string; isDeleted: boolean }[] {
@@ -124,8 +132,8 @@ export class TreeDirectory {
       const stat = part === undefined ? undefined : (seen ?? this.#statIn(part, name));
       if (part === undefined || stat === undefined) continue;
       if (stat === 'whiteout') return undefined;
-      const path = joinBytePath(this.path, name);
-      return { node: { path, host: childHost(part, name), stat, type: nodeType(stat.mode), isLive }, index };
+      const place = { path: joinBytePath(this.path, name), part, name };
+      return { node: new FoundNode(place, stat, isLive), index };
     }
     return undefined;
   }
@@ -160,14 +168,42 @@ export class TreeDirectory {
   }
 
   /** An excluded directory is there as long as something below it is. */
-  #hides(node: TreeNode): boolean {
+  #hides(node: TreeNode, name: string): boolean {
     const { filter } = this.#reading;
-    if (filter === undefined) return false;
-    const path = Buffer.from(node.path, 'latin1').toString('utf8');
+    if (filter === undefined || this.#shown?.has(name) === true) return false;
+    const path = textOfBytes(node.path);
     if (!filter.excludes(path)) return false;
     if (node.type !== 'directory' || !filter.mayContainIncluded(path)) return true;
-    const name = node.path.slice(this.path === '' ? 0 : this.path.length + 1);
     return this.#openAny(name)?.names().length === 0;
+  }
+}
+
+interface FoundPlace {
+  readonly path: BytePath;
+  readonly part: TreePart;
+  readonly name: string;
+}
+
+/** Most files of a tree are only looked at: the bytes of the host path are made for who opens one. */
+class FoundNode implements TreeNode {
+  readonly path: BytePath;
+  readonly stat: NodeStat;
+  readonly type: NodeType;
+  readonly isLive: boolean;
+  readonly #part: TreePart;
+  readonly #name: string;
+
+  constructor({ path, part, name }: FoundPlace, stat: NodeStat, isLive: boolean) {
+    this.path = path;
+    this.stat = stat;
+    this.type = nodeType(stat.mode);
+    this.isLive = isLive;
+    this.#part = part;
+    this.#name = name;
+  }
+
+  get host(): Buffer {
+    return childHost(this.#part, this.#name);
   }
 }
 
@@ -182,8 +218,6 @@ export function isXattrWhiteout(host: Buffer, stat: NodeStat, overlay: OverlayNa
   if (stat.size !== 0n || nodeType(stat.mode) !== 'file') return false;
   return listXattrs(host).includes(whiteoutXattr(overlay));
 }
-
-const bytewise = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
 const childHost = (part: TreePart, name: string): Buffer => Buffer.from(`${part.host}/${name}`, 'latin1');
 

@@ -1,14 +1,12 @@
 /** One name of a merged tree: the file that wins at a path, and what `lstat` says about it. */
-import { lstatSync, type BigIntStats } from 'node:fs';
+import { lstatSync } from 'node:fs';
 import { ArchBuildError, systemErrorCode } from '../errors.ts';
+import type { FileStatus } from '../sys/directory-status.ts';
 import { ROOT, type BytePath } from './byte-path.ts';
 
 export type NodeType = 'file' | 'directory' | 'symlink' | 'fifo' | 'char' | 'block' | 'socket';
 
-export type NodeStat = Pick<
-  BigIntStats,
-  'mode' | 'uid' | 'gid' | 'size' | 'nlink' | 'ino' | 'dev' | 'rdev' | 'mtimeNs' | 'ctimeNs'
->;
+export type NodeStat = FileStatus;
 
 export interface TreeNode {
   readonly path: BytePath;

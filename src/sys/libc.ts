@@ -9,6 +9,8 @@ export interface Libc {
   lremovexattr(path: Uint8Array, name: string): number;
   llistxattr(path: Uint8Array, list: Uint8Array | null, size: number): number;
   mknod(path: Uint8Array, mode: number, device: number | bigint): number;
+  /** Undefined where the C library has no such function: glibc has it from 2.28 on, as Node needs. */
+  statx?(directory: number, path: Uint8Array, flags: number, mask: number, status: Uint8Array): number;
   utimensat(directory: number, path: Uint8Array, times: BigInt64Array, flags: number): number;
   flock(fileDescriptor: number, operation: number): number;
   fcntl(fileDescriptor: number, command: number, argument: number): number;
@@ -30,7 +32,7 @@ export function libc(): Libc {
 }
 
 function bind(): Libc {
-  const koffi = createRequire(import.meta.url)('koffi') as Koffi;
+  const koffi = loadKoffi();
   const library = koffi.load(null);
   const call = (signature: string): unknown => library.func(signature);
   return {
@@ -42,6 +44,9 @@ function bind(): Libc {
     llistxattr: call('int64_t llistxattr(const uint8_t *path, uint8_t *list, size_t size)'),
     mknod: call('int mknod(const uint8_t *path, uint32_t mode, uint64_t device)'),
     utimensat: call('int utimensat(int directory, const uint8_t *path, const int64_t *times, int flags)'),
+    statx: optional(() =>
+      call('int statx(int directory, const uint8_t *path, int flags, unsigned int mask, uint8_t *status)'),
+    ),
     flock: call('int flock(int fd, int operation)'),
     fcntl: call('int fcntl(int fd, int command, int argument)'),
     execve: call('int execve(const char *path, const char **argv, const char **envp)'),
@@ -54,6 +59,27 @@ function bind(): Libc {
     tcsetattr: call('int tcsetattr(int fd, int when, const uint8_t *termios)'),
     errno: () => koffi.errno(),
   } as Libc;
+}
+
+function optional(bindOne: () => unknown): unknown {
+  try {
+    return bindOne();
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * The native half has all that is called here and is there in 3 ms; koffi itself, which first finds out which of its
+ * halves that is and adds what older programs call, takes 8 ms. On other hosts it has to.
+ */
+function loadKoffi(): Koffi {
+  try {
+    return createRequire(import.meta.url)('@koromix/koffi-linux-x64') as Koffi;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND') throw error;
+    return createRequire(import.meta.url)('koffi') as Koffi;
+  }
 }
 
 const F_SETFD = 2;

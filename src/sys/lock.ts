@@ -1,6 +1,5 @@
 /** Advisory locks that the kernel frees when their holder dies: flock(2). */
 import { closeSync, fstatSync, openSync, statSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { ArchBuildError } from '../errors.ts';
 import { libc, systemError } from './libc.ts';
 
@@ -52,15 +51,16 @@ export async function acquireLock(
   mode: 'shared' | 'exclusive',
   options: { waitMs: number },
 ): Promise<Lock> {
+  const first = tryLock(path, mode);
+  if (first !== undefined) return first; // before anything that only waiting needs is loaded
+  const { setTimeout: sleep } = await import('node:timers/promises');
   const deadline = performance.now() + options.waitMs;
-  for (;;) {
+  while (performance.now() <= deadline) {
+    await sleep(POLL_MS);
     const lock = tryLock(path, mode);
     if (lock !== undefined) return lock;
-    if (performance.now() > deadline) {
-      throw new ArchBuildError('STORE_BUSY', `another arch-build holds ${path}`, {
-        hint: 'wait until it has finished, or use another --root',
-      });
-    }
-    await sleep(POLL_MS);
   }
+  throw new ArchBuildError('STORE_BUSY', `another arch-build holds ${path}`, {
+    hint: 'wait until it has finished, or use another --root',
+  });
 }

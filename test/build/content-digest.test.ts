@@ -172,15 +172,17 @@ describeWithRoot('remembered digests', () => {
     '[]',
     'null',
     '{"format":"other","files":[]}',
-    '{"format":"arch-build file digests 1","files":[[1]]}',
-    '{"format":"arch-build file digests 1"}',
+    '{"format":"arch-build file digests 2","files":["d/b"]}',
+    '{"format":"arch-build file digests 2","files":[["d/b"],1,"d/b",2]}',
+    '{"format":"arch-build file digests 2","files":7}',
+    '{"format":"arch-build file digests 2"}',
   ])('are forgotten when damaged: %s', (damage) =>
     withContext(async (_, memory, digest) => {
       const first = await digest();
       const [name = ''] = readdirSync(memory);
       writeFileSync(join(memory, name), damage);
       expect(await digest()).toBe(first);
-      expect(readFileSync(join(memory, name), 'utf8')).toContain('/d/b');
+      expect(readFileSync(join(memory, name), 'utf8')).toContain('"d/b"');
     }),
   );
 
@@ -194,6 +196,6 @@ describeWithRoot('remembered digests', () => {
       }
       const [name = ''] = readdirSync(memory);
       const { files } = JSON.parse(readFileSync(join(memory, name), 'utf8')) as { files: unknown[] };
-      expect(files.length).toBeLessThanOrEqual(24);
+      expect(files.length / 2).toBeLessThanOrEqual(24); // a path and what is known of it
     }));
 });

@@ -52,6 +52,7 @@ const HOMES: Readonly<Record<string, string>> = {
   commander: 'cli',
   chalk: 'cli',
   koffi: 'sys',
+  '@koromix/koffi-linux-x64': 'sys',
   execa: 'sys',
   'node-pty': 'sys',
   undici: 'transfer',

@@ -8,13 +8,18 @@ function headersOf(architecture: Architecture): Buffer[] {
   return ([2, 3] as const).flatMap((type) => [0, 3].map((osabi) => elfHeader(architecture, { type, osabi })));
 }
 
-const HEADERS = ARCHITECTURES.map((architecture) => ({ architecture, headers: headersOf(architecture) }));
+let known:
+  readonly { readonly architecture: Architecture; readonly headers: readonly Buffer[] }[] | undefined;
+
+/** Of all machines, made when somebody looks at a table. */
+const allHeaders = (): NonNullable<typeof known> =>
+  (known ??= ARCHITECTURES.map((architecture) => ({ architecture, headers: headersOf(architecture) })));
 
 /** The machines some of whose programs the entry matches, enabled or not. */
 export function machinesOf(entry: Pick<BinfmtEntry, 'match'>): Architecture[] {
-  return HEADERS.filter(({ headers }) => headers.some((header) => matchesEntry(entry, header))).map(
-    ({ architecture }) => architecture,
-  );
+  return allHeaders()
+    .filter(({ headers }) => headers.some((header) => matchesEntry(entry, header)))
+    .map(({ architecture }) => architecture);
 }
 
 /** Such an entry breaks the host: each program of its own is handed to an emulator. */
@@ -39,7 +44,7 @@ export function matchOf({ magic, mask }: Registration): Pick<BinfmtEntry, 'match
 
 /** Two entries that match some program in common; the one tried later never gets it. */
 export function overlap(first: BinfmtEntry, second: BinfmtEntry): boolean {
-  return HEADERS.some(({ headers }) =>
+  return allHeaders().some(({ headers }) =>
     headers.some((header) => matchesEntry(first, header) && matchesEntry(second, header)),
   );
 }
