@@ -10,7 +10,7 @@ const { join } = require('node:path');
 const { pathToFileURL } = require('node:url');
 const { Script } = require('node:vm');
 
-/* global FIRST, LATE_MODULES, PACK_OF: put in by the build */
+/* global FIRST, LATE_MODULES, PACK_OF -- put in by the build */
 const URL_OF_PROGRAM = pathToFileURL(__filename).href;
 const functions = new Map();
 const modules = new Map();
