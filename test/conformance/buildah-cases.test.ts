@@ -7,7 +7,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, expect } from 'vitest';
-import { readSaved } from '../e2e/saved-image.ts';
+import { readArchive } from '../e2e/saved-image.ts';
 import { openCli, type Cli } from '../support/cli.ts';
 import { describeWith } from '../support/requires.ts';
 import { readBuildahCases, type BuildahCase } from './buildah/cases.ts';
@@ -73,19 +73,16 @@ async function build({ cli, base }: Bench, item: BuildahCase, filesOnly: boolean
   await mkdir(folder);
   const context = join(folder, 'context');
   const dockerfile = item.arrange(context);
-  const values = buildArgs.flatMap((argument) => ['--build-arg', argument]);
+  const archive = join(folder, 'built.tar');
   const { status, stderr } = await cli.call([
     ...BUILD,
-    '-f',
-    dockerfile,
-    '-t',
-    name.toLowerCase(),
-    ...values,
+    ...['-f', dockerfile, '-t', name.toLowerCase(), '-o', `type=oci,dest=${archive}`],
+    ...buildArgs.flatMap((argument) => ['--build-arg', argument]),
     context,
   ]);
   if (status === 1) return FAILED;
   if (status !== 0) throw new Error(`exit status ${String(status)}: ${stderr}`);
-  const { config, layerFiles } = await readSaved(cli, name.toLowerCase());
+  const { config, layerFiles } = await readArchive(archive);
   const text = describeImage(await readTree(layerFiles), base, filesOnly ? {} : config.config);
   await rm(folder, { recursive: true });
   return text;

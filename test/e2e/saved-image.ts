@@ -51,6 +51,11 @@ let count = 0;
 export async function readSaved(cli: Cli, name: string, architecture?: string): Promise<SavedImage> {
   const archive = cli.scratch.path(`saved-${String(++count)}.tar`);
   await cli.run(['save', '-o', archive, name]);
+  return readArchive(archive, architecture);
+}
+
+/** The same of an OCI archive; it is unpacked beside it. */
+export async function readArchive(archive: string, architecture?: string): Promise<SavedImage> {
   const directory = `${archive}.d`;
   await mkdir(directory);
   await runTool('tar', ['-xf', archive, '-C', directory]);
