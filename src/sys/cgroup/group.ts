@@ -78,7 +78,8 @@ export async function openGroup(request: GroupRequest): Promise<Group> {
   const directories = new Map(
     plans.map(({ hierarchy, parent }) => [hierarchy.directory, join(parent, name)]),
   );
-  const made = plans.flatMap(({ parent }) => missingGroups(parent)).reverse();
+  for (const { parent } of plans) for (const group of missingGroups(parent)) madeHere.add(group);
+  const made = [...madeHere].filter((group) => plans.some(({ parent }) => isAbove(group, parent))).reverse();
   const all = [...directories.values(), ...made];
   if (all.length === 0) return { directories, events: () => NO_EVENTS, [Symbol.asyncDispose]: NOTHING };
   const reaper = startReaper(REMOVE_SCRIPT, all);
@@ -94,6 +95,10 @@ export async function openGroup(request: GroupRequest): Promise<Group> {
   }
   return { directories, events: () => eventsOf(directories), [Symbol.asyncDispose]: dispose };
 }
+
+/** Parents that were missing: whichever step is the last one in them removes them. */
+const madeHere = new Set<string>();
+const isAbove = (group: string, parent: string): boolean => `${parent}/`.startsWith(`${group}/`);
 
 /** Throws what `openGroup` would. */
 export async function tryGroup(request: GroupRequest): Promise<void> {
@@ -175,7 +180,7 @@ const LIMIT_HINTS: readonly (readonly [RegExp, string])[] = [
 async function removeGroups(groups: readonly string[], made: readonly string[]): Promise<void> {
   for (const group of groups)
     for (let attempt = 0; attempt < 200 && !isRemoved(group); attempt++) await sleep(25);
-  for (const group of made) isRemoved(group);
+  for (const group of made) if (isRemoved(group)) madeHere.delete(group);
 }
 
 function isRemoved(group: string): boolean {

@@ -51,10 +51,13 @@ function noGroup(own: string): ArchBuildError {
   const message = `steps cannot be limited here: neither in ${own} nor in a control group above it may one be made`;
   return new ArchBuildError('HOST_INCAPABLE', message, {
     hint: isHostRoot()
-      ? 'those that can be written to have processes: name one without by --cgroup-parent'
+      ? `those that can be written to have processes; in a container, give these a group of their own first: ${MOVE}`
       : `start in a control group that is this user’s: ${scope}`,
   });
 }
+
+const MOVE =
+  'mkdir /sys/fs/cgroup/init && xargs -rn1 < /sys/fs/cgroup/cgroup.procs > /sys/fs/cgroup/init/cgroup.procs';
 
 /** Makes the group and those above it where they are missing. */
 export function makeGroups(hierarchy: Hierarchy, group: string): void {
