@@ -4,8 +4,8 @@
  * its place.
  *
  * The suite comes out of Debian's source package, as the other conformance data does; test/conformance/bud stands in
- * for the programs, the registries and the web sites it uses, and its deltas.txt says which tests are skipped and why.
- * With --recheck none is skipped: what passes then has to leave that list. Prints `N passed, N failed, N skipped` and
+ * for the programs, the registries and the web sites it uses, and its deltas.txt says which tests are skipped and why,
+ * and where arch-build says the same in other words than a test expects. With --recheck none is skipped: what passes then has to leave that list. Prints `N passed, N failed, N skipped` and
  * writes one line per test to FILE. With --platform only stand-ins for those platforms are made,
  * with --image REGEXP only those with such a name;
  * --jobs says how many tests run at the same time (default: processors, at most 4).
@@ -95,16 +95,17 @@ function shortenWaits(helpers) {
 
 /** The tests dealt out to files, one per job; a `skip` becomes the first line of its test. */
 function splitSuite({ preamble, tests }) {
-  const skips = readSkips();
-  for (const name of skips.keys())
+  const { skips, wordings } = readDeltas();
+  for (const name of [...skips.keys(), ...wordings.keys()])
     if (!tests.some((test) => test.name === name))
-      throw new Error(`deltas.txt skips ${name}, which is no test`);
+      throw new Error(`deltas.txt lists ${name}, which is no test`);
   const count = Number(values.jobs ?? Math.min(4, availableParallelism()));
   const shards = Array.from({ length: count }, () => []);
   tests.forEach(({ name, source: test }, index) => {
     const reason = values.recheck ? undefined : skips.get(name);
+    const worded = inOurWords(name, test, wordings.get(name));
     shards[index % count].push(
-      reason === undefined ? test : test.replace('\n', `\n  skip ${JSON.stringify(reason)}\n`),
+      reason === undefined ? worded : worded.replace('\n', `\n  skip ${JSON.stringify(reason)}\n`),
     );
   });
   return shards.map((shard, index) => {
@@ -114,16 +115,28 @@ function splitSuite({ preamble, tests }) {
   });
 }
 
-function readSkips() {
+/** What the test expects to be said, as arch-build says it. */
+function inOurWords(name, test, wording) {
+  if (wording === undefined) return test;
+  const { theirs, ours } = wording;
+  if (!test.includes(theirs)) throw new Error(`deltas.txt: ${name} does not expect ${theirs}`);
+  return test.replaceAll(theirs, () => ours);
+}
+
+/** By name of a test: why it is skipped, and which words of it are others here. */
+function readDeltas() {
   const skips = new Map();
-  let reason;
+  const wordings = new Map();
+  let note = () => {};
   for (const line of readFileSync(join(shims, 'deltas.txt'), 'utf8').split('\n')) {
     if (line.startsWith('#') || line.trim() === '') continue;
-    const start = /^skip +(.*)$/.exec(line)?.[1];
-    if (start !== undefined) reason = start;
-    else skips.set(line.trim(), reason);
+    const reason = /^skip +(.*)$/.exec(line)?.[1];
+    const [, theirs, ours] = /^errmsg "(.*)" "(.*)"$/.exec(line) ?? [];
+    if (reason !== undefined) note = (name) => skips.set(name, reason);
+    else if (ours !== undefined) note = (name) => wordings.set(name, { theirs, ours });
+    else note(line.trim());
   }
-  return skips;
+  return { skips, wordings };
 }
 
 async function runBats(path, world) {

@@ -47,6 +47,7 @@ export interface BuildFlags extends GatherFlags, RunOptionFlags, LimitFlags {
   readonly file: readonly string[];
   readonly ignorefile?: string;
   readonly tag: readonly string[];
+  readonly manifest?: string;
   readonly emulate: readonly string[];
   readonly platform: readonly string[];
   readonly output: readonly string[];

@@ -1,4 +1,5 @@
 /** The rules of `verify.ts`, one row each: an id, why it matters, and a pure check of facts already read. */
+import { ZSTD_LAYERS } from './annotations.ts';
 import { algorithmOf, digestOf } from './digest.ts';
 import type { Descriptor } from './descriptor.ts';
 import type { Index, Manifest } from './manifest.ts';
@@ -166,13 +167,14 @@ function familyBreaches(parent: Descriptor, children: readonly Descriptor[]): st
 function platformBreaches(index: Index): string[] {
   const images = index.manifests.filter(({ mediaType }) => isManifestType(mediaType));
   const seen = new Set<string>();
-  return images.flatMap(({ platform, digest }) => {
+  return images.flatMap(({ platform, digest, annotations }) => {
     if (platform === undefined) return images.length === 1 ? [] : [`no platform for ${digest}`];
     const name = formatPlatform(platform);
     if (platform.os === 'unknown') return [];
     if (platform.os === '' || platform.architecture === '') return [`an incomplete platform for ${digest}`];
-    if (seen.has(name)) return [`a second manifest for ${name}, which is never chosen: ${digest}`];
-    seen.add(name);
+    const key = `${name} ${annotations?.[ZSTD_LAYERS] ?? ''}`; // those who know the annotation choose by it, too
+    if (seen.has(key)) return [`a second manifest for ${name}, which is never chosen: ${digest}`];
+    seen.add(key);
     return [];
   });
 }

@@ -1,7 +1,7 @@
 /** From any place to any other: open, choose platforms, encode as the destination wants it, write. */
 import type { Family } from '../oci/media-types.ts';
 import type { Platform } from '../oci/platform.ts';
-import { packingOf } from '../layer/compress.ts';
+import { packingOf, type Packing } from '../layer/compress.ts';
 import { encodeImages, type Encoding } from './encode.ts';
 import type { NamedImage } from './image-list.ts';
 import type { ImageSet } from './image-set.ts';
@@ -16,6 +16,8 @@ export interface CopyChoices {
   readonly platforms?: readonly Platform[];
   /** Every layer is packed so; without it the destination's habit applies to plain layers. */
   readonly packing?: LayerPacking;
+  /** Besides, of the images of an index. */
+  readonly also?: readonly Packing[];
   readonly family?: Family;
 }
 
@@ -54,13 +56,14 @@ export async function prepareImages(
   });
 }
 
-function encodingFor({ platforms = [], packing, family }: CopyChoices, traits: Traits): Encoding {
+function encodingFor({ platforms = [], packing, also, family }: CopyChoices, traits: Traits): Encoding {
   const complete = traits.complete === true || (platforms.length > 0 && traits.keepsIndex !== true);
   return {
     ...(packing === undefined ? {} : { packing }),
     ...(packing !== undefined || traits.packs === undefined
       ? {}
       : { packing: packingOf(traits.packs), plainOnly: true }),
+    ...(also === undefined ? {} : { also }),
     ...(family === undefined ? {} : { family }),
     ...(complete ? { complete } : {}),
   };

@@ -3,6 +3,7 @@
  * there. Only what changes gets a new digest; configs, and with them the ids of images, stay.
  */
 import { ArchBuildError } from '../errors.ts';
+import type { Packing } from '../layer/compress.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import { parseDocument, type Index, type Manifest } from '../oci/manifest.ts';
@@ -17,6 +18,7 @@ import {
   type Family,
 } from '../oci/media-types.ts';
 import { rebuildIndex, rebuildManifest } from '../oci/rebuild.ts';
+import { lackingVariant, variantEntry } from './compression-variants.ts';
 import type { ImageSet } from './image-set.ts';
 import { once } from './once.ts';
 import { LayerPacker, type LayerPacking, type PackingJob } from './pack-layer.ts';
@@ -27,33 +29,65 @@ export interface Encoding {
   readonly packing?: LayerPacking;
   /** Packed layers stay as they are: only plain ones get the packing. */
   readonly plainOnly?: boolean;
+  /** An index gets, besides every image, the same packed so, unless it has it; other images are refused. */
+  readonly also?: readonly Packing[];
   /** The media types; without it those the image has, but for what only OCI can say. */
   readonly family?: Family;
   /** Indexes name only the manifests that are there. */
   readonly complete?: boolean;
 }
 
-/** The same images when nothing is to change. Throws what the source throws, and what packing throws. */
+/**
+ * The same images when nothing is to change. Throws USAGE where only an index will do, what the source throws, and
+ * what packing throws.
+ */
 export async function encodeImages(set: ImageSet, encoding: Encoding, job: PackingJob): Promise<ImageSet> {
-  const encoder = new ImageEncoder(set, encoding, job);
+  const encoder = new ImageEncoder(encoding, {
+    set,
+    job,
+    packer: new LayerPacker(set.content, job),
+    made: new Map(),
+  });
   const images = [];
-  for (const image of set.images) images.push({ ...image, root: await encoder.document(image.root) });
+  for (const image of set.images) {
+    if (encoding.also !== undefined && !isIndexType(image.root.mediaType)) throw needsList(image);
+    images.push({ ...image, root: await encoder.document(image.root) });
+  }
   return { content: encoder, images, select: (children) => encoder.select(children) };
 }
 
+const needsList = ({ references, root }: ImageSet['images'][number]): ArchBuildError =>
+  new ArchBuildError(
+    'USAGE',
+    `${references[0] ?? root.digest} is one image: a list is what has several compressions`,
+    { hint: 'make one with `arch-build manifest create`, or choose one compression with --compression' },
+  );
+
+/** What encoders of the same images in several encodings have in common. */
+interface Shared {
+  readonly set: ImageSet;
+  readonly job: PackingJob;
+  readonly packer: LayerPacker;
+  /** Documents, by digest. */
+  readonly made: Map<Digest, Buffer>;
+}
+
 class ImageEncoder {
-  readonly #set: ImageSet;
   readonly #encoding: Encoding;
+  readonly #shared: Shared;
+  readonly #set: ImageSet;
   readonly #job: PackingJob;
   readonly #packer: LayerPacker;
-  readonly #made = new Map<Digest, Buffer>();
+  readonly #made: Map<Digest, Buffer>;
   readonly #done = new Map<Digest, Descriptor>();
 
-  constructor(set: ImageSet, encoding: Encoding, job: PackingJob) {
-    this.#set = set;
+  constructor(encoding: Encoding, shared: Shared) {
     this.#encoding = encoding;
-    this.#job = job;
-    this.#packer = new LayerPacker(set.content, job);
+    this.#shared = shared;
+    this.#set = shared.set;
+    this.#job = shared.job;
+    this.#packer = shared.packer;
+    this.#made = shared.made;
   }
 
   read(descriptor: Descriptor): AsyncIterable<Uint8Array> {
@@ -90,12 +124,26 @@ class ImageEncoder {
       throw new ArchBuildError('BLOB_MISSING', `nothing of the index ${descriptor.digest} is there`);
     const children: Descriptor[] = [];
     for (const child of there) children.push(await this.document(child));
-    const manifests = children.map((child) => this.#pointed(child));
+    const pointed = children.map((child) => this.#pointed(child));
+    const manifests = [...pointed, ...(await this.#variants(there))];
     const family = this.#familyOfIndex(descriptor, manifests);
     const isWhole = there.length === index.manifests.length || this.#encoding.complete !== true;
     const isSame = manifests.every((child, position) => child.digest === there[position]?.digest);
     if (isSame && isWhole && family === familyOf(descriptor.mediaType)) return descriptor;
     return this.#keep(rebuildIndex(index, { manifests, family }));
+  }
+
+  /** What `also` adds. */
+  async #variants(there: readonly Descriptor[]): Promise<Descriptor[]> {
+    const added: Descriptor[] = [];
+    for (const packing of this.#encoding.also ?? []) {
+      const encoder = new ImageEncoder({ packing, family: 'oci' }, this.#shared);
+      for (const entry of lackingVariant(there, packing.kind)) {
+        const variant = variantEntry(await encoder.document(entry), packing.kind);
+        if (variant.digest !== entry.digest) added.push(variant);
+      }
+    }
+    return added;
   }
 
   /** One zstd layer somewhere makes a manifest an OCI one, and then the index around it has to be one, too. */

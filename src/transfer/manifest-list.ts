@@ -90,6 +90,16 @@ export async function writeList(
   return root;
 }
 
+/** Undefined when the name means nothing. Throws USAGE for an image that is no list. */
+export const findList = (store: Store, name: string): Index | undefined =>
+  store.images.find(name) === undefined ? undefined : readList(store, name);
+
+/** Entries of the store in a list, which is made when there is none. Throws as `findList` does. */
+export async function addToList(store: Store, name: string, entries: readonly Descriptor[]): Promise<void> {
+  const existing = findList(store, name);
+  await writeList(store, name, { ...existing, manifests: withEntries(existing?.manifests ?? [], entries) });
+}
+
 /** A manifest for a platform takes the place of the one before: of two, nobody would ever choose the second. */
 export function withEntries(manifests: readonly Descriptor[], added: readonly Descriptor[]): Descriptor[] {
   const list = [...manifests];

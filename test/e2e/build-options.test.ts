@@ -1,5 +1,5 @@
 /** Options of the command line that change what a Kubefile says: its base, the environment, labels, the image's annotations. */
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Cli } from '../support/cli.ts';
 import { runTool } from '../support/foreign-tools.ts';
@@ -193,5 +193,53 @@ describeWith(['root'], 'several files', () => {
     expect(await labels()).toBeUndefined();
     const bad = await cli.call([...make, ...files, '-f', '-', folder], { input: 'NOPE\n' });
     expect(bad.stderr).toMatch(/a\.dockerfile \+ \S*b\.dockerfile \+ stdin:5:1/);
+  });
+});
+
+describeWith(['root'], 'what a build tells', () => {
+  it('goes to files by platform, with what each step has used', async () => {
+    const log = cli.scratch.path('build.log');
+    const usage = cli.scratch.path('usage.log');
+    const args = ['--no-cache', '--logfile', log, '--logsplit', '--log-rusage', '--rusage-logfile', usage];
+    const kubefile = 'FROM labelled AS a\nRUN echo said\nFROM a\nCOPY Kubefile /\n';
+    expect((await make(kubefile, args)).log).toBe('');
+    const lines = (await readFile(`${log}_linux_arm64`, 'utf8')).trimEnd().split('\n');
+    expect(lines.shift()).toMatch(/^emulation: /);
+    expect(lines.map((line) => line.replace(/done in .*/, 'done'))).toEqual([
+      '[linux/arm64 a] FROM labelled',
+      '[linux/arm64 a 1/1] RUN echo said',
+      '[linux/arm64 a 1/1] said',
+      '[linux/arm64 a 1/1] done',
+      '[linux/arm64 1] FROM a',
+      '[linux/arm64 1 1/1] COPY Kubefile /',
+      '[linux/arm64 1 1/1] done',
+    ]);
+    const used = (await readFile(usage, 'utf8')).trimEnd().split('\n');
+    expect(used.map((line) => /^\[[^\]]*\]/.exec(line)?.[0])).toEqual([
+      '[linux/arm64 a 1/1]',
+      '[linux/arm64 1 1/1]',
+      '[build]',
+    ]);
+    for (const line of used)
+      expect(line).toMatch(/ \S+s\(system\) \S+s\(user\) \S+s\(elapsed\) .* input .* output, .* peak$/);
+  });
+
+  it('says of a failure what it always says, whatever the log has', async () => {
+    const log = cli.scratch.path('failed.log');
+    const options = {
+      kubefile: 'FROM labelled\nRUN echo before; exit 3\n',
+      args: [...DATED, '--logfile', log],
+    };
+    const { status, stderr } = await tryBuild(cli, 'failed', options);
+    expect([status, stderr]).toEqual([1, expect.stringMatching(/^error\[RUN_FAILED\] .*:2:1: /) as unknown]);
+    expect(await readFile(log, 'utf8')).toContain('before\n');
+  });
+
+  it('is of stages that nothing needs only where those are wanted', async () => {
+    const kubefile = 'FROM labelled AS unused\nRUN echo unused\nFROM scratch\nENV A=1\n';
+    expect((await make(kubefile)).log).not.toContain('unused');
+    expect((await make(kubefile, ['--skip-unused-stages', 'false'])).log).toContain(
+      '[linux/arm64 unused 1/1] unused',
+    );
   });
 });

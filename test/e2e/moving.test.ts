@@ -166,6 +166,56 @@ describe('manifest', () => {
   });
 });
 
+describeWith(['root', 'command:docker-registry', 'command:zstd'], 'a list', () => {
+  const into = (list: string, platform: string): Promise<string> => {
+    const args = ['--dialect', 'dockerfile', '--manifest', list];
+    const kubefile = 'FROM scratch\nCOPY Kubefile /\n';
+    return build(cli, 'part', { kubefile, platforms: ['--platform', platform], args }).then(
+      (made) => made.digest,
+    );
+  };
+
+  it('is made of builds, one after the other, and refuses an image of its name', async () => {
+    const digests = [await into('parts', 'linux/amd64'), await into('parts', 'linux/s390x')];
+    expect((await listOf('parts')).manifests.map((entry) => entry.digest)).toEqual(digests);
+    const outcome = await cli.call(['build', '--manifest', 'part', cli.scratch.path('context')]);
+    expect([outcome.status, outcome.stderr]).toEqual([2, expect.stringContaining('not a list') as unknown]);
+  });
+
+  it('goes to a registry in two compressions, of which the first that fits is pulled', async () => {
+    await into('both', 'linux/amd64');
+    await into('both', 'linux/arm64');
+    const directory = tools.scratch.path('compressions');
+    mkdirSync(directory);
+    await using registry = await DockerRegistry.start(directory);
+    const name = `${registry.host}/team/both:1`;
+    const push = ['manifest', 'push', '--add-compression', 'zstd', 'both', name];
+    const pushed = await cli.run(push);
+    expect(await cli.run(push)).toBe(pushed);
+    const { manifests } = await listOf(name);
+    expect(manifests.map(({ platform, annotations }) => [platform['architecture'], annotations])).toEqual([
+      ['amd64', undefined],
+      ['arm64', undefined],
+      ['amd64', { 'io.github.containers.compression.zstd': 'true' }],
+      ['arm64', { 'io.github.containers.compression.zstd': 'true' }],
+    ]);
+    await using other = await openCli();
+    await other.run(['pull', '--platform', 'linux/arm64', name]);
+    const { platforms } = JSON.parse(await other.run(['inspect', name])) as {
+      platforms: { digest: string; manifest: { layers: { mediaType: string }[] } }[];
+    };
+    expect(platforms.map((each) => each.digest)).toEqual([manifests[1]!.digest]);
+    expect(platforms[0]!.manifest.layers[0]!.mediaType).toContain('gzip');
+    const single = await cli.call(['push', '--add-compression', 'zstd', 's390:1', name]);
+    expect([single.status, single.stderr]).toEqual([
+      2,
+      expect.stringContaining('manifest create') as unknown,
+    ]);
+    const unknown = await cli.call(['push', '--add-compression', 'xz', 'both', name]);
+    expect([unknown.status, unknown.stderr]).toEqual([2, expect.stringContaining('gzip or zstd') as unknown]);
+  });
+});
+
 describe('merge', () => {
   it('puts the layers of images one on the other, platform by platform', async () => {
     await buildScratch('app:2', 'linux/amd64,linux/arm64', 'three');

@@ -110,6 +110,7 @@ describeWith(['root', 'private-binfmt'], 'three platforms', () => {
       'step-cached',
       'step-finished',
       'step-started',
+      'step-usage',
     ]);
     for (const platform of PLATFORMS)
       expect(await cli.run(['run', '--platform', platform, 'shared', 'cat', '/times'])).toBe('x');

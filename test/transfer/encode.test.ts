@@ -179,6 +179,38 @@ describe('encodeImages', () => {
     expect(attestation!.digest).toBe(proof.descriptor.digest);
   });
 
+  it('adds to an index every image in another compression, once', async () => {
+    const content = new MemoryContent();
+    const root = addIndex(content, ['linux/amd64', 'linux/arm64']);
+    const ADDED: Encoding = { ...GZIP, also: [{ kind: 'zstd', level: 3 }] };
+    const { sink, root: made } = await written(await encode(setOf(content, root), ADDED));
+    const { manifests } = parseIndex(sink.blobs.get(made.digest)!);
+    expect(manifests.map(({ platform, annotations }) => [platform?.architecture, annotations])).toEqual([
+      ['amd64', undefined],
+      ['arm64', undefined],
+      ['amd64', { 'io.github.containers.compression.zstd': 'true' }],
+      ['arm64', { 'io.github.containers.compression.zstd': 'true' }],
+    ]);
+    const kinds = manifestsIn(sink, made).map(
+      ({ layers }) => new Set(layers.map(({ mediaType }) => mediaType)),
+    );
+    const [gzip, zstd] = [new Set([MEDIA_TYPES.ociLayerGzip]), new Set([MEDIA_TYPES.ociLayerZstd])];
+    expect(kinds).toEqual([gzip, gzip, zstd, zstd]);
+    expect(await verifyImage(sink, made)).toEqual([]);
+    const again = await encode(setOf(sink, made), { also: ADDED.also! });
+    expect(again.images[0]!.root.digest).toBe(made.digest);
+    const both = await written(await encode(setOf(sink, made), { also: [{ kind: 'gzip', level: 6 }] }));
+    expect(both.root.digest).toBe(made.digest);
+  });
+
+  it('adds no compression to what is no index', async () => {
+    const content = new MemoryContent();
+    const image = addImage(content, 'linux/arm64');
+    await expect(encode(setOf(content, image), { also: [{ kind: 'zstd', level: 3 }] })).rejects.toMatchObject(
+      { code: 'USAGE' },
+    );
+  });
+
   it('throws what is wrong with a layer, and remembers nothing of it', async () => {
     const content = new MemoryContent();
     const root = addImage(content, 'linux/arm64');

@@ -10,6 +10,7 @@ import { ArchBuildError } from '../../errors.ts';
 import { DIALECTS } from '../../kubefile/dialect.ts';
 import { formatPlatform } from '../../oci/platform.ts';
 import { fullName } from '../../oci/reference.ts';
+import { addToList, findList } from '../../transfer/manifest-list.ts';
 import { once } from '../../transfer/once.ts';
 import { writeOutputFile } from '../../transfer/output-file.ts';
 import { printJson } from '../answer.ts';
@@ -52,11 +53,14 @@ export async function build(globals: Globals, contextArgument: string, flags: Bu
   if (flags.plan === true) return await printPlan(globals, options, flags);
   const report = reporterFor(told);
   await using store = await storeFor(globals);
+  const list = flags.manifest === undefined ? undefined : fullName(flags.manifest);
+  if (list !== undefined) findList(store, list); // an image of that name is refused before anything is built
   const onFailedStep = flags.shellOnError === true ? shellOnError(report) : undefined;
   const result = await buildImage(
     { store, report, signal: globals.signal },
     { ...options, ...(onFailedStep && { onFailedStep }) },
   );
+  if (list !== undefined) await addToList(store, list, result.manifests);
   await writeResult(flags.iidfile, result.root.digest);
   await writeResult(flags.metadataFile, metadataOf(result, options));
   if (!takesStdout) process.stdout.write(`${result.root.digest}\n`);

@@ -1,6 +1,6 @@
 /** `copy`, `push`. */
 import { ArchBuildError } from '../../errors.ts';
-import { packingOf } from '../../layer/compress.ts';
+import { packingOf, type Packing } from '../../layer/compress.ts';
 import { copyImages, type CopyChoices } from '../../transfer/copy-images.ts';
 import type { LayerPacking } from '../../transfer/pack-layer.ts';
 import { parsePlace } from '../../transfer/transports/places.ts';
@@ -46,11 +46,21 @@ async function copyPlaces(
   const choices: CopyChoices = {
     platforms: platformsFlag(flags.platform),
     ...packingFlag(flags),
+    ...addedPackings(flags),
     ...(flags.format === undefined ? {} : { family: flags.format }),
   };
   await using store = await storeFor(globals);
   const images = await copyImages(places, choices, contextFor(globals, store, flags));
   for (const { root } of images) process.stdout.write(`${root.digest}\n`);
+}
+
+function addedPackings({ addCompression }: CopyFlags): { also?: readonly Packing[] } {
+  if (addCompression.length === 0) return {};
+  const also = [...new Set(addCompression)].map((kind) => {
+    if (kind === 'gzip' || kind === 'zstd') return packingOf(kind);
+    throw new ArchBuildError('USAGE', `--add-compression is gzip or zstd, not ${JSON.stringify(kind)}`);
+  });
+  return { also };
 }
 
 /** What `--compression` says. Throws USAGE for a level without a kind, or one that the kind does not have. */

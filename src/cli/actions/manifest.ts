@@ -9,6 +9,7 @@ import {
   bringEntries,
   changedEntry,
   findEntry,
+  findList,
   readList,
   withEntries,
   writeList,
@@ -40,7 +41,7 @@ export async function create(
   requireRoot(globals);
   await using store = await storeFor(globals);
   const name = fullName(list);
-  const existing = store.images.find(name) === undefined ? undefined : readList(store, name);
+  const existing = findList(store, name);
   if (existing !== undefined && flags.amend !== true) {
     throw new ArchBuildError('USAGE', `there is a list ${list}`, {
       hint: 'add to it with --amend, or remove it with `arch-build rmi`',

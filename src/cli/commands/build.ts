@@ -80,6 +80,7 @@ function withImageOptions(command: Command): Command {
     .addOption(repeatable('--label <k=v>', 'label of the image, repeatable'))
     .addOption(repeatable('--unsetlabel <k>', 'label not to take over from the base, repeatable'))
     .addOption(repeatable('--annotation <k=v>', 'annotation of the manifest, repeatable'))
+    .option('--manifest <list>', 'add the image to this list of the store, which is made when it is missing')
     .option('--identity-label', 'label io.arch-build.version, which says what built the image')
     .option('--omit-history', 'the image does not say by which steps it was made')
     .option('--squash-all', 'one layer in place of all, those of the base included');

@@ -7,6 +7,7 @@ import {
   insecureOption,
   mediaTypesOption,
   platformsOption,
+  repeatable,
 } from '../options.ts';
 import type { CopyFlags } from '../transfer-flags.ts';
 
@@ -60,5 +61,11 @@ const withCopyOptions = (command: Command, usual: string): Command =>
     .addOption(platformsOption())
     .addOption(compressionOption(usual))
     .addOption(compressionLevelOption())
+    .addOption(
+      repeatable(
+        '--add-compression <kind>',
+        'to a list, the same images packed so: gzip or zstd, repeatable',
+      ),
+    )
     .addOption(mediaTypesOption())
     .addOption(insecureOption());

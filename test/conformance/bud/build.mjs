@@ -40,7 +40,7 @@ export function build(args) {
     ...[...text.matchAll(/\bhttps:\/\/\S+/g)].map(([url]) => url),
   ];
   const { env, words: reach } = connection(options, reached);
-  const tags = [...(options.tag ?? []), ...(options.t ?? []), ...(options.manifest ?? [])];
+  const tags = [...(options.tag ?? []), ...(options.t ?? [])];
   const layers = options.layers ?? process.env.BUILDAH_LAYERS === 'true';
   run(
     [
@@ -56,6 +56,7 @@ export function build(args) {
         ...reach,
       ],
       ...tags.flatMap((tag) => localNames(tag).flatMap((name) => ['-t', name])),
+      ...(options.manifest ?? []).flatMap((list) => ['--manifest', localNames(list)[0]]),
       ...platformOf(options, stages),
       ...networkOf(options),
       ...(options.timestamp ?? []).flatMap((value) => ['--source-date-epoch', value]),
@@ -74,7 +75,7 @@ export function build(args) {
       ),
       context,
     ],
-    { env, options, stages, text, tags, layers, files },
+    { env, options, stages, text, layers, files },
   );
 }
 
@@ -192,7 +193,7 @@ function networkOf({ network = [], net = [] }) {
   return [...chosen.flatMap((mode) => ['--network', mode]), ...hidden];
 }
 
-function run(args, { env, options, stages, text, tags, layers, files }) {
+function run(args, { env, options, stages, text, layers, files }) {
   sayRetries(options);
   const known = isDebugging() ? new Set(configsOf(listAll())) : undefined;
   const speaker = new Speaker({ stages, text, options, layers, files });
@@ -205,7 +206,7 @@ function run(args, { env, options, stages, text, tags, layers, files }) {
     if (status !== 0) process.exit(speaker.fail(status, signal));
     const raw = Buffer.concat(output);
     if ([...(options.output ?? []), ...(options.o ?? [])].includes('-')) process.stdout.write(raw);
-    else finish(raw.toString().trim(), { options, speaker, tags, known });
+    else finish(raw.toString().trim(), { options, speaker, known });
   });
 }
 
@@ -217,14 +218,14 @@ function sayRetries({ retry: [count] = [], 'retry-delay': [delay] = [] }) {
 }
 
 /** `known`: what the store had before. */
-function finish(digest, { options, speaker, tags, known }) {
+function finish(digest, { options, speaker, known }) {
   if (known !== undefined)
     for (const id of new Set(configsOf(listAll()).filter((config) => !known.has(config))))
       debug(`created new image ID ${JSON.stringify(id.slice(7))}`);
   const built = describe(digest);
   const names = [...(options.tag ?? []), ...(options.t ?? [])];
   if (options.iidfile !== undefined) writeFileSync(options.iidfile[0], `sha256:${built.id}`);
-  speaker.finish(built.platforms, names[0] ?? tags[0]);
+  speaker.finish(built.platforms, names[0]);
   if (!(options.quiet || options.q)) {
     console.log(`--> ${built.id.slice(0, 12)}`);
     for (const name of names) console.log(`Successfully tagged ${tagged(name)}`);

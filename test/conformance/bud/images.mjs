@@ -1,4 +1,6 @@
 /** `buildah images`, `inspect`, `rmi`, `tag`, `manifest inspect`, `prune`: the store in buildah's shapes. */
+import { readFileSync } from 'node:fs';
+import { connection } from './connection.mjs';
 import { archBuild, fail, listAll } from './program.mjs';
 import { readContainer } from './container-files.mjs';
 import { imageOf } from './containers.mjs';
@@ -121,20 +123,69 @@ export function tag(args) {
   archBuild(['tag', nameOf(args[0]), ...args.slice(1).flatMap(localNames)]);
 }
 
-/** An image of one platform counts as a list of one. */
+const MANIFEST = {
+  value: [
+    ...['authfile', 'cert-dir', 'creds', 'signature-policy', 'add-compression', 'compression-format'],
+    ...['compression-level', 'os', 'arch', 'variant', 'annotation', 'retry', 'retry-delay'],
+  ],
+  flag: ['tls-verify', 'all', 'force-compression', 'amend', 'q', 'quiet'],
+};
+
+const MANIFEST_COMMANDS = {
+  create: ([list, ...images], options) =>
+    archBuild([
+      'manifest',
+      'create',
+      ...(options.amend ? ['--amend'] : []),
+      localNames(list)[0],
+      ...images.map(nameOf),
+    ]),
+  add: ([list, ...images]) => archBuild(['manifest', 'add', nameOf(list), ...images.map(nameOf)]),
+  push: pushManifest,
+  inspect: inspectManifest,
+};
+
 export function manifest([command, ...args]) {
-  if (command === 'create') return;
-  if (command !== 'inspect') fail(`arch-build has no manifest ${command}`);
-  const { words } = readOptions(args, { value: ['authfile'], flag: ['tls-verify'] });
-  const name = nameOf(words[0]);
-  if (archBuild(['inspect', name], { tolerated: true }).status !== 0)
-    fail(
-      `reading image "docker://${words[0]}": pinging container registry ${words[0].split('/')[0]}: not there`,
-    );
+  const action = MANIFEST_COMMANDS[command] ?? fail(`arch-build has no manifest ${command}`);
+  const { options, words } = readOptions(args, MANIFEST);
+  action(words, options);
+}
+
+function pushManifest([list, target], options) {
+  const { env, words } = connection(options, [target]);
+  const added = [...(options['add-compression'] ?? []), ...addedByConfiguration(options)];
+  const chosen = (options['compression-format'] ?? []).flatMap((kind) => ['--compression', kind]);
+  const more = added.flatMap((kind) => ['--add-compression', kind]);
+  archBuild(
+    ['manifest', 'push', ...words, ...chosen, ...more, nameOf(list), target.replace(/^docker:\/\//, '')],
+    { env },
+  );
+}
+
+/** `add_compression` of containers.conf, which is an option of arch-build only. */
+function addedByConfiguration(options) {
+  const file = process.env.CONTAINERS_CONF;
+  if (file === undefined || options['add-compression'] !== undefined) return [];
+  const [, list = ''] = /^add_compression *= *\[(.*)\]$/m.exec(readFileSync(file, 'utf8')) ?? [];
+  return [...list.matchAll(/"([^"]+)"/g)].map(([, kind]) => kind);
+}
+
+/** An image of one platform counts as a list of one; what the store does not have is a registry's. */
+function inspectManifest([word], options) {
+  const name = nameOf(word);
+  if (archBuild(['inspect', name], { tolerated: true }).status !== 0) return inspectRemote(word, options);
   const manifests = describe(name).platforms.map(({ digest, manifest: { mediaType }, platform }) => {
     const [os, architecture, variant] = platform.split('/');
     return { mediaType, digest, platform: { os, architecture, ...(variant && { variant }) } };
   });
   const mediaType = 'application/vnd.oci.image.index.v1+json';
   console.log(JSON.stringify({ schemaVersion: 2, mediaType, manifests }, null, 4));
+}
+
+function inspectRemote(word, options) {
+  const { env, words } = connection(options, [word]);
+  const { status, stdout } = archBuild(['manifest', 'inspect', ...words, word], { env, tolerated: true });
+  if (status !== 0)
+    fail(`reading image "docker://${word}": pinging container registry ${word.split('/')[0]}: not there`);
+  console.log(stdout.trim());
 }

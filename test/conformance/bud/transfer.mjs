@@ -18,7 +18,7 @@ const TRANSFER = {
   ],
 };
 /** What would not be what was asked for. */
-const REFUSED = ['encryption-key', 'compression-format', 'force-compression'];
+const REFUSED = ['encryption-key', 'force-compression'];
 
 export function push(args) {
   const { options, words } = readOptions(args, TRANSFER);
@@ -27,7 +27,11 @@ export function push(args) {
   const [, scheme, path] = /^(dir|oci|oci-archive|docker-archive):(.*)$/.exec(target) ?? [];
   if (scheme !== undefined) return pushToFile(nameOf(image), scheme, path);
   const { env, words: reach } = connection(options, [target]);
-  archBuild(['push', ...reach, nameOf(image), target.replace(/^docker:\/\//, '')], { env, show: true });
+  const packing = (options['compression-format'] ?? []).flatMap((kind) => ['--compression', kind]);
+  archBuild(['push', ...reach, ...packing, nameOf(image), target.replace(/^docker:\/\//, '')], {
+    env,
+    show: true,
+  });
 }
 
 /** skopeo writes what arch-build does not. */
