@@ -11,6 +11,9 @@ import { transform } from 'esbuild';
 const PACKS = [
   ['program.js', 'src/main.ts'],
   ['store.js', 'src/store/store.ts'],
+  ['images.js', 'src/cli/actions/images.ts'],
+  ['inspect.js', 'src/cli/actions/inspect.ts'],
+  ['emulators.js', 'src/cli/actions/emulators.ts'],
   ['build.js', 'src/cli/actions/build.ts'],
 ];
 

@@ -23,7 +23,12 @@ function load(chunk) {
   if (!functions.has(chunk)) openPack(PACK_OF[chunk] ?? chunk);
   const module = { exports: {} };
   modules.set(chunk, module);
-  functions.get(chunk)(module.exports, requireOf, module, URL_OF_PROGRAM);
+  try {
+    functions.get(chunk)(module.exports, requireOf, module, URL_OF_PROGRAM);
+  } catch (error) {
+    modules.delete(chunk); // not half of it for whoever asks next
+    throw error;
+  }
   return module.exports;
 }
 

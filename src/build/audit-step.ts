@@ -3,6 +3,7 @@ import { auditImage, type Offender } from '../cluster/audit/audit-image.ts';
 import { ArchBuildError } from '../errors.ts';
 import { compileIgnore } from '../kubefile/ignore.ts';
 import { MergedTree } from '../layer/merged-tree.ts';
+import type { CacheKey } from '../oci/digest.ts';
 import { formatPlatform } from '../oci/platform.ts';
 import { ensureRootfs } from './base-image.ts';
 import type { PlatformBuild, PlatformState } from './build-platform.ts';
@@ -38,24 +39,39 @@ export async function auditStep(
   });
 }
 
+/**
+ * Of an image on a base that is good only its own layers are looked at: what it shows of the base the base has shown.
+ * A base that is not good may have lost its offenders since: then all is looked at.
+ */
 async function offendersOf(
   { job }: Pick<PlatformBuild, 'job'>,
   { platform, state }: PlatformState,
   allow: readonly string[],
 ): Promise<Offender[]> {
   const { store, signal } = job;
-  const parent = state.chain.at(-1);
-  if (parent === undefined) return [];
-  const text = formatPlatform(platform);
-  const key = cacheKeyOf({ platform: text, parent, instruction: ['AUDIT', ...allow], context: [] });
-  if (store.cache.get(key) !== undefined) return [];
-  await ensureRootfs(job, state);
+  const { chain, made } = state;
   const matcher = compileIgnore(allow);
   const isAllowed = (path: string): boolean => matcher.excludes(path.replace(/^\//, ''));
-  const tree = new MergedTree(store.snapshots.trees(state.chain));
-  const offenders = await auditImage(tree, platform, { isAllowed, signal });
-  if (offenders.length === 0) store.cache.put(key, { created: new Date(0).toISOString() });
-  return offenders;
+  const keyOf = (layers: number): CacheKey =>
+    cacheKeyOf({
+      platform: formatPlatform(platform),
+      parent: chain[layers - 1],
+      instruction: ['AUDIT', ...allow],
+      context: [],
+    });
+  const isKnown = (layers: number): boolean => store.cache.get(keyOf(layers)) !== undefined;
+  const look = async (from: number, to: number): Promise<Offender[]> => {
+    const tree = new MergedTree(store.snapshots.trees(chain.slice(from, to)));
+    const offenders = await auditImage(tree, platform, { isAllowed, signal });
+    if (offenders.length === 0) store.cache.put(keyOf(to), { created: new Date(0).toISOString() });
+    return offenders;
+  };
+  if (chain.length === 0 || isKnown(chain.length)) return [];
+  await ensureRootfs(job, state);
+  const base = chain.length - made.filter(({ layer }) => layer !== undefined).length;
+  if (base <= 0 || base === chain.length) return look(0, chain.length);
+  const isBaseGood = isKnown(base) || (await look(0, base)).length === 0;
+  return look(isBaseGood ? base : 0, chain.length);
 }
 
 const rowOf = ({ path, machine }: Offender, { platform }: PlatformState): string =>

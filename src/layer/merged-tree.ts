@@ -119,19 +119,24 @@ export class MergedTree {
   readBeginning(path: BytePath, length: number): Buffer {
     const node = this.lookup(path);
     if (node?.type !== 'file') throw new ArchBuildError('IO', `${formatBytePath(path)} is not a file`);
-    const fd = openFile(node.host);
-    try {
-      const buffer = Buffer.alloc(length);
-      return buffer.subarray(0, readSync(fd, buffer, 0, length, 0));
-    } finally {
-      closeSync(fd);
-    }
+    return beginningOf(node, length);
   }
 
   /** Forgets what is known about a path and everything below it: the top layer was changed there. */
   forget(path: BytePath): void {
     if (path === ROOT) this.#root = undefined;
     else this.openDirectory(parentOf(path))?.forget(baseNameOf(path));
+  }
+}
+
+/** The first bytes of a file; fewer when it is shorter. */
+export function beginningOf(file: TreeNode, length: number): Buffer {
+  const fd = openFile(file.host);
+  try {
+    const buffer = Buffer.alloc(length);
+    return buffer.subarray(0, readSync(fd, buffer, 0, length, 0));
+  } finally {
+    closeSync(fd);
   }
 }
 

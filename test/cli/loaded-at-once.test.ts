@@ -41,7 +41,7 @@ async function packagesOf(entry: string, which: 'at once' | 'ever'): Promise<Set
 
 describe('what speaks HTTP, reads YAML or starts programs', () => {
   it.each([
-    ['build', ['undici', 'yaml', 'execa']],
+    ['build', ['undici', 'yaml', 'execa', 'tar']],
     ['run', ['undici', 'execa']],
     ['gather', ['undici', 'yaml']],
     ['inspect', ['yaml']],

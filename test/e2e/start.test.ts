@@ -1,11 +1,14 @@
 /** How the program starts: its packs with the code that was compiled when it was built, and nothing that is not asked for. */
 import { execFile } from 'node:child_process';
 import { cp, mkdir, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { Script } from 'node:vm';
 import { expect, it } from 'vitest';
+import { openCli, type Cli } from '../support/cli.ts';
+import { describeWith } from '../support/requires.ts';
 import { openScratch, type Scratch } from '../support/scratch.ts';
+import { writeFiles } from './projects.ts';
 
 const DIST = join(import.meta.dirname, '../../dist');
 const CODE = `.v8-${process.versions.v8}`;
@@ -59,4 +62,60 @@ it.each([
   const built = await copy.version();
   await spoil(copy.path(`dist/program.js${CODE}`));
   expect(await copy.version()).toBe(built);
+});
+
+/** Loaded before the program: tells at its end which files of dist/ it has opened and which of Node's modules it has. */
+const WITNESS = `
+const fs = require('node:fs');
+const opened = [];
+const { openSync } = fs;
+fs.openSync = (path, ...rest) => { opened.push(String(path)); return openSync(path, ...rest); };
+process.on('exit', () => {
+  fs.writeFileSync(process.env.WITNESSED, JSON.stringify({ opened, modules: process.moduleLoadList }));
+});
+`;
+
+async function loadedBy(cli: Cli, args: readonly string[]): Promise<{ packs: string[]; modules: string[] }> {
+  const witness = await cli.scratch.write('witness.cjs', WITNESS);
+  const path = cli.scratch.path('witnessed.json');
+  await cli.run(args, { env: { NODE_OPTIONS: `--require ${witness}`, WITNESSED: path } });
+  const { opened, modules } = JSON.parse(await readFile(path, 'utf8')) as Record<string, string[]>;
+  const ours = opened!.filter((name) => dirname(name) === DIST && !name.endsWith(CODE));
+  return {
+    packs: ours.map((name) => basename(name)),
+    modules: modules!.map((name) => name.replace(/^NativeModule /, '')),
+  };
+}
+
+/** What starts programs, packs, speaks to hosts, or works beside us. */
+const LATE = ['child_process', 'zlib', 'worker_threads', 'http', 'https', 'tls', 'dns'];
+
+it('loads one pack and no cryptography to say its version', async () => {
+  await using cli = await openCli();
+  const { packs, modules } = await loadedBy(cli, ['--version']);
+  expect(packs).toEqual(['program.js']);
+  expect(modules).toContain('vm');
+  expect(modules.filter((name) => [...LATE, 'crypto'].includes(name))).toEqual([]);
+});
+
+describeWith(['root'], 'a build that finds everything as it was', () => {
+  it('loads packs and no chunk besides, starts no program and compresses nothing', async () => {
+    await using cli = await openCli();
+    const context = cli.scratch.path('context');
+    await writeFiles(context, { Dockerfile: 'FROM scratch\nCOPY file /file\nENV A=1\n', file: 'file\n' });
+    const build = ['build', '--platform', 'linux/arm64', '-t', 'it', context];
+    const made = await loadedBy(cli, build);
+    expect(made.modules).toContain('child_process');
+    const { packs, modules } = await loadedBy(cli, build);
+    expect(packs.sort()).toEqual([
+      'build.js',
+      'emulators.js',
+      'images.js',
+      'inspect.js',
+      'program.js',
+      'store.js',
+    ]);
+    expect(modules).toContain('crypto');
+    expect(modules.filter((name) => LATE.includes(name))).toEqual([]);
+  });
 });

@@ -6,10 +6,11 @@ import { createReadStream } from 'node:fs';
 import { ArchBuildError } from '../../errors.ts';
 import { inspectBinary, platformRuns } from '../../emulation/elf-audit.ts';
 import { binaryOf } from '../../layer/audit-programs.ts';
-import { formatBytePath, joinBytePath, toBytePath, type BytePath } from '../../layer/byte-path.ts';
+import { formatBytePath } from '../../layer/byte-path.ts';
 import { decompress } from '../../layer/decompress.ts';
-import type { MergedTree } from '../../layer/merged-tree.ts';
+import { beginningOf, type MergedTree } from '../../layer/merged-tree.ts';
 import { readTar, type TarEntry } from '../../layer/tar-reader.ts';
+import type { TreeDirectory } from '../../layer/tree-directory.ts';
 import type { TreeNode } from '../../layer/tree-node.ts';
 import { formatPlatform, platformOfConfig, type Platform } from '../../oci/platform.ts';
 
@@ -32,11 +33,10 @@ export async function auditImage(
 ): Promise<Offender[]> {
   const offenders: Offender[] = [];
   const audit: Audit = { platform, take: (found) => isAllowed(found.path) || offenders.push(found) };
-  for (const node of filesOf(tree, toBytePath('/'))) {
+  for (const node of filesOf(tree.root)) {
     signal.throwIfAborted();
     const path = formatBytePath(node.path);
-    const head = beginning(tree, node);
-    judge(audit, path, head);
+    judge(audit, path, beginning(node));
     if (ARCHIVE.test(path)) await auditArchive(audit, createReadStream(node.host), { path, depth: 1 });
   }
   return offenders;
@@ -51,17 +51,17 @@ interface Audit {
 const ARCHIVE = /^\/(?:cri|images)\/.*\.(?:tar(?:\.\w+)?|tgz)$|^\/registry\/.*\/blobs\/.*\/data$/;
 const INNER = /\.tar(?:\.\w+)?$|\.tgz$|(?:^|\/)blobs\/sha256\/[0-9a-f]{64}$/;
 
-function* filesOf(tree: MergedTree, directory: BytePath): Generator<TreeNode> {
-  for (const name of tree.list(directory)) {
-    const path = joinBytePath(directory, name);
-    const node = tree.lookup(path);
-    if (node?.type === 'directory') yield* filesOf(tree, path);
+function* filesOf(directory: TreeDirectory): Generator<TreeNode> {
+  for (const name of directory.names()) {
+    const node = directory.lookup(name);
+    const child = node?.type === 'directory' ? directory.open(name) : undefined;
+    if (child !== undefined) yield* filesOf(child);
     if (node?.type === 'file') yield node;
   }
 }
 
-const beginning = (tree: MergedTree, { path, stat }: TreeNode): Buffer =>
-  stat.size < BigInt(HEAD) ? Buffer.alloc(0) : tree.readBeginning(path, HEAD);
+const beginning = (file: TreeNode): Buffer =>
+  file.stat.size < BigInt(HEAD) ? Buffer.alloc(0) : beginningOf(file, HEAD);
 
 function judge({ platform, take }: Audit, path: string, head: Uint8Array): void {
   const binary = inspectBinary(head);
