@@ -52,7 +52,7 @@ export function limitsReached(
   { memoryBytes, pids }: GroupLimits,
 ): Pick<Explanation, 'what' | 'hint'> | undefined {
   if (killed > 0) {
-    const limit = memoryBytes === undefined ? '' : ` of ${Math.round(memoryBytes / 2 ** 20)} MiB`;
+    const limit = memoryBytes === undefined ? '' : ` of ${sizeText(memoryBytes)}`;
     return {
       what: `its memory${limit} was used up, and the kernel killed ${killed === 1 ? 'a process' : `${killed} processes`}`,
       hint: 'give it more with --memory, or let it do less at once (make -j1)',
@@ -64,3 +64,6 @@ export function limitsReached(
     hint: 'give it more with --pids-limit, or let it do less at once (make -j1)',
   };
 }
+
+const sizeText = (bytes: number): string =>
+  bytes < 2 ** 20 ? `${Math.ceil(bytes / 2 ** 10)} KiB` : `${Math.round(bytes / 2 ** 20)} MiB`;
