@@ -86,10 +86,14 @@ function show(value) {
   if (typeof value === 'object')
     return `map[${Object.keys(value)
       .sort()
-      .map((key) => `${key}:${show(value[key])}`)
+      .map((key) => `${key}:${isNothing(value[key]) ? '{}' : show(value[key])}`)
       .join(' ')}]`;
   return String(value);
 }
+
+/** What the values of sets are: ports, volumes. */
+const isNothing = (value) =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) && Object.keys(value).length === 0;
 
 function quote(value) {
   if (Array.isArray(value)) return `[${value.map(quote).join(' ')}]`;

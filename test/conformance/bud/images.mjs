@@ -57,6 +57,7 @@ export function inspect(args) {
 
 function documentOf(word, container) {
   const { name, id, digest, manifest, config } = describe(word);
+  const first = beginOf(manifest);
   const details = {
     Created: config.created,
     Author: config.author ?? '',
@@ -67,11 +68,11 @@ function documentOf(word, container) {
     OSFeatures: config['os.features'] ?? [],
     Config: { Env: [], Labels: {}, OnBuild: [], User: '', WorkingDir: '', ...config.config },
     RootFS: { DiffIDs: config.rootfs.diff_ids },
-    History: (config.history ?? []).map((entry) => ({
+    History: (config.history ?? []).map((entry, index) => ({
       Created: entry.created.replace('T', ' ').replace(/Z$/, ' +0000 UTC'),
       CreatedBy: entry.created_by ?? '',
       EmptyLayer: entry.empty_layer ?? false,
-      Comment: entry.comment ?? '',
+      Comment: index === first?.index ? `FROM ${first.base}` : (entry.comment ?? ''),
     })),
   };
   return {
@@ -87,6 +88,16 @@ function documentOf(word, container) {
     Docker: { ...details, ContainerConfig: details.Config },
     History: details.History,
   };
+}
+
+/** Where in its history an image stands on which base: arch-build says it in an annotation, buildah in a comment there. */
+function beginOf({ annotations = {} }) {
+  const base = annotations['org.opencontainers.image.base.name'];
+  const digest = annotations['org.opencontainers.image.base.digest'];
+  if (base === undefined || archBuild(['inspect', base], { tolerated: true }).status !== 0) return undefined;
+  const { platforms } = describe(base);
+  const found = platforms.find((each) => each.digest === digest) ?? platforms[0];
+  return { base, index: found.config.history?.length ?? 0 };
 }
 
 export function rmi(args) {

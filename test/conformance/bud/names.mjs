@@ -24,7 +24,7 @@ const preferred = (platforms) => platforms.find(({ platform }) => platform === '
  */
 export function imageRows() {
   const all = listAll().flatMap(({ name, digest, platforms }) => {
-    const chosen = preferred(platforms);
+    const chosen = preferred(platforms) ?? { config: digest, digest, created: 0, size: 0 }; // an empty list
     const listed = platforms.length > 1;
     const [, repository, tag] = /^(.*):([^:/]*)$/.exec(name ?? '') ?? [undefined, '<none>', '<none>'];
     const row = { Name: repository, Tag: tag, name, Names: name === null ? [] : [name], root: digest };
