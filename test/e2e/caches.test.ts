@@ -4,7 +4,7 @@ import { openCli, type Cli } from '../support/cli.ts';
 import { openForeignTools } from '../support/foreign-tools.ts';
 import { describeWith } from '../support/requires.ts';
 import { DockerRegistry } from '../system/docker-registry.ts';
-import { busyboxRootfs } from './bases.ts';
+import { busyboxRootfs, fetchEmulators } from './bases.ts';
 import { build, cachedSteps, tryBuild } from './projects.ts';
 
 const BASES = [
@@ -26,6 +26,7 @@ let cli: Cli;
 let archive: string;
 beforeAll(async () => {
   cli = await openCli();
+  await fetchEmulators(['aarch64', 'arm']);
   for (const [arch, platform, tag] of BASES)
     await cli.run(['import', await busyboxRootfs(arch), `busybox:${tag}`, '--platform', platform]);
   archive = cli.scratch.path('bases.tar');

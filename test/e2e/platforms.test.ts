@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { openCli, type Cli, type Outcome } from '../support/cli.ts';
 import { captureCliState, diffHostState } from '../support/host-state.ts';
 import { describeWith } from '../support/requires.ts';
-import { busyboxRootfs } from './bases.ts';
+import { busyboxRootfs, fetchEmulators } from './bases.ts';
 import { build, STACK_TRACE, tryBuild, writeFiles } from './projects.ts';
 
 const BASES = [
@@ -46,6 +46,7 @@ const ARGS = ['--dialect', 'dockerfile'];
 
 async function openBases(): Promise<Cli> {
   const cli = await openCli();
+  await fetchEmulators(['aarch64', 'arm']);
   for (const [arch, platform] of BASES) {
     const tag = platform.replace('linux/', '').replace('/', '');
     await cli.run(['import', await busyboxRootfs(arch), `busybox:${tag}`, '--platform', platform]);

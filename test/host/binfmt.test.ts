@@ -5,12 +5,14 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { architectureByName } from '../../src/emulation/architecture.ts';
 import { formatEntry } from '../../src/emulation/binfmt-entry.ts';
+import { fetchEmulators, TEST_EMULATORS } from '../e2e/bases.ts';
 import { openCli, type Cli } from '../support/cli.ts';
 import { captureHostState } from '../support/host-state.ts';
 import { describeWith } from '../support/requires.ts';
 
 const TABLE = '/proc/sys/fs/binfmt_misc';
 const NAME = 'arch-build-aarch64-persistent';
+const ARCHS = ['aarch64', 'riscv64'];
 
 interface Listed {
   readonly name: string;
@@ -27,7 +29,9 @@ describeWith(['root', 'private-binfmt'], 'binfmt', () => {
     (JSON.parse(await cli.run(['binfmt', 'ls', '--json'])) as { entries: Listed[] }).entries;
   beforeAll(async () => {
     cli = await openCli();
-    await cli.run(['emulators', 'fetch', 'aarch64', 'riscv64']);
+    await fetchEmulators(ARCHS);
+    for (const arch of ARCHS)
+      await cli.run(['emulators', 'import', join(TEST_EMULATORS, '7.2.22', `qemu-${arch}`)]);
   });
   afterAll(() => cli[Symbol.asyncDispose]());
   beforeEach(() => {
