@@ -15,13 +15,13 @@ const [INTERRUPT, END] = ['\u0003', '\u0004'];
 
 export const canAsk = (): boolean => process.stdin.isTTY && process.stderr.isTTY;
 
-/** One line. Throws INTERRUPTED for Ctrl-C and Ctrl-D. Only where `canAsk`. */
-export async function ask({ text, secret = false }: Question): Promise<string> {
-  process.stderr.write(text);
+/** One line. Throws INTERRUPTED for Ctrl-C and Ctrl-D, and when the signal aborts. Only where `canAsk`. */
+export async function ask({ text, secret = false }: Question, signal: AbortSignal): Promise<string> {
   const wasRaw = process.stdin.isRaw;
-  process.stdin.setRawMode(true);
+  process.stdin.setRawMode(true); // before the question: what is typed from then on is not shown by the terminal
+  process.stderr.write(text);
   try {
-    return await readLine(secret);
+    return await readLine(secret, signal);
   } finally {
     process.stdin.setRawMode(wasRaw);
     process.stdin.pause();
@@ -29,14 +29,16 @@ export async function ask({ text, secret = false }: Question): Promise<string> {
   }
 }
 
-function readLine(secret: boolean): Promise<string> {
+function readLine(secret: boolean, signal: AbortSignal): Promise<string> {
   return new Promise((resolve, reject) => {
     let line: readonly string[] = [];
     const decoder = new StringDecoder('utf8');
     const stop = (end: () => void): void => {
       process.stdin.off('data', read);
+      signal.removeEventListener('abort', giveUp);
       end();
     };
+    const giveUp = (): void => stop(() => reject(new ArchBuildError('INTERRUPTED', 'no answer was given')));
     const read = (data: Buffer): void => {
       for (const letter of decoder.write(data)) {
         if (ENTER.test(letter)) {
@@ -44,7 +46,7 @@ function readLine(secret: boolean): Promise<string> {
           return;
         }
         if (letter === INTERRUPT || letter === END) {
-          stop(() => reject(new ArchBuildError('INTERRUPTED', 'no answer was given')));
+          giveUp();
           return;
         }
         const before = line.length;
@@ -53,7 +55,9 @@ function readLine(secret: boolean): Promise<string> {
           process.stderr.write(line.length > before ? letter : '\b \b'.repeat(before - line.length));
       }
     };
-    process.stdin.on('data', read).resume();
+    signal.addEventListener('abort', giveUp);
+    if (signal.aborted) giveUp();
+    else process.stdin.on('data', read).resume();
   });
 }
 

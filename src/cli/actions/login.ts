@@ -15,10 +15,10 @@ export async function login(globals: Globals, domain: string, flags: LoginFlags)
     });
   }
   requireNetwork(globals, `logging in to ${domain}`);
-  const username = flags.username ?? (await ask({ text: 'User name: ' }));
+  const username = flags.username ?? (await ask({ text: 'User name: ' }, globals.signal));
   const password = passwordStdin
     ? readFileSync(0, 'utf8').replace(/\r?\n$/, '')
-    : await ask({ text: `Password of ${username} at ${domain}: `, secret: true });
+    : await ask({ text: `Password of ${username} at ${domain}: `, secret: true }, globals.signal);
   if (username === '' || password === '') throw new ArchBuildError('USAGE', 'name or password is empty');
   const place = await logIn({ domain, username, password }, { insecure, signal: globals.signal });
   process.stderr.write(`logged in to ${domain}; kept in ${place}\n`);
