@@ -5,19 +5,12 @@ import { build } from '../../src/build/build.ts';
 import { parsePlatform } from '../../src/oci/platform.ts';
 import { openStore } from '../../src/store/store.ts';
 import { describeWithRoot } from '../support/requires.ts';
+import { elfProgram } from '../support/elf.ts';
 import { openScratch, type Scratch } from '../support/scratch.ts';
 import { DEFAULT_OPTIONS } from './build-options.ts';
 
-/** The header of a 64-bit little-endian program; ASCII, so that it survives in a text. */
-function program(machine: number): string {
-  const header = Buffer.alloc(128);
-  header.write('\x7fELF\x02\x01\x01', 'latin1');
-  header.writeUInt16LE(2, 16);
-  header.writeUInt16LE(machine, 18);
-  return header.toString('latin1');
-}
-const AMD64 = program(62);
-const ARM64 = program(183);
+const AMD64 = elfProgram(62);
+const ARM64 = elfProgram(183);
 
 interface Yard extends AsyncDisposable {
   readonly scratch: Scratch;

@@ -4,19 +4,12 @@ import { expect, it } from 'vitest';
 import { auditImage } from '../../src/cluster/audit/audit-image.ts';
 import { MergedTree } from '../../src/layer/merged-tree.ts';
 import { parsePlatform } from '../../src/oci/platform.ts';
+import { elfProgram } from '../support/elf.ts';
 import { openScratch } from '../support/scratch.ts';
 import { layerTar } from '../transfer/memory-content.ts';
 
-/** The header of a 64-bit little-endian program; ASCII, so that it survives in a text. */
-function program(machine: number): string {
-  const header = Buffer.alloc(128);
-  header.write('\x7fELF\x02\x01\x01', 'latin1');
-  header.writeUInt16LE(2, 16);
-  header.writeUInt16LE(machine, 18);
-  return header.toString('latin1');
-}
-const AMD64 = program(62);
-const RISCV64 = program(0x6d);
+const AMD64 = elfProgram(62);
+const RISCV64 = elfProgram(0x6d);
 
 it('in files, archives, archives in archives, configs and layers of a registry', async () => {
   await using scratch = await openScratch('audit');

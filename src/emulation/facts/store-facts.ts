@@ -1,8 +1,9 @@
 /** Where the store is (or will be): file system, options, free room; and where it would be better off. */
-import { accessSync, constants, existsSync, realpathSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { mountOf, type Mount } from './mounts.ts';
+import { isWritable } from '../../sys/writable.ts';
 
 export interface StoreFacts {
   readonly directory: string;
@@ -68,12 +69,3 @@ async function alternative(existing: string, mounts: readonly Mount[]): Promise<
 
 const nearest = (directory: string): string =>
   existsSync(directory) || directory === '/' ? directory : nearest(dirname(directory));
-
-function isWritable(directory: string): boolean {
-  try {
-    accessSync(directory, constants.W_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}

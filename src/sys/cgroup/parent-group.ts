@@ -1,10 +1,11 @@
 /** Below which control group a new one is made, and what that one needs before. */
-import { accessSync, constants, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, posix } from 'node:path';
 import { ArchBuildError, systemErrorCode } from '../../errors.ts';
 import { isHostRoot } from '../identity.ts';
 import { wordsOf, type Hierarchy } from './hierarchies.ts';
 import type { Controller } from './limits.ts';
+import { isWritable } from '../writable.ts';
 
 /**
  * The asked-for one counts from the top of what we see. Without it, in version 1 it is our own; in version 2, where a
@@ -35,15 +36,6 @@ function canDivide(group: string): boolean {
   const files = ['', 'cgroup.procs', 'cgroup.subtree_control'].map((name) => join(group, name));
   if (!files.every(isWritable)) return false;
   return !existsSync(join(group, 'cgroup.type')) || wordsOf(join(group, 'cgroup.procs')).length === 0;
-}
-
-function isWritable(path: string): boolean {
-  try {
-    accessSync(path, constants.W_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function noGroup(own: string): ArchBuildError {
