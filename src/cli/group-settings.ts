@@ -28,11 +28,13 @@ export function groupSettingsOf(flags: GroupFlags): GroupSettings {
 function memoryOf({ memory, memorySwap }: GroupFlags): GroupLimits {
   const memoryBytes = memory === undefined || memory === '0' ? undefined : bytesOf('--memory', memory);
   if (memorySwap === undefined || memorySwap === '0') return { memoryBytes };
-  if (memoryBytes === undefined)
+  if (memoryBytes === undefined) {
+    if (memorySwap === '-1') return {}; // swap has no limit of its own where memory has none
     throw usage(
       '--memory-swap needs --memory',
       'it is memory and swap together; write --memory 1g --memory-swap 2g',
     );
+  }
   const memorySwapBytes = memorySwap === '-1' ? Infinity : bytesOf('--memory-swap', memorySwap);
   if (memorySwapBytes >= memoryBytes) return { memoryBytes, memorySwapBytes };
   throw usage(

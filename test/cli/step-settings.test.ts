@@ -147,6 +147,14 @@ describe('the settings of the sandbox', () => {
     expect(settings({ securityOpt })).toMatchObject(expected);
   });
 
+  it('--memory-swap -1 limits nothing, with --memory or without', () => {
+    expect(settings({ memorySwap: '-1' }).group.limits).toEqual({});
+    expect(settings({ memorySwap: '-1', memory: '1k' }).group.limits).toEqual({
+      memoryBytes: 1024,
+      memorySwapBytes: Infinity,
+    });
+  });
+
   it('--shm-size has units', () => {
     const sizes = ['100', '2k', '3M', '1g'].map((shmSize) => settings({ shmSize }).shmBytes);
     expect(sizes).toEqual([100, 2048, 3 * 2 ** 20, 2 ** 30]);
