@@ -205,7 +205,9 @@ function leftovers() {
   const files = readdirSync(STORE, { recursive: true, withFileTypes: true }).filter((entry) =>
     entry.isFile(),
   );
-  const allowed = new Set(['oci-layout', 'index.json', 'lock', 'index.lock', 'owner', ...reachable]);
+  // facts.json: what the store remembers of documents
+  const known = ['oci-layout', 'index.json', 'facts.json', 'lock', 'index.lock', 'owner'];
+  const allowed = new Set([...known, ...reachable]);
   return [
     ...files.filter(({ name }) => !allowed.has(name)).map((entry) => join(entry.parentPath, entry.name)),
     ...readdirSync(join(WORK, 'tmp')).map((name) => `tmp/${name}`),

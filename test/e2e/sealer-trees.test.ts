@@ -92,6 +92,26 @@ describeWith(['root'], 'an archive of sealer v0.8', () => {
     expect(readFileSync(again).equals(readFileSync(archive))).toBe(true);
   });
 
+  it('is a place that images are copied to and from', async () => {
+    const copied = cli.scratch.path('copied.tar');
+    await cli.run(['copy', NAME, `sealer-v0.8:${copied}`]);
+    expect(readFileSync(copied).equals(readFileSync(archive))).toBe(true);
+    const layout = cli.scratch.path('layout');
+    await cli.run(['copy', `sealer-v0.8:${archive}:${NAME}`, `oci:${layout}:v1`]);
+    await cli.run(['copy', `oci:${layout}:v1`, `sealer-v0.8:${copied}:${NAME}`]);
+    expect(readFileSync(copied).equals(readFileSync(archive))).toBe(true);
+    const packed = await cli.call(['copy', '--compression', 'gzip', NAME, `sealer-v0.8:${copied}`]);
+    expect([packed.status, packed.stderr]).toEqual([
+      2,
+      expect.stringContaining('nothing packs them') as unknown,
+    ]);
+    const unknown = await cli.call(['copy', `sealer-v0.8:${archive}:other:v1`, `oci:${layout}:v2`]);
+    expect([unknown.status, unknown.stderr]).toEqual([
+      1,
+      expect.stringContaining('IMAGE_NOT_FOUND') as unknown,
+    ]);
+  });
+
   it('holds the platforms that are asked for', async () => {
     const path = cli.scratch.path('arm.tar');
     await cli.run(['save', '--format', 'sealer-v0.8', '--platform', 'linux/arm64', '-o', path, NAME]);

@@ -1,10 +1,9 @@
 /** `save`, `load`. */
 import { resolve } from 'node:path';
 import { SAVE_FORMATS } from '../../deploy/save-formats.ts';
-import { ArchBuildError } from '../../errors.ts';
+import { openAnyArchive, refusePacking } from '../../deploy/sealer-place.ts';
 import { prepareImages } from '../../transfer/copy-images.ts';
 import type { NamedImage } from '../../transfer/image-list.ts';
-import { openImageArchive } from '../../transfer/image-archive.ts';
 import type { ImageSet, ImageSource } from '../../transfer/image-set.ts';
 import { mergeSets } from '../../transfer/merge-sets.ts';
 import { namesTransport, parsePlace } from '../../transfer/transports/places.ts';
@@ -21,11 +20,7 @@ import { writeArchive } from '../write-archive.ts';
 export async function save(globals: Globals, names: readonly string[], flags: SaveFlags): Promise<void> {
   requireRoot(globals);
   const packing = packingFlag(flags);
-  if (packing.packing !== undefined && flags.format === 'sealer-v0.8')
-    throw new ArchBuildError(
-      'USAGE',
-      'layers are directories in an archive of sealer v0.8: nothing packs them',
-    );
+  if (packing.packing !== undefined && flags.format === 'sealer-v0.8') refusePacking();
   const places = names.map((name) => parsePlace(name, storeTransport));
   for (const place of places) requireReach(globals, place);
   await using store = await storeFor(globals);
@@ -57,17 +52,7 @@ export async function load(globals: Globals, flags: LoadFlags): Promise<void> {
 async function openInput(globals: Globals, input: string, context: TransportContext): Promise<ImageSource> {
   if (namesTransport(input)) return openPlace(globals, parsePlace(input, storeTransport), context);
   const path = input === '-' ? '/dev/stdin' : resolve(input);
-  const { store } = context;
-  const archive = await openImageArchive(path, store.makeDirectory('load'), async (...archive) => {
-    const { sealerTreesOpener } = await import('../../deploy/load-sealer-trees.ts'); // it reads YAML
-    return sealerTreesOpener(store)(...archive);
-  });
-  return {
-    content: archive,
-    images: archive.images,
-    select: archive.selectPresent,
-    [Symbol.asyncDispose]: async () => archive[Symbol.asyncDispose](),
-  };
+  return openAnyArchive(context.store, path);
 }
 
 const describeLoaded = ({ root, references }: NamedImage): string =>

@@ -12,7 +12,7 @@ import {
 import type { CopyFlags } from '../transfer-flags.ts';
 
 const PLACES =
-  'docker://NAME, oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:REF], dir:DIR, store:NAME';
+  'docker://NAME, oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:REF], dir:DIR, sealer-v0.8:FILE[:NAME], store:NAME';
 const TO_REGISTRY = 'gzip for layers that are not packed yet';
 
 export function copyCommand({ globals }: CommandContext): Command {
