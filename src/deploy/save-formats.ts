@@ -19,5 +19,8 @@ const sealerTrees: SaveWriter['write'] = async function* (set, context) {
 
 export const SAVE_FORMATS: Readonly<Record<SaveFormat, SaveWriter>> = {
   ...ARCHIVE_FORMATS,
-  'sealer-v0.8': { traits: { complete: true }, write: sealerTrees },
+  'sealer-v0.8': {
+    traits: { complete: true, unpacked: 'layers are directories in an archive of sealer v0.8' },
+    write: sealerTrees,
+  },
 };

@@ -1,4 +1,5 @@
 /** From any place to any other: open, choose platforms, encode as the destination wants it, write. */
+import { ArchBuildError } from '../errors.ts';
 import type { Family } from '../oci/media-types.ts';
 import type { Platform } from '../oci/platform.ts';
 import { packingOf, type Packing } from '../layer/compress.ts';
@@ -57,6 +58,8 @@ export async function prepareImages(
 }
 
 function encodingFor({ platforms = [], packing, also, family }: CopyChoices, traits: Traits): Encoding {
+  if (packing !== undefined && traits.unpacked !== undefined)
+    throw new ArchBuildError('USAGE', `${traits.unpacked}: nothing packs them`);
   const complete = traits.complete === true || (platforms.length > 0 && traits.keepsIndex !== true);
   return {
     ...(packing === undefined ? {} : { packing }),

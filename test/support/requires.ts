@@ -9,6 +9,7 @@ import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, readFileSync
 import { delimiter, join } from 'node:path';
 import { tmpdir } from 'node:os';
 import { describe, it, type TestContext } from 'vitest';
+import { isWritable } from '../../src/sys/writable.ts';
 
 export type Requirement = keyof typeof PROBES | `command:${string}`;
 
@@ -122,15 +123,6 @@ function probeControlGroups(): string | undefined {
   const placeOf = (name: string): string => (names.includes(name) ? top : join(top, name));
   const missing = ['memory', 'cpu', 'cpuset', 'pids'].filter((name) => !isWritable(placeOf(name)));
   return missing.length === 0 ? undefined : `needs control groups for ${missing.join(', ')}`;
-}
-
-function isWritable(path: string): boolean {
-  try {
-    accessSync(path, constants.W_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** In a mount namespace of its own, so that nothing is to be undone. */

@@ -1,7 +1,7 @@
 /** `save`, `load`. */
 import { resolve } from 'node:path';
 import { SAVE_FORMATS } from '../../deploy/save-formats.ts';
-import { openAnyArchive, refusePacking } from '../../deploy/sealer-place.ts';
+import { openAnyArchive } from '../../deploy/sealer-place.ts';
 import { prepareImages } from '../../transfer/copy-images.ts';
 import type { NamedImage } from '../../transfer/image-list.ts';
 import type { ImageSet, ImageSource } from '../../transfer/image-set.ts';
@@ -20,7 +20,6 @@ import { writeArchive } from '../write-archive.ts';
 export async function save(globals: Globals, names: readonly string[], flags: SaveFlags): Promise<void> {
   requireRoot(globals);
   const packing = packingFlag(flags);
-  if (packing.packing !== undefined && flags.format === 'sealer-v0.8') refusePacking();
   const places = names.map((name) => parsePlace(name, storeTransport));
   for (const place of places) requireReach(globals, place);
   await using store = await storeFor(globals);

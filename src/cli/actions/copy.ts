@@ -1,5 +1,5 @@
 /** `copy`, `push`. */
-import { refusePacking, sealerTreesTransport } from '../../deploy/sealer-place.ts';
+import { sealerTreesTransport } from '../../deploy/sealer-place.ts';
 import { ArchBuildError } from '../../errors.ts';
 import { packingOf, type Packing } from '../../layer/compress.ts';
 import { copyImages, type CopyChoices } from '../../transfer/copy-images.ts';
@@ -19,15 +19,8 @@ export async function copy(
   { source, destination }: { readonly source: string; readonly destination: string },
   flags: CopyFlags,
 ): Promise<void> {
-  if (flags.compression !== undefined && isSealerTrees(destination)) refusePacking();
+  const placeOf = (text: string): Place => parsePlace(text, storeTransport, [sealerTreesTransport]);
   await copyPlaces(globals, { from: placeOf(source), to: placeOf(destination) }, flags);
-}
-
-const isSealerTrees = (text: string): boolean => text.startsWith(sealerTreesTransport.prefix);
-
-function placeOf(text: string): Place {
-  if (!isSealerTrees(text)) return parsePlace(text, storeTransport);
-  return sealerTreesTransport.place(text.slice(sealerTreesTransport.prefix.length), text);
 }
 
 export async function push(

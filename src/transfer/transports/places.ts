@@ -19,13 +19,14 @@ export const TRANSPORTS: readonly Transport[] = [
 /** Of skopeo, and nothing we have: said by name, because `docker-daemon:app` would be a good image name. */
 const FOREIGN = /^(?:docker-daemon|containers-storage|ostree|atomic|tarball|sif):/;
 
-/** A word without a transport is taken for `otherwise`. Throws USAGE, REFERENCE_INVALID. */
-export function parsePlace(text: string, otherwise: Transport): Place {
-  const transport = TRANSPORTS.find(({ prefix }) => text.startsWith(prefix));
+/** A word without a transport is taken for `otherwise`. `more`: transports of whoever asks. Throws USAGE, REFERENCE_INVALID. */
+export function parsePlace(text: string, otherwise: Transport, more: readonly Transport[] = []): Place {
+  const known = [...TRANSPORTS, ...more];
+  const transport = known.find(({ prefix }) => text.startsWith(prefix));
   if (transport !== undefined) return transport.place(text.slice(transport.prefix.length), text);
   if (FOREIGN.test(text) || text.includes('://')) {
     throw new ArchBuildError('USAGE', `${JSON.stringify(text)} is in no place that is known here`, {
-      hint: `known are ${TRANSPORTS.map(({ syntax }) => syntax).join(', ')}`,
+      hint: `known are ${known.map(({ syntax }) => syntax).join(', ')}`,
     });
   }
   return otherwise.place(text, text);

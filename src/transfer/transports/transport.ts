@@ -15,6 +15,8 @@ export interface TransportContext extends TransferJob {
 export interface Traits {
   /** How layers that are not packed are packed. */
   readonly packs?: Exclude<Compression, 'none'>;
+  /** Its layers cannot be packed: it says why. */
+  readonly unpacked?: string;
   /** It takes no index whose manifests are not all there. */
   readonly complete?: boolean;
   /** It holds one platform of an image. */
