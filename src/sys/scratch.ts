@@ -5,9 +5,10 @@
  * when even that was killed, the next session does, because the flock on its `lock` file is free.
  */
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { tryLock, type Lock } from './lock.ts';
 import { startReaper } from './reaper.ts';
+import { randomName, REMOVE_SCRIPT } from './temporary.ts';
 
 export interface Session extends AsyncDisposable {
   readonly directory: string;
@@ -19,12 +20,9 @@ export interface Session extends AsyncDisposable {
 export function openSession(parent: string): Session {
   mkdirSync(parent, { recursive: true, mode: 0o700 });
   sweep(parent);
-  // Under its name only once it is locked: another session's sweep must not take it for a dead one.
-  const opening = mkdtempSync(join(parent, OPENING));
-  const lock = tryLock(join(opening, 'lock'), 'exclusive');
-  const directory = join(parent, `session-${basename(opening).slice(OPENING.length)}`);
-  renameSync(opening, directory);
-  const reaper = startReaper(REMOVE_SCRIPT, [directory]);
+  const [opening, directory] = namesOf(parent, randomName());
+  const reaper = startReaper(REMOVE_SCRIPT, [opening, directory]); // before there is anything to be left behind
+  const lock = makeLocked(opening, directory);
   return {
     directory,
     makeDirectory: (prefix) => mkdtempSync(join(directory, `${prefix}-`)),
@@ -39,8 +37,18 @@ export function openSession(parent: string): Session {
 const OPENING = 'opening-';
 const HOUR_MS = 3_600_000;
 
-/** A step's processes may still be dying while the reaper works, hence the attempts. */
-const REMOVE_SCRIPT = 'for attempt in 1 2 3 4 5 6 7 8 9; do rm -rf -- "$1" && exit; sleep 0.2; done';
+const namesOf = (parent: string, name: string): readonly [opening: string, directory: string] => [
+  join(parent, `${OPENING}${name}`),
+  join(parent, `session-${name}`),
+];
+
+/** Under its name only once it is locked: another session's sweep must not take it for a dead one. */
+function makeLocked(opening: string, directory: string): Lock | undefined {
+  mkdirSync(opening, { mode: 0o700 });
+  const lock = tryLock(join(opening, 'lock'), 'exclusive');
+  renameSync(opening, directory);
+  return lock;
+}
 
 /** Removes what dead sessions left. */
 function sweep(parent: string): void {

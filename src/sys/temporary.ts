@@ -1,5 +1,6 @@
-/** One temporary directory for a moment, which is gone after the process however that ends. */
-import { mkdtempSync, rmSync } from 'node:fs';
+/** One temporary directory for a moment, which is gone after the process however and whenever that ends. */
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startReaper } from './reaper.ts';
@@ -8,10 +9,19 @@ export interface Temporary extends AsyncDisposable {
   readonly directory: string;
 }
 
-/** The caller disposes it. Mode 0700. */
-export function openTemporary(prefix: string): Temporary {
-  const directory = mkdtempSync(join(tmpdir(), `${prefix}-`));
-  const reaper = startReaper(REMOVE_SCRIPT, [directory]);
+/**
+ * `PARENT/PREFIX-RANDOM`, new and empty, mode 0700. The caller disposes it, also after it has moved it elsewhere.
+ * Throws the system's error when it cannot be made.
+ */
+export function openTemporary(prefix: string, parent = tmpdir()): Temporary {
+  const directory = join(parent, `${prefix}-${randomName()}`);
+  const reaper = startReaper(REMOVE_SCRIPT, [directory]); // before there is anything to be left behind
+  try {
+    mkdirSync(directory, { mode: 0o700 });
+  } catch (error) {
+    void reaper[Symbol.asyncDispose]();
+    throw error;
+  }
   return {
     directory,
     [Symbol.asyncDispose]: async () => {
@@ -21,5 +31,7 @@ export function openTemporary(prefix: string): Temporary {
   };
 }
 
-/** Processes that were started in there may still be dying. */
-const REMOVE_SCRIPT = 'for attempt in 1 2 3 4 5; do rm -rf -- "$1" && exit; sleep 0.2; done';
+export const randomName = (): string => randomBytes(6).toString('hex');
+
+/** Of all that is named. Processes that were started in there may still be dying, hence the attempts. */
+export const REMOVE_SCRIPT = 'for attempt in 1 2 3 4 5 6 7 8 9; do rm -rf -- "$@" && exit; sleep 0.2; done';

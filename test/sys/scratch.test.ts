@@ -19,6 +19,24 @@ const OPEN = `
   await session[Symbol.asyncDispose]();
 `;
 
+/** As soon as the call has done its work below the directory. */
+const KILLED_BEHIND = `
+  import fs from 'node:fs';
+  import { syncBuiltinESMExports } from 'node:module';
+  import { openSession } from './sys/scratch.ts';
+  const [parent, call] = process.argv.slice(2) as [string, 'mkdirSync' | 'renameSync'];
+  const real = fs[call] as (...args: unknown[]) => unknown;
+  const killed = (...args: unknown[]) => {
+    const result = real(...args);
+    if (String(args[0]).startsWith(parent + '/')) process.kill(process.pid, 'SIGKILL');
+    return result;
+  };
+  Object.assign(fs, { [call]: killed });
+  syncBuiltinESMExports();
+  console.log('opening');
+  openSession(parent);
+`;
+
 async function goneWithin(path: string, seconds: number): Promise<boolean> {
   for (const end = performance.now() + seconds * 1000; performance.now() < end;) {
     await sleep(20);
@@ -66,6 +84,21 @@ describe('a session', () => {
     for (const end = performance.now() + 5000; performance.now() < end && reapersOf(directory).length > 0;)
       await sleep(20);
     expect(reapersOf(directory)).toEqual([]);
+  });
+
+  it.each(['mkdirSync', 'renameSync'])('is removed when kill -9 comes right behind its %s', async (call) => {
+    await using scratch = await openScratch('session');
+    mkdirSync(scratch.path('tmp'));
+    using program = await buildProgram(KILLED_BEHIND);
+    await using child = program.start([scratch.path('tmp'), call]);
+    expect(await child.line()).toBe('opening');
+    expect(await child.end()).toBe(null);
+    for (
+      const end = performance.now() + 5000;
+      performance.now() < end && readdirSync(scratch.path('tmp')).length > 0;
+    )
+      await sleep(20);
+    expect(readdirSync(scratch.path('tmp'))).toEqual([]);
   });
 
   it('is swept by the next one when the reaper was killed as well', async () => {

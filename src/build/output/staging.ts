@@ -1,21 +1,11 @@
 /** A directory that appears in its place when it is complete. */
-import {
-  chmodSync,
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  type Stats,
-} from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, renameSync, type Stats } from 'node:fs';
+import { basename, dirname } from 'node:path';
 import { ArchBuildError, systemErrorCode } from '../../errors.ts';
 import { applyAttributes, attributesOf } from '../../layer/attributes.ts';
 import { ROOT } from '../../layer/byte-path.ts';
 import { statPath, type TreeNode } from '../../layer/tree-node.ts';
-import { startReaper } from '../../sys/reaper.ts';
+import { openTemporary, type Temporary } from '../../sys/temporary.ts';
 
 export interface Staging extends AsyncDisposable {
   /** Empty, on the file system of the target. */
@@ -31,8 +21,8 @@ export interface Staging extends AsyncDisposable {
 /** The caller disposes it; whatever ends this process, an uncommitted directory is removed. */
 export function openStaging(target: string): Staging {
   const exists = existsSync(target);
-  const directory = makeBeside(target, exists);
-  const reaper = startReaper('rm -rf -- "$1"', [directory]);
+  const temporary = makeBeside(target, exists);
+  const { directory } = temporary;
   return {
     directory,
     commit: () => {
@@ -48,20 +38,17 @@ export function openStaging(target: string): Staging {
         );
       merge(Buffer.from(directory), Buffer.from(target));
     },
-    [Symbol.asyncDispose]: async () => {
-      rmSync(directory, { recursive: true, force: true });
-      await reaper[Symbol.asyncDispose]();
-    },
+    [Symbol.asyncDispose]: () => temporary[Symbol.asyncDispose](),
   };
 }
 
-function makeBeside(target: string, exists: boolean): string {
+function makeBeside(target: string, exists: boolean): Temporary {
   try {
-    if (exists) return mkdtempSync(join(target, '.arch-build-'));
+    if (exists) return openTemporary('.arch-build', target);
     mkdirSync(dirname(target), { recursive: true });
-    const directory = mkdtempSync(join(dirname(target), `.${basename(target)}-`));
-    chmodSync(directory, 0o755);
-    return directory;
+    const temporary = openTemporary(`.${basename(target)}`, dirname(target));
+    chmodSync(temporary.directory, 0o755);
+    return temporary;
   } catch (cause) {
     const reason = systemErrorCode(cause) ?? String(cause);
     throw new ArchBuildError('IO', `cannot write ${target}: ${reason}`, { cause });

@@ -35,7 +35,7 @@ export async function doctor(globals: Globals, flags: DoctorFlags, version: stri
 }
 
 async function diagnose(globals: Globals, flags: DoctorFlags): Promise<Diagnosis> {
-  await using scratch = openDoctorScratch(globals.root);
+  await using scratch = await openDoctorScratch(globals.root);
   const registries: RegistryReach[] = [];
   for (const host of flags.registry) {
     registries.push(await reachRegistry(host, { environment: process.env, signal: globals.signal }));
