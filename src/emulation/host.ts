@@ -1,10 +1,10 @@
 /** Which platforms this host's processor and kernel run themselves. */
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ArchBuildError } from '../errors.ts';
 import type { Platform } from '../oci/platform.ts';
 import { runProgram } from '../sys/run-program.ts';
+import { openTemporary } from '../sys/temporary.ts';
 import { architectureOf, hostArchitecture, runsNatively, type Architecture } from './architecture.ts';
 import { PROBE_STATUS, probeProgram } from './probe.ts';
 
@@ -39,16 +39,13 @@ export async function runsOnHost(platform: Platform): Promise<boolean> {
 async function tryNatively(architecture: Architecture): Promise<boolean> {
   const program = probeProgram(architecture);
   if (program === undefined) return false;
-  let directory: string | undefined;
   try {
-    directory = mkdtempSync(join(tmpdir(), 'arch-build-probe-'));
-    const path = join(directory, 'probe');
+    await using temporary = openTemporary('arch-build-probe');
+    const path = join(temporary.directory, 'probe');
     writeFileSync(path, program);
     chmodSync(path, 0o700);
     return (await runProgram(path, [], { env: { QEMU_VERSION: '1' } })).status === PROBE_STATUS;
   } catch {
     return false; // the kernel refuses the format, or there is no place to try it
-  } finally {
-    if (directory !== undefined) rmSync(directory, { recursive: true, force: true });
   }
 }

@@ -3,12 +3,13 @@
  * explain a refusal, they never decide. The trials are small plans for the sandbox helper, so they use the very system
  * calls of a build and need no program of the host.
  */
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { ArchBuildError, systemErrorCode } from '../../errors.ts';
 import { CLONE, MS, type Operation } from '../../sys/plan.ts';
 import { runSandbox, SandboxRefusal } from '../../sys/sandbox.ts';
 import { identityMap, isRoot, overlayNamespace, readIdMap } from '../../sys/identity.ts';
+import { openTemporary } from '../../sys/temporary.ts';
 
 /** `works` undefined: could not be tried; `words` says why, or what the kernel said. */
 export interface Trial {
@@ -94,17 +95,13 @@ function enterPlan(flags: number): Operation[] {
 async function tryOverlay(helper: string | undefined, writable: string | undefined): Promise<Trial> {
   if (writable === undefined) return { works: undefined, words: 'no directory at the store is writable' };
   try {
-    const scratch = mkdtempSync(join(writable, '.arch-build-trial-'));
-    try {
-      for (const name of ['l', 'u', 'w', 'm']) mkdirSync(join(scratch, name));
-      const trial = await attempt(helper, overlayPlan(scratch));
-      const unseen = trial.works === true && !existsSync(join(scratch, 'u', 'x'));
-      return unseen
-        ? { works: false, words: 'a file written through it is not in its upper directory' }
-        : trial;
-    } finally {
-      rmSync(scratch, { recursive: true, force: true });
-    }
+    await using scratch = openTemporary('.arch-build-trial', writable);
+    for (const name of ['l', 'u', 'w', 'm']) mkdirSync(join(scratch.directory, name));
+    const trial = await attempt(helper, overlayPlan(scratch.directory));
+    const unseen = trial.works === true && !existsSync(join(scratch.directory, 'u', 'x'));
+    return unseen
+      ? { works: false, words: 'a file written through it is not in its upper directory' }
+      : trial;
   } catch (error) {
     const code = systemErrorCode(error);
     if (code === undefined) throw error;
