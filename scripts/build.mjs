@@ -16,7 +16,26 @@ const EXTERNAL = ['koffi', 'node-pty'];
 const PROGRAM = 'main.js';
 const LICENCES = 'bundled-licences.txt';
 const C_COMPILER = process.env.CC ?? 'cc';
-const C_FLAGS = ['-O2', '-static', '-s', '-Wall', '-Wextra', '-Werror'];
+const STRICT = ['-Wall', '-Wextra', '-Werror'];
+const C_FLAGS = ['-O2', '-static', '-s', ...STRICT];
+// nothing that a C library or a loader would have to prepare
+const FRONT_FLAGS = [
+  ...[
+    '-Os',
+    '-fPIC',
+    '-fvisibility=hidden',
+    '-ffreestanding',
+    '-fno-builtin',
+    '-fno-tree-loop-distribute-patterns',
+  ],
+  ...[
+    '-fno-stack-protector',
+    '-fcf-protection=none',
+    '-fno-asynchronous-unwind-tables',
+    '-mgeneral-regs-only',
+  ],
+  ...STRICT,
+];
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const dist = join(root, 'dist');
@@ -87,18 +106,25 @@ function removeStale(outputs) {
   }
 }
 
-/** Each folder is one program. */
+/** Each folder of emulators/native is one program; emulators/front becomes a part of others, on the machine it is written for. */
 function compileHelpers() {
   const sources = join(root, 'emulators/native');
   const names = readdirSync(sources);
   mkdirSync(join(dist, 'native'), { recursive: true });
   const scratch = mkdtempSync(join(dist, 'native-'));
   try {
-    if (canCompile(scratch)) for (const name of names) compile(join(sources, name), scratch);
-    else warnOfMissing(names);
+    if (!canCompile(scratch)) return warnOfMissing(names);
+    for (const name of names) compile(join(sources, name), C_FLAGS, scratch);
+    if (process.arch === 'x64') compileFront(scratch);
   } finally {
     rmSync(scratch, { recursive: true });
   }
+}
+
+function compileFront(scratch) {
+  const folder = join(root, 'emulators/front');
+  const link = ['-nostdlib', '-static', '-Wl,--oformat=binary', '-Wl,--build-id=none', '-Wl,-T'];
+  compile(folder, [...FRONT_FLAGS, ...link, join(folder, 'front.ld')], scratch);
 }
 
 /** A compiler without the static C library is as good as none, and unlike an error in our source not fatal. */
@@ -113,13 +139,13 @@ function canCompile(scratch) {
   }
 }
 
-function compile(folder, scratch) {
+function compile(folder, flags, scratch) {
   const name = basename(folder);
   const program = join(scratch, name);
-  const sources = readdirSync(folder).filter((file) => file.endsWith('.c'));
+  const sources = readdirSync(folder).filter((file) => /\.[cS]$/.test(file));
   try {
     const paths = sources.map((file) => join(folder, file));
-    execFileSync(C_COMPILER, [...C_FLAGS, '-o', program, ...paths], { stdio: 'inherit' });
+    execFileSync(C_COMPILER, [...flags, '-o', program, ...paths], { stdio: 'inherit' });
   } catch {
     process.stderr.write(`build: ${C_COMPILER} could not compile ${folder}\n`);
     process.exitCode = 1;

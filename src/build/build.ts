@@ -112,6 +112,7 @@ function emulationRequest({ store, report, signal }: Job, options: BuildOptions)
     isolation: options.isolation,
     emulator: options.emulator,
     cpu: options.emulatorCpu,
+    accelerate: options.accelerate,
     storeDirectory: store.layout.root,
     environment: process.env,
     makeDirectory: (prefix) => store.makeDirectory(prefix),

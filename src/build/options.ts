@@ -1,6 +1,6 @@
 /** What a build is asked to do, fully defaulted: the CLI makes it, everything below reads it. */
 import type { DomainPolicy } from '../cluster/gather/registry-files.ts';
-import type { IsolationChoice } from '../emulation/emulation-request.ts';
+import type { Acceleration, IsolationChoice } from '../emulation/emulation-request.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Platform } from '../oci/platform.ts';
 import type { Choices } from '../emulation/emulator-choice.ts';
@@ -110,6 +110,7 @@ export interface BuildOptions extends BuildSource {
   readonly isolation: IsolationChoice;
   readonly emulator: Choices;
   readonly emulatorCpu: Choices;
+  readonly accelerate: Acceleration;
   /** A step that an emulator has crashed in is run again with the next version. */
   readonly emulatorRetry: boolean;
   /** Seconds: every timestamp of new files and of the config. */

@@ -1,6 +1,6 @@
 /** What the command line gives to the commands, as commander names it. */
 import type { HostKeys } from '../sys/ssh.ts';
-import type { IsolationChoice } from '../emulation/emulation-request.ts';
+import type { Acceleration, IsolationChoice } from '../emulation/emulation-request.ts';
 
 /** Container images for cluster images. */
 export interface GatherFlags {
@@ -23,6 +23,8 @@ interface RunOptionFlags {
   readonly isolation: IsolationChoice;
   readonly emulator: readonly string[];
   readonly emulatorCpu: readonly string[];
+  /** True without a value. */
+  readonly accelerate?: true | Acceleration;
 }
 
 /** What `withLimitOptions` adds. */

@@ -1,6 +1,6 @@
 /** Options and value parsers that several commands share. */
 import { InvalidArgumentError, Option, type Command } from 'commander';
-import { ISOLATION_CHOICES } from '../emulation/emulation-request.ts';
+import { ACCELERATION_CHOICES, ISOLATION_CHOICES } from '../emulation/emulation-request.ts';
 
 /** An option that may stand several times; its flag is the list of its values, empty without it. */
 export const repeatable = (flags: string, text: string): Option =>
@@ -48,7 +48,8 @@ export const mediaTypesOption = (): Option =>
 
 /** Where images come from and how their foreign programs run: the same for `build` and `run`. */
 export function withRunOptions(command: Command): Command {
-  return command
+  return accelerateOptions()
+    .reduce((built, option) => built.addOption(option), command)
     .addOption(pullOption())
     .addOption(insecureOption())
     .addOption(choice('--isolation <rung>', 'how foreign programs run', ISOLATION_CHOICES).default('auto'))
@@ -57,6 +58,17 @@ export function withRunOptions(command: Command): Command {
       repeatable('--emulator-cpu <model>', 'CPU model of the emulator; ARCH=MODEL is about one machine'),
     );
 }
+
+/** A value has to be attached: what follows `--accelerate` may be an operand. */
+const accelerateOptions = (): readonly Option[] => [
+  new Option(
+    '--accelerate',
+    'start programs that have a native twin as that one: where it can be done, or with =on else fail',
+  ),
+  ...ACCELERATION_CHOICES.map((accelerate) =>
+    new Option(`--accelerate=${accelerate}`).implies({ accelerate }).hideHelp(),
+  ),
+];
 
 /** The container images of a cluster image: the same for `build` and `gather`. */
 export function withGatherOptions(command: Command): Command {

@@ -192,6 +192,7 @@ function requestOf(options: DoctorOptions, platforms: readonly Platform[]): Emul
   return {
     platforms,
     isolation: 'auto',
+    accelerate: 'off',
     emulator: emulators,
     cpu: undefined,
     storeDirectory,

@@ -14,6 +14,10 @@ export type Rung = 'native' | ForeignRung;
 export const ISOLATION_CHOICES = ['auto', 'private', 'host', 'prefix'] as const;
 export type IsolationChoice = (typeof ISOLATION_CHOICES)[number];
 
+/** `--accelerate`: programs that have a native twin are started as that one: never, where it can be done, or else fail. */
+export const ACCELERATION_CHOICES = ['off', 'auto', 'on'] as const;
+export type Acceleration = (typeof ACCELERATION_CHOICES)[number];
+
 export interface EmulationRequest {
   /** Every platform the build makes: after the first foreign step, all of them can run. */
   readonly platforms: readonly Platform[];
@@ -22,6 +26,7 @@ export interface EmulationRequest {
   readonly emulator: Choices | undefined;
   /** `--emulator-cpu` */
   readonly cpu: Choices | undefined;
+  readonly accelerate: Acceleration;
   /** Versions that are not to be taken any more, by machine. */
   readonly crashed?: ReadonlyMap<string, ReadonlySet<string>>;
   /** Root of the store: emulators are kept there. */

@@ -22,6 +22,8 @@ import { climb, machinesOf, type Prepared } from './rungs.ts';
 
 export interface StepEmulation {
   readonly isolation: Isolation;
+  /** Its emulator starts native twins where the step has them. */
+  readonly isAccelerated: boolean;
   /** The step's environment: the emulator's own settings in, `QEMU_*` of the image out. */
   environmentOf(variables: ReadonlyMap<string, string>): ReadonlyMap<string, string>;
 }
@@ -70,10 +72,11 @@ export function openEmulation(request: EmulationRequest): Emulation {
     forPlatform: async (platform) => {
       const foreign = !(await runsOnHost(platform));
       const architecture = foreign ? requireArchitecture(platform) : undefined;
-      const { isolation } =
+      const { isolation, accelerated } =
         architecture === undefined ? prepared : await alone(() => prepareFor(architecture));
       return {
         isolation,
+        isAccelerated: architecture !== undefined && accelerated?.has(architecture.arch) === true,
         environmentOf: (variables) => environmentFor(request, held, { variables, architecture }),
       };
     },

@@ -20,6 +20,7 @@ import { findEmulator, type Emulator, type LookupOptions } from './emulators.ts'
 import { stepEnvironment } from './environment.ts';
 import { askRunningVersion, probeRung } from './rung-probe.ts';
 import { innerEmulatorOf, registerBest, registrationOf } from './rung-registration.ts';
+import { withFronts } from './twins/fronted-emulators.ts';
 
 export interface Prepared {
   readonly rung: Rung;
@@ -31,6 +32,8 @@ export interface Prepared {
   /** The better rungs and what each lacked. */
   readonly notBetter?: readonly string[];
   readonly registration?: AsyncDisposable;
+  /** Machines whose emulator starts native twins where a step has them. */
+  readonly accelerated?: ReadonlySet<string>;
 }
 
 const RUNGS_OF: Readonly<Record<IsolationChoice, readonly ForeignRung[]>> = {
@@ -39,6 +42,10 @@ const RUNGS_OF: Readonly<Record<IsolationChoice, readonly ForeignRung[]>> = {
   host: ['host-entry', 'host'],
   prefix: ['prefix'],
 };
+
+/** Twins are started by an emulator of ours, from a table that only the step has. */
+const rungsOf = ({ isolation, accelerate }: EmulationRequest): readonly ForeignRung[] =>
+  RUNGS_OF[isolation].filter((rung) => accelerate !== 'on' || rung === 'private');
 
 /** What a rung takes, or one sentence of why it cannot be taken. */
 type Climber = (request: EmulationRequest, machines: readonly Architecture[]) => Promise<Prepared | string>;
@@ -59,7 +66,7 @@ const HOST: Isolation = { kind: 'host' };
 export async function climb(request: EmulationRequest, machines: readonly Architecture[]): Promise<Prepared> {
   const refused: string[] = [];
   let emulatorFault: ArchBuildError | undefined;
-  for (const rung of RUNGS_OF[request.isolation]) {
+  for (const rung of rungsOf(request)) {
     const result = await tryRung(rung, request, machines).catch(faultOfEmulator);
     if (result instanceof ArchBuildError) emulatorFault ??= result;
     else if (typeof result !== 'string') {
@@ -96,10 +103,12 @@ async function tryPrivate(
 ): Promise<Prepared | string> {
   const found = await findEmulators(request, machines);
   const { emulators } = found;
-  const entries = machines.flatMap((machine) => registrationOf(machine, emulators)).map(formatEntry);
+  const fronted = await withFronts(request, emulators);
+  const started = new Map([...emulators, ...fronted]);
+  const entries = machines.flatMap((machine) => registrationOf(machine, started)).map(formatEntry);
   const isolation: Isolation = { kind: 'private', entries };
   const failure = await firstFailure(request, machines, { isolation, emulators });
-  return failure ?? { rung: 'private', isolation, ...found };
+  return failure ?? { rung: 'private', isolation, ...found, accelerated: new Set(fronted.keys()) };
 }
 
 async function tryHost(

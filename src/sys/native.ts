@@ -1,4 +1,4 @@
-/** Where our own small C programs are: built from `emulators/native` into `dist/native`. */
+/** Where our own small C programs are: built from `emulators/native` and `emulators/front` into `dist/native`. */
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { ArchBuildError } from '../errors.ts';
@@ -7,7 +7,7 @@ import { ArchBuildError } from '../errors.ts';
 const DIRECTORIES = ['native', '../native', '../../dist/native'];
 
 /** Throws SANDBOX when it was never built: a host without a C compiler and not the packed release. */
-export function nativeProgram(name: 'sandbox' | 'namespace'): string {
+export function nativeProgram(name: 'sandbox' | 'namespace' | 'front'): string {
   for (const directory of DIRECTORIES) {
     const path = fileURLToPath(new URL(`${directory}/${name}`, import.meta.url));
     if (existsSync(path)) return path;

@@ -13,6 +13,7 @@ import { fullName } from '../../oci/reference.ts';
 import { addToList, findList } from '../../transfer/manifest-list.ts';
 import { once } from '../../transfer/once.ts';
 import { writeOutputFile } from '../../transfer/output-file.ts';
+import { accelerationOf } from '../acceleration.ts';
 import { printJson } from '../answer.ts';
 import { targetPlatforms } from '../architectures.ts';
 import { bringContexts } from '../bring-contexts.ts';
@@ -145,6 +146,7 @@ function optionsOf(
     isolation: flags.isolation,
     emulator: flags.emulator,
     emulatorCpu: flags.emulatorCpu,
+    accelerate: accelerationOf(flags),
     emulatorRetry: flags.emulatorRetry === true,
     sourceDateEpoch,
     insecure: flags.insecure,

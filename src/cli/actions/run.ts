@@ -11,6 +11,7 @@ import { formatPlatform, platformOfConfig, type Platform } from '../../oci/platf
 import type { Store } from '../../store/store.ts';
 import { SandboxRefusal, type Outcome } from '../../sys/sandbox.ts';
 import { openUmask } from '../../sys/umask.ts';
+import { accelerationOf } from '../acceleration.ts';
 import { platformNamed } from '../architectures.ts';
 import { printError } from '../explain.ts';
 import type { RunFlags } from '../flags.ts';
@@ -48,6 +49,7 @@ export async function run(globals: Globals, wanted: Wanted, flags: RunFlags): Pr
     isolation: flags.isolation,
     emulator: flags.emulator,
     cpu: flags.emulatorCpu,
+    accelerate: accelerationOf(flags),
     storeDirectory: store.layout.root,
     environment: process.env,
     makeDirectory: (prefix) => store.makeDirectory(prefix),

@@ -1,0 +1,12 @@
+/* Text without a C library. */
+#ifndef TEXT_H
+#define TEXT_H
+
+/* What follows the beginning; NULL for a text that does not begin so. */
+const char *after(const char *text, const char *beginning);
+int equals(const char *a, const char *b);
+int ends_with(const char *text, const char *end);
+/* Copies a text with its end; gives the place of the end. */
+char *append(char *to, const char *text);
+
+#endif
