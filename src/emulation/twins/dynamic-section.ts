@@ -1,0 +1,144 @@
+/** What a dynamically linked ELF file of a 64-bit little-endian machine asks its loader for. Reads hostile bytes. */
+import { closeSync, openSync, readSync } from 'node:fs';
+import type { Architecture } from '../architecture.ts';
+import { architectureOfElf, inspectElf } from '../elf.ts';
+
+export interface LinkedElf {
+  readonly machine: Architecture | undefined;
+  /** PT_INTERP, wherever in the file it is. */
+  readonly interpreter: string | undefined;
+  /** DT_NEEDED. */
+  readonly needed: readonly string[];
+}
+
+interface Segment {
+  readonly type: number;
+  readonly offset: number;
+  readonly address: number;
+  readonly sizeBytes: number;
+}
+
+const HEAD_BYTES = 4096;
+const SEGMENT_BYTES = 56;
+const MAX_DYNAMIC_BYTES = 64 << 10;
+const MAX_NAME_BYTES = 256;
+
+const PT_LOAD = 1;
+const PT_DYNAMIC = 2;
+const PT_INTERP = 3;
+const DT_NULL = 0;
+const DT_NEEDED = 1;
+const DT_STRTAB = 5;
+
+/** Places of its own to look for libraries, and libraries in front of or in place of those named. */
+const DT_RPATH = 15;
+const DT_RUNPATH = 29;
+const DT_CONFIG = 0x6ffffefa;
+const DT_DEPAUDIT = 0x6ffffefb;
+const DT_AUDIT = 0x6ffffefc;
+const DT_AUXILIARY = 0x7ffffffd;
+const DT_FILTER = 0x7fffffff;
+const SPECIAL = new Set([DT_RPATH, DT_RUNPATH, DT_CONFIG, DT_DEPAUDIT, DT_AUDIT, DT_AUXILIARY, DT_FILTER]);
+
+/** A plain name: a path would be looked for elsewhere. */
+const LIBRARY_NAME = /^[A-Za-z0-9_+.~-]+$/;
+
+/**
+ * Undefined for what is no such file, makes no sense, or looks for libraries anywhere but in the loader's own places.
+ * A static program has no dynamic section.
+ */
+export function readLinkedElf(hostPath: string): LinkedElf | undefined {
+  try {
+    using file = openFile(hostPath);
+    const head = file.read(0, HEAD_BYTES);
+    const facts = inspectElf(head);
+    if (facts?.bits !== 64 || facts.order !== 'little' || facts.linking === 'unknown') return undefined;
+    const segments = segmentsOf(head);
+    const needed = neededBy(file, segments);
+    if (needed === undefined) return undefined;
+    const interpreter = segments.find(({ type }) => type === PT_INTERP)?.offset;
+    return {
+      machine: architectureOfElf(facts),
+      interpreter: interpreter === undefined ? undefined : nameAt(file, interpreter),
+      needed,
+    };
+  } catch {
+    return undefined; // unreadable, or an offset beyond what was read
+  }
+}
+
+/** Which machine any ELF file is for. */
+export function machineOf(hostPath: string): Architecture | undefined {
+  try {
+    using file = openFile(hostPath);
+    const facts = inspectElf(file.read(0, HEAD_BYTES));
+    return facts && architectureOfElf(facts);
+  } catch {
+    return undefined;
+  }
+}
+
+interface OpenFile extends Disposable {
+  /** Fewer bytes at the end of the file. */
+  read(offset: number, length: number): Buffer;
+}
+
+function openFile(hostPath: string): OpenFile {
+  const descriptor = openSync(hostPath, 'r');
+  return {
+    read: (offset, length) => {
+      const bytes = Buffer.alloc(length);
+      return bytes.subarray(0, readSync(descriptor, bytes, 0, length, offset));
+    },
+    [Symbol.dispose]: () => {
+      closeSync(descriptor);
+    },
+  };
+}
+
+/** They are within the head, or the facts would have said `unknown`. */
+function segmentsOf(head: Buffer): Segment[] {
+  const start = Number(head.readBigUInt64LE(32));
+  const [step, count] = [head.readUInt16LE(54), head.readUInt16LE(56)];
+  if (step < SEGMENT_BYTES) return [];
+  return Array.from({ length: count }, (_, index) => {
+    const at = start + step * index;
+    const word = (offset: number): number => Number(head.readBigUInt64LE(at + offset));
+    return { type: head.readUInt32LE(at), offset: word(8), address: word(16), sizeBytes: word(32) };
+  });
+}
+
+function neededBy(file: OpenFile, segments: readonly Segment[]): string[] | undefined {
+  const dynamic = segments.find(({ type }) => type === PT_DYNAMIC);
+  if (dynamic === undefined || dynamic.sizeBytes > MAX_DYNAMIC_BYTES) return undefined;
+  const entries = entriesOf(file.read(dynamic.offset, dynamic.sizeBytes));
+  if (entries.some(([tag]) => SPECIAL.has(tag))) return undefined;
+  const address = entries.find(([tag]) => tag === DT_STRTAB)?.[1];
+  const strings = address === undefined ? undefined : offsetOf(address, segments);
+  if (strings === undefined) return undefined;
+  const names = entries.filter(([tag]) => tag === DT_NEEDED).map(([, at]) => nameAt(file, strings + at));
+  return names.every((name) => LIBRARY_NAME.test(name)) ? names : undefined;
+}
+
+function entriesOf(bytes: Buffer): [tag: number, value: number][] {
+  const entries: [number, number][] = [];
+  for (let at = 0; at + 16 <= bytes.length; at += 16) {
+    const tag = Number(bytes.readBigUInt64LE(at));
+    if (tag === DT_NULL) break;
+    entries.push([tag, Number(bytes.readBigUInt64LE(at + 8))]);
+  }
+  return entries;
+}
+
+function offsetOf(address: number, segments: readonly Segment[]): number | undefined {
+  const segment = segments.find(
+    (each) => each.type === PT_LOAD && address >= each.address && address < each.address + each.sizeBytes,
+  );
+  return segment === undefined ? undefined : address - segment.address + segment.offset;
+}
+
+function nameAt(file: OpenFile, offset: number): string {
+  const bytes = file.read(offset, MAX_NAME_BYTES);
+  const end = bytes.indexOf(0);
+  return end === -1 ? '' : bytes.toString('latin1', 0, end);
+}
