@@ -6,7 +6,7 @@
  *   guard FACTS PATH       a file whose change switches all twins off; FACTS may be `absent`
  *   twin FACTS NAME        a program, and the name of its twin
  *
- * FACTS are five decimal numbers: inode, size, times of change of content and of inode in nanoseconds, mode.
+ * FACTS are five decimal numbers, with commas between those of a guard: inode, size, times of change of content and of inode in nanoseconds, mode.
  */
 #include <asm/stat.h>
 #include <linux/fcntl.h>
@@ -53,7 +53,7 @@ static const char *read_number(const char *text, long *value)
 	for (; *text >= '0' && *text <= '9'; text++)
 		digits = digits * 10 + (unsigned long)(*text - '0');
 	*value = negative ? -(long)digits : (long)digits;
-	return *text == ' ' ? text + 1 : 0;
+	return *text == ' ' || *text == ',' ? text + 1 : 0;
 }
 
 static const char *read_facts(const char *text, struct facts *facts)

@@ -16,6 +16,7 @@ import type { BuildContext } from './context.ts';
 import { beginWithDirectory } from './directory-stage.ts';
 import { expandFrom, fromScope, imageUse, stageArgs } from './from-words.ts';
 import type { ContextDirectories } from './named-contexts.ts';
+import type { NativeTwins } from './native-twins.ts';
 import type { BuildOptions, Job } from './options.ts';
 import { SharedWork } from './shared-work.ts';
 import { beginStage, type StageState } from './stage-state.ts';
@@ -50,6 +51,7 @@ export interface PlatformBuild extends BuildWork {
   readonly options: BuildOptions;
   readonly kubefile: Kubefile;
   readonly emulation: Emulation;
+  readonly twins: NativeTwins;
   readonly bases: BaseImages;
   /** Opened when the first COPY needs it. */
   readonly context: () => BuildContext;
@@ -159,6 +161,7 @@ export function stageContext(build: PlatformBuild, place: StageBuild): StageCont
     kubefile,
     target,
     emulation: build.emulation,
+    twins: build.twins,
     context: build.context,
     dialect: kubefile.dialect,
     words: { escape: kubefile.escape, args: stageArgs(build, stage, target) },

@@ -32,6 +32,7 @@ import { ContextDirectories } from './named-contexts.ts';
 import { gatherStep } from './gather-step.ts';
 import { checkOffline } from './offline.ts';
 import { expectedImages } from './outside-needs.ts';
+import { NativeTwins } from './native-twins.ts';
 import type { BuildOptions, Job } from './options.ts';
 import { isCacheOnly, storedNames } from './output/output.ts';
 import { squashStep } from './squash-step.ts';
@@ -61,10 +62,11 @@ export async function build(job: Job, options: BuildOptions): Promise<BuildResul
   if (options.offline) checkOffline(source, bases);
   await using emulation = openEmulation(emulationRequest(work.job, options));
   for (const platform of options.emulate) await emulation.forPlatform(platform); // must work even if nothing needs it
+  const twins = new NativeTwins(work.job, bases, options.accelerate);
   const context = buildContextOnce(options, kubefile.dialect);
   const directories = new ContextDirectories(options.buildContexts);
   await using caches = new ImportedCaches(work.job, options.cacheFrom, options.insecure);
-  const shared = { ...work, ...source, emulation, bases, context, directories, caches };
+  const shared = { ...work, ...source, emulation, twins, bases, context, directories, caches };
   const { built, images } = await makeImages(shared);
   const manifests = images.map(({ platform, state }) => writeManifest(store, state, { platform, options }));
   warnUnusedArgs(job, written, options);

@@ -9,6 +9,7 @@ import { findCopyStage, selectStages, stagesUsedBy } from '../kubefile/select-st
 import { formatPlatform, type Platform } from '../oci/platform.ts';
 import { hasPlatform, scratchImage } from './base-image.ts';
 import { BaseImages, type ExpectedImage } from './base-images.ts';
+import { NativeTwins } from './native-twins.ts';
 import { newWork, resolveFrom, stageContext, type PlatformBuild, type StageBuild } from './build-platform.ts';
 import { buildContextOnce } from './context.ts';
 import { fromScope, imageUse } from './from-words.ts';
@@ -50,11 +51,13 @@ export interface BasePlan {
 export async function planBuild(job: Job, options: BuildOptions): Promise<BuildPlan> {
   const kubefile = builtKubefile(writtenKubefile(options), options);
   selectStages(kubefile, options);
+  const bases = new BaseImages(job, { ...options, pull: 'never' });
   const build: PlatformBuild = {
     options,
     kubefile,
     emulation: NO_EMULATION,
-    bases: new BaseImages(job, { ...options, pull: 'never' }),
+    twins: new NativeTwins(job, bases, 'off'),
+    bases,
     context: buildContextOnce(options, kubefile.dialect),
     directories: new ContextDirectories(options.buildContexts),
     hostPlatform: hostPlatform(),

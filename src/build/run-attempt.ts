@@ -30,6 +30,7 @@ import {
   type Sandbox,
 } from './step-sandbox.ts';
 import { openToolbox } from './step-toolbox.ts';
+import type { StepMount } from '../sys/step-mounts.ts';
 import { lookUpGroup, lookUpUser } from './user-lookup.ts';
 
 export interface RunOperands {
@@ -55,8 +56,10 @@ export async function attemptRun(
   const lowers = job.store.snapshots.trees(state.chain);
   const rootfs = openRootfs(scratch, lowers, { state, network: operands.network, steps: options.steps });
   const emulation = await context.emulation.forPlatform(state.platform);
+  const twins = await context.twins.mounts(state, emulation);
   await using opened = await operands.mounts.open(scratch);
-  const sandbox = sandboxOf({ context, state, operands }, { scratch, lowers, rootfs, emulation, opened });
+  const place = { scratch, lowers, rootfs, emulation, twins, opened };
+  const sandbox = sandboxOf({ context, state, operands }, place);
   const failure = await runToEnd(job, sandbox, {
     ...operands,
     stdin: options.steps.stdin ? 'inherit' : null,
@@ -102,12 +105,13 @@ interface Place {
   readonly lowers: readonly string[];
   readonly rootfs: StepRootfs;
   readonly emulation: StepEmulation;
+  readonly twins: readonly StepMount[];
   readonly opened: OpenMounts;
 }
 
 function sandboxOf(
   { context, state, operands }: Run,
-  { scratch, lowers, rootfs, emulation, opened }: Place,
+  { scratch, lowers, rootfs, emulation, twins, opened }: Place,
 ): Sandbox {
   const { options } = context;
   const { toolbox, command, network } = operands;
@@ -124,7 +128,12 @@ function sandboxOf(
     network,
     user: { ...user, groups: [...new Set([...groups, ...added])] },
     isolation: emulation.isolation,
-    mounts: placeMounts(rootfs, lowers, [...settingsMounts(options.steps), ...opened.mounts, ...tools]),
+    mounts: placeMounts(rootfs, lowers, [
+      ...settingsMounts(options.steps),
+      ...twins,
+      ...opened.mounts,
+      ...tools,
+    ]),
     variables: emulation.environmentOf(stepVariables(options, state, surroundings)),
   });
 }

@@ -6,12 +6,14 @@ import { ArchBuildError, systemErrorCode } from '../errors.ts';
 import { MergedTree } from '../layer/merged-tree.ts';
 import type { ImageConfig } from '../oci/image-config.ts';
 import { environmentOf } from '../oci/image-config.ts';
+import { platformOfConfig } from '../oci/platform.ts';
 import { ownIdentity } from '../sys/identity.ts';
 import { hasVolatileOverlay, kernelSurface, type MaskChanges } from '../sys/kernel-surface.ts';
 import type { Outcome, SandboxOptions } from '../sys/sandbox.ts';
 import type { Bind } from '../sys/step-plan.ts';
 import { DEFAULT_PATH, ensureRootfs, type BaseImage } from './base-image.ts';
 import { hostFiles, STEP_HOSTNAME } from './host-files.ts';
+import type { NativeTwins } from './native-twins.ts';
 import type { Job } from './options.ts';
 import { readAccounts } from './rootfs-files.ts';
 import { limitsReached } from './run-failure.ts';
@@ -60,7 +62,7 @@ export function parseVolume(text: string): Volume {
 export async function runImage(
   job: Job,
   image: BaseImage,
-  context: { emulation: Emulation; options: RunOptions },
+  context: { emulation: Emulation; twins: Pick<NativeTwins, 'mounts'>; options: RunOptions },
 ): Promise<Outcome> {
   const { options } = context;
   const argv = commandOf(image.config, options);
@@ -76,6 +78,8 @@ export async function runImage(
   const workdir = options.workdir ?? (image.config.config?.WorkingDir || '/');
   ensureWorkdir(rootfs, lowers, workdir);
   const emulation = await context.emulation.forPlatform(image.config);
+  const accelerated = { platform: platformOfConfig(image.config), origin: image.origin };
+  const twins = await context.twins.mounts(accelerated, emulation);
   const { home, ...user } = lookUpUser(
     options.user ?? image.config.config?.User ?? '',
     readAccounts(new MergedTree(lowers)),
@@ -88,7 +92,7 @@ export async function runImage(
     noNewPrivileges: options.noNewPrivileges,
     ids: ownIdentity(),
     pipes: [],
-    mounts: placeMounts(rootfs, lowers, settingsMounts({ mounts: [], masks: options.masks })),
+    mounts: placeMounts(rootfs, lowers, [...settingsMounts({ mounts: [], masks: options.masks }), ...twins]),
     isolation: emulation.isolation,
     user,
     environment: [...variables].map(([key, value]) => `${key}=${value}`),

@@ -4,6 +4,7 @@ import type { Dialect } from '../kubefile/instruction.ts';
 import type { CacheKey } from '../oci/digest.ts';
 import type { Snapshot } from '../store/snapshots.ts';
 import type { BuildContext } from './context.ts';
+import type { NativeTwins } from './native-twins.ts';
 import type { BuildOptions, Job } from './options.ts';
 import type { SharedWork } from './shared-work.ts';
 import type { StageState, StepResult } from './stage-state.ts';
@@ -20,6 +21,7 @@ export interface RunContext {
   readonly job: Job;
   readonly options: BuildOptions;
   readonly emulation: Emulation;
+  readonly twins: NativeTwins;
   /** What steps of this build have made or are making. */
   readonly steps: SharedWork<CacheKey, MadeStep>;
   /** Layers that copies on several platforms have in common, by what they are made of. */

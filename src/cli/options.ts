@@ -66,7 +66,7 @@ const accelerateOptions = (): readonly Option[] => [
     'start programs that have a native twin as that one: where it can be done, or with =on else fail',
   ),
   ...ACCELERATION_CHOICES.map((accelerate) =>
-    new Option(`--accelerate=${accelerate}`).implies({ accelerate }).hideHelp(),
+    new Option(`--accelerate=${accelerate}`, 'the same, said as a word').implies({ accelerate }).hideHelp(),
   ),
 ];
 

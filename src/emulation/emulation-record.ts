@@ -26,6 +26,8 @@ export interface EmulationRecord {
   /** The better rungs and what each lacked. */
   readonly notBetter: readonly string[];
   readonly emulators: readonly EmulatorRecord[];
+  /** Machines whose emulator started native twins where steps had them; absent without any. */
+  readonly accelerated?: readonly string[];
   /** Those that crashed in a step and were replaced. */
   readonly crashed: readonly EmulatorRecord[];
 }

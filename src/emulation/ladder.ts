@@ -91,15 +91,21 @@ export function openEmulation(request: EmulationRequest): Emulation {
       const running = await runningOf(platform, prepared);
       return running && situationOf(running, { ...request, crashed: crashed.versions });
     },
-    describe: () => ({
-      rung: prepared.rung,
-      notBetter: prepared.notBetter ?? [],
-      emulators: prepared.records,
-      crashed: crashed.records,
-    }),
+    describe: () => recordOf(prepared, crashed.records),
     [Symbol.asyncDispose]: async () => prepared.registration?.[Symbol.asyncDispose](),
   };
 }
+
+const recordOf = (
+  { rung, notBetter = [], records, accelerated }: Prepared,
+  crashed: EmulationRecord['crashed'],
+): EmulationRecord => ({
+  rung,
+  notBetter,
+  emulators: records,
+  ...(accelerated === undefined || accelerated.size === 0 ? {} : { accelerated: [...accelerated] }),
+  crashed,
+});
 
 function oneAtATime(): <T>(work: () => Promise<T>) => Promise<T> {
   let last: Promise<unknown> = Promise.resolve();

@@ -1,7 +1,7 @@
 // Ours beside buildah on the same work, in one run: `node test/bench/compare.mjs [rounds] [row…]`.
 //
-// Needs root, buildah, a fetched emulator, and the Debian arm64 root file system that the tests make
-// (.cache/debian-arm64.tar). buildah has to have a host-wide binfmt entry: it is made at the start and removed at
+// Needs root, buildah, a fetched emulator, and the Debian root file systems that the tests make, for arm64 and for
+// this machine (.cache/debian-arm64.tar, .cache/debian-host.tar). buildah has to have a host-wide binfmt entry: it is made at the start and removed at
 // the end. Rounds alternate; the table shows medians. Nothing here is an assertion.
 import { spawn, spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -10,6 +10,7 @@ import { join, resolve } from 'node:path';
 const ROOT = resolve(import.meta.dirname, '../..');
 const CLI = join(ROOT, 'dist/main.js');
 const ROOTFS = process.env.BENCH_ROOTFS ?? join(ROOT, '.cache/debian-arm64.tar');
+const NATIVE = process.env.BENCH_NATIVE ?? join(ROOT, '.cache/debian-host.tar');
 const ROUNDS = Number(process.argv[2] ?? 5);
 const ONLY = process.argv.slice(3);
 const WORK = mkdtempSync('/var/tmp/arch-build-bench-');
@@ -17,6 +18,7 @@ const STORE = join(WORK, 'store');
 const BINFMT = '/proc/sys/fs/binfmt_misc';
 
 const smallFiles = 'i=0; mkdir /many; while [ $i -lt 20000 ]; do echo $i > /many/$i; i=$((i+1)); done';
+const apt = 'apt-get update && apt-get install -y --no-install-recommends jq git && apt-get purge -y jq git';
 const echoes = Array.from({ length: 10 }, (_, i) => `RUN echo step ${i}`).join('\n');
 
 /** `touch` runs before each round; `cached` means the second build of the same thing is what is timed. */
@@ -50,6 +52,11 @@ const ROWS = [
     cached: true,
     small: true,
     kubefile: () => 'FROM base\nCOPY small /small\nENV A=1\n',
+  },
+  {
+    id: 'apt',
+    name: 'apt-get: update, install, purge jq git',
+    kubefile: (n) => `FROM base\nENV N=${n}\nRUN ${apt}\n`,
   },
 ].filter(({ id }) => ONLY.length === 0 || ONLY.includes(id));
 
@@ -88,24 +95,15 @@ async function timed(command, args) {
   return { seconds: (performance.now() - start) / 1000, peak: peak / 1024 };
 }
 
+const own = (flags) => (context, tag) => {
+  const file = join(context, 'Kubefile');
+  const words = ['--emulate', 'aarch64', '--pull', 'never', ...flags, '-f', file, '-t', tag, context];
+  return [process.execPath, [CLI, '--root', STORE, ...words]];
+};
+
 const BUILDERS = {
-  ours: (context, tag) => [
-    process.execPath,
-    [
-      CLI,
-      '--root',
-      STORE,
-      '--emulate',
-      'aarch64',
-      '--pull',
-      'never',
-      '-f',
-      join(context, 'Kubefile'),
-      '-t',
-      tag,
-      context,
-    ],
-  ],
+  ours: own([]),
+  accelerated: own(['--accelerate=on']),
   buildah: (context, tag) => [
     'buildah',
     [
@@ -143,10 +141,10 @@ async function measure(row) {
   if (row.small) writeFileSync(join(context, 'small'), 'small\n');
   else if (row.kubefile('').includes('COPY'))
     cpSync(join(WORK, 'many'), join(context, 'many'), { recursive: true });
-  const results = { ours: [], buildah: [] };
+  const results = { ours: [], accelerated: [], buildah: [] };
   for (let round = 0; round <= ROUNDS; round += 1) {
     for (const builder of Object.keys(BUILDERS)) {
-      writeFileSync(join(context, 'Kubefile'), row.kubefile(`${round}`));
+      writeFileSync(join(context, 'Kubefile'), row.kubefile(`${builder}-${round}`));
       const result = await timed(...BUILDERS[builder](context, `bench-${row.id}`));
       if (round > 0) results[builder].push(result); // the first one warms up, or fills the cache
     }
@@ -174,8 +172,10 @@ function prepare() {
   for (let i = 0; i < 20_000; i += 1)
     writeFileSync(join(WORK, 'many', `file-${i}`), Buffer.alloc(4096, `${i} `));
   run(process.execPath, [CLI, '--root', STORE, 'emulators', 'fetch', 'aarch64']);
-  run(process.execPath, [CLI, '--root', STORE, 'import', ROOTFS, 'base', '--platform', 'linux/arm64']);
-  run(process.execPath, [CLI, '--root', STORE, 'save', '-o', join(WORK, 'base.tar'), 'base']);
+  run(process.execPath, [CLI, '--root', STORE, 'import', ROOTFS, 'foreign', '--platform', 'linux/arm64']);
+  run(process.execPath, [CLI, '--root', STORE, 'import', NATIVE, 'native', '--platform', 'linux/amd64']);
+  run(process.execPath, [CLI, '--root', STORE, 'manifest', 'create', 'base', 'foreign', 'native']);
+  run(process.execPath, [CLI, '--root', STORE, 'save', '-o', join(WORK, 'base.tar'), 'foreign']);
   run('buildah', [...storage(), 'pull', `oci-archive:${join(WORK, 'base.tar')}`]);
   const id = run('buildah', [...storage(), 'images', '-q'])
     .trim()
@@ -187,13 +187,16 @@ let unregister = () => undefined;
 try {
   prepare();
   unregister = registerForBuildah();
-  console.log('| work | ours | buildah | ratio | our peak memory |\n| --- | --- | --- | --- | --- |');
+  console.log('| work | ours | accelerated | buildah | ratio | our peak memory |');
+  console.log('| --- | --- | --- | --- | --- | --- |');
   for (const row of ROWS) {
-    const { ours, buildah } = await measure(row);
-    const [a, b] = [ours, buildah].map((list) => median(list.map(({ seconds }) => seconds)));
+    const { ours, accelerated, buildah } = await measure(row);
+    const [a, fast, b] = [ours, accelerated, buildah].map((list) =>
+      median(list.map(({ seconds }) => seconds)),
+    );
     const peak = Math.max(...ours.map((result) => result.peak));
     console.log(
-      `| ${row.name} | ${a.toFixed(2)} s | ${b.toFixed(2)} s | ${(a / b).toFixed(2)} | ${peak.toFixed(0)} MB |`,
+      `| ${row.name} | ${a.toFixed(2)} s | ${fast.toFixed(2)} s | ${b.toFixed(2)} s | ${(a / b).toFixed(2)} | ${peak.toFixed(0)} MB |`,
     );
   }
 } finally {

@@ -31,6 +31,7 @@ export const DEFAULT_OPTIONS: Omit<BuildOptions, 'context' | 'file'> = {
   jobs: 4,
   pull: 'never',
   isolation: 'auto',
+  accelerate: 'off',
   emulator: [],
   emulatorCpu: [],
   emulatorRetry: false,

@@ -34,6 +34,7 @@ function openRung(isolation: RungName): Emulation {
   return openEmulation({
     platforms: [arm64, arm],
     isolation,
+    accelerate: 'off',
     emulator: undefined,
     cpu: undefined,
     storeDirectory: scratch.path('store'),

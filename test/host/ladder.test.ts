@@ -55,6 +55,7 @@ async function openBench(): Promise<Bench> {
     request: (changes = {}) => ({
       platforms: [arm64],
       isolation: 'auto',
+      accelerate: 'off',
       emulator: undefined,
       cpu: undefined,
       storeDirectory: scratch.path('store'),
@@ -151,8 +152,9 @@ describeWith(['root', 'private-binfmt'], 'the ladder', () => {
       const [entry] = readBinfmtState().entries;
       expect(entry).toMatchObject({ interpreter: '/dev/emulators/qemu-aarch64', flags: 'POC' });
       const environmentOf = (variables: ReadonlyMap<string, string>): typeof variables => variables;
-      expect(await bench.probe(aarch64, { isolation, environmentOf })).toBeUndefined();
-      expect(await bench.probe(aarch64, { isolation: { kind: 'host' }, environmentOf })).toContain(
+      const own = { isAccelerated: false, environmentOf };
+      expect(await bench.probe(aarch64, { isolation, ...own })).toBeUndefined();
+      expect(await bench.probe(aarch64, { isolation: { kind: 'host' }, ...own })).toContain(
         'not inside the root',
       );
     } finally {

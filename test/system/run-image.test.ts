@@ -51,6 +51,7 @@ async function openShop(): Promise<Shop> {
     await using emulation = openEmulation({
       platforms: [platform],
       isolation: 'auto',
+      accelerate: 'off',
       emulator: undefined,
       cpu: undefined,
       storeDirectory: store.layout.root,
@@ -62,6 +63,7 @@ async function openShop(): Promise<Shop> {
     const chunks: Buffer[] = [];
     const outcome = await runImage({ store, report, signal }, image(config), {
       emulation,
+      twins: { mounts: () => Promise.resolve([]) },
       options: {
         command: [],
         entrypoint: undefined,

@@ -1,6 +1,7 @@
 /** `arch-build run`: streams, terminal and signals for a program of an image. */
 import { platformsInStore } from '../../build/base-image.ts';
 import { BaseImages } from '../../build/base-images.ts';
+import { NativeTwins } from '../../build/native-twins.ts';
 import { parseVolume, runImage, type RunOptions } from '../../build/run-image.ts';
 import { shellStatusOf } from '../../build/shell-status.ts';
 import { hostPlatform } from '../../emulation/host.ts';
@@ -39,17 +40,16 @@ export async function run(globals: Globals, wanted: Wanted, flags: RunFlags): Pr
     signal: globals.signal,
   };
   const platform = choosePlatform(store, wanted.image, flags);
-  const image = await new BaseImages(job, {
-    ...flags,
-    offline: globals.offline,
-    reach: 'machine',
-  }).get(wanted.image, platform);
+  const bases = new BaseImages(job, { ...flags, offline: globals.offline, reach: 'machine' });
+  const image = await bases.get(wanted.image, platform);
+  const accelerate = accelerationOf(flags);
+  const twins = new NativeTwins(job, bases, accelerate);
   await using emulation = openEmulation({
     platforms: [platformOfConfig(image.config)],
     isolation: flags.isolation,
     emulator: flags.emulator,
     cpu: flags.emulatorCpu,
-    accelerate: accelerationOf(flags),
+    accelerate,
     storeDirectory: store.layout.root,
     environment: process.env,
     makeDirectory: (prefix) => store.makeDirectory(prefix),
@@ -58,7 +58,7 @@ export async function run(globals: Globals, wanted: Wanted, flags: RunFlags): Pr
   });
   const start = (streams: RunOptions['streams']): Promise<Outcome> => {
     const options = optionsOf(wanted, flags, { ...streams, onStart: (pass) => passSignals(globals, pass) });
-    return runImage({ ...job, signal: NEVER }, image, { emulation, options });
+    return runImage({ ...job, signal: NEVER }, image, { emulation, twins, options });
   };
   const interactive = flags.interactive === true;
   try {

@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ArchBuildError } from '../../errors.ts';
 import { nativeProgram } from '../../sys/native.ts';
+import { runProgram } from '../../sys/run-program.ts';
 import type { EmulationRequest } from '../emulation-request.ts';
 import type { Emulator } from '../emulators.ts';
 import { joinFront } from './join-front.ts';
@@ -33,5 +34,15 @@ async function writeFronted({ path: source }: Emulator, path: string): Promise<s
   const joined = joinFront(await readFile(source), await readFile(nativeProgram('front')));
   if (typeof joined === 'string') return `programs are not accelerated: ${source} ${joined}`;
   await writeFile(path, joined, { mode: 0o755 });
-  return undefined;
+  return (await starts(path)) ? undefined : `programs are not accelerated: ${path} does not start`;
+}
+
+/** It is where the store is, which may be mounted without the right to execute. */
+async function starts(path: string): Promise<boolean> {
+  try {
+    return (await runProgram(path, ['--version'])).status === 0;
+  } catch (error) {
+    if (!(error instanceof ArchBuildError)) throw error;
+    return false;
+  }
 }

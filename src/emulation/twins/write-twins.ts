@@ -4,7 +4,7 @@
  * file system can, they share the bytes.
  */
 import { constants } from 'node:fs';
-import { chmod, copyFile, mkdir, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { factNumbers } from './file-facts.ts';
 import type { TwinSet } from './find-twins.ts';
@@ -13,7 +13,7 @@ const VERSION = 'arch-build-twins 1';
 
 /** Makes the directory, which is not there yet. Ordinary users may read all of it. */
 export async function writeTwins(set: TwinSet, directory: string): Promise<void> {
-  for (const path of [directory, join(directory, 'bin'), join(directory, 'lib')]) {
+  for (const path of [directory, join(directory, 'bin'), join(directory, 'lib'), join(directory, 'start')]) {
     await mkdir(path);
     await chmod(path, 0o755); // whatever the umask
   }
@@ -23,6 +23,8 @@ export async function writeTwins(set: TwinSet, directory: string): Promise<void>
     await copyFile(from, join(directory, to), constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL);
     await chmod(join(directory, to), 0o755);
   }
+  // What is started is called as it is started, in /proc/PID/comm and by ps.
+  for (const { name } of set.programs) await symlink('../loader', join(directory, 'start', name));
   await writeFile(join(directory, 'table'), twinTable(set), { mode: 0o644, flag: 'wx' });
   await chmod(join(directory, 'table'), 0o644);
 }
