@@ -2,13 +2,15 @@
  * What a step is given so that programs of its base run natively: those that the same image for the host's platform has
  * too (emulation/twins/). Found once for each base and platform, when the first step runs.
  */
+import { createHash } from 'node:crypto';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { ArchBuildError } from '../errors.ts';
 import { architectureOf, hostArchitecture } from '../emulation/architecture.ts';
 import type { Acceleration } from '../emulation/emulation-request.ts';
 import { hostPlatform } from '../emulation/host.ts';
 import type { StepEmulation } from '../emulation/ladder.ts';
-import type { TwinSet } from '../emulation/twins/find-twins.ts';
+import type { TwinMachines } from '../emulation/twins/find-twins.ts';
 import type { RootFiles } from '../emulation/twins/root-files.ts';
 import { toBytePath } from '../layer/byte-path.ts';
 import { MergedTree, readLink } from '../layer/merged-tree.ts';
@@ -22,6 +24,11 @@ import { SharedWork } from './shared-work.ts';
 
 /** The front looks there (emulators/front/table.h). */
 const TWINS = '/dev/twins';
+
+/** Of what is kept: counts up when other twins are found, or written otherwise, for the same images. */
+const TWINS_EDITION = 1;
+
+type Made = { readonly directory: string } | { readonly fault: string };
 
 interface Accelerated {
   readonly platform: Platform;
@@ -58,39 +65,52 @@ export class NativeTwins {
 
   async #prepare(base: Accelerated): Promise<string | undefined> {
     const name = base.origin?.name ?? 'the base';
-    const set = await this.#find(base);
-    if (typeof set === 'string') {
-      const text = `programs of ${name} are not accelerated: ${set}`;
+    const made = await this.#directory(base);
+    if ('fault' in made) {
+      const text = `programs of ${name} are not accelerated: ${made.fault}`;
       if (this.#accelerate === 'on') throw new ArchBuildError('HOST_INCAPABLE', text);
       this.#job.report({ type: 'info', text });
       return undefined;
     }
-    const { writeTwins } = await import('../emulation/twins/write-twins.ts');
-    const directory = join(this.#job.store.makeDirectory('twins'), 'twins');
-    await writeTwins(set, directory);
-    const count = set.programs.length;
+    const count = readdirSync(join(made.directory, 'bin')).length;
     this.#job.report({ type: 'info', text: `accelerated: ${count} programs of ${name} run natively` });
-    return directory;
+    return made.directory;
   }
 
-  /** Or why there are none. */
-  async #find({ platform, origin }: Accelerated): Promise<TwinSet | string> {
+  async #directory({ platform, origin }: Accelerated): Promise<Made> {
     const machine = architectureOf(platform);
-    if (origin?.name === undefined || machine === undefined) return 'it has no name';
+    if (origin?.name === undefined || machine === undefined) return { fault: 'it has no name' };
     try {
-      const [foreign, native] = [
-        await this.#image(origin.name, platform),
-        await this.#image(origin.name, hostPlatform()),
-      ];
-      const { findTwins } = await import('../emulation/twins/find-twins.ts');
-      return findTwins(this.#filesOf(foreign), this.#filesOf(native), {
-        foreign: machine,
-        native: hostArchitecture(),
-      });
+      const foreign = await this.#image(origin.name, platform);
+      const native = await this.#image(origin.name, hostPlatform());
+      return await this.#make(foreign, native, { foreign: machine, native: hostArchitecture() });
     } catch (error) {
-      if (error instanceof ArchBuildError && error.code !== 'INTERRUPTED') return error.message;
+      if (error instanceof ArchBuildError && error.code !== 'INTERRUPTED') return { fault: error.message };
       throw error;
     }
+  }
+
+  async #make(foreign: BaseImage, native: BaseImage, machines: TwinMachines): Promise<Made> {
+    const { derived } = this.#job.store;
+    const key = await this.#key(foreign, native);
+    const known = derived.find(key);
+    if (known !== undefined) return { directory: known };
+    const { findTwins } = await import('../emulation/twins/find-twins.ts');
+    const set = findTwins(this.#filesOf(foreign), this.#filesOf(native), machines);
+    if (typeof set === 'string') return { fault: set };
+    const { writeTwins } = await import('../emulation/twins/write-twins.ts');
+    return { directory: await derived.make(key, (directory) => writeTwins(set, directory)) };
+  }
+
+  /** A snapshot that was made anew has other files: the twins' table would know none of them. */
+  async #key(foreign: BaseImage, native: BaseImage): Promise<string> {
+    const { NEUTRAL_PACKAGES } = await import('../emulation/twins/neutral-programs.ts');
+    const { snapshots } = this.#job.store;
+    const facts = [foreign, native].map(({ chain }) =>
+      chain.map((chainId) => [chainId, snapshots.identityOf(chainId)]),
+    );
+    const text = JSON.stringify([TWINS_EDITION, NEUTRAL_PACKAGES, facts]);
+    return `twins-${createHash('sha256').update(text).digest('hex')}`;
   }
 
   async #image(name: string, platform: Platform): Promise<BaseImage> {
@@ -116,6 +136,9 @@ function lookUp(tree: MergedTree, path: string): ReturnType<RootFiles['lstat']> 
     sizeBytes: Number(stat.size),
     hostPath: host.toString(),
     ...(type === 'symlink' ? { linkTarget: readLink(node) } : {}),
-    ...(type === 'file' ? { hasCapabilities: readXattr(host, 'security.capability') !== undefined } : {}),
+    // asked for a few of the files that are looked at
+    get hasCapabilities() {
+      return type === 'file' && readXattr(host, 'security.capability') !== undefined;
+    },
   };
 }

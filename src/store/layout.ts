@@ -11,6 +11,7 @@
  *   builds/<time>-<id>.json            a record of each build
  *   emulators/<version>/qemu-<arch>
  *   mount-caches/<sha256 of id>/<n>    directories of RUN --mount=type=cache
+ *   derived/<key>/                     what is made of other things here: see derived.ts
  *   mounts/<id>/                       an image that is mounted somewhere: see mount-records.ts
  *   partials/<algorithm>-<hex>         blobs that have come in part
  *   tmp/                               sessions
@@ -44,6 +45,7 @@ export interface StoreLayout {
   readonly builds: string;
   readonly emulators: string;
   readonly mountCaches: string;
+  readonly derived: string;
   readonly mounts: string;
   readonly partials: string;
   readonly temporary: string;
@@ -74,6 +76,7 @@ export function storeLayout(root: string): StoreLayout {
     builds: at('builds'),
     emulators: at('emulators'),
     mountCaches: at('mount-caches'),
+    derived: at('derived'),
     mounts: at('mounts'),
     partials: at('partials'),
     temporary: at('tmp'),

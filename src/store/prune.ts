@@ -62,6 +62,7 @@ export async function prune(store: Store, options: PruneOptions): Promise<PruneR
   );
   const isSelective = options.madeBefore !== undefined || options.keepBytes !== undefined;
   if (options.cache && !isSelective) store.mountCaches.clear();
+  store.derived.clear();
   store.facts.save((digest) => needed.blobs.has(digest));
   return { ...counts, cacheRecords: store.cache.sweep() };
 }

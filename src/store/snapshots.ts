@@ -102,6 +102,14 @@ export class Snapshots {
     return statSync(join(this.#layout.snapshot(chainId), 'snapshot.json')).mtimeMs;
   }
 
+  /** Another one when the snapshot was removed and made again: the inode and the time of its description. */
+  identityOf(chainId: ChainId): string {
+    const { ino, ctimeNs } = statSync(join(this.#layout.snapshot(chainId), 'snapshot.json'), {
+      bigint: true,
+    });
+    return `${ino} ${ctimeNs}`;
+  }
+
   /** The layers that have a record. */
   recorded(): DiffId[] {
     const names = existsSync(this.#layout.layers) ? readdirSync(this.#layout.layers) : [];

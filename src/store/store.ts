@@ -6,6 +6,7 @@ import { acquireLock, type Lock } from '../sys/lock.ts';
 import { openSession, type Session } from '../sys/scratch.ts';
 import { Blobs } from './blobs.ts';
 import { CacheRecords } from './cache-records.ts';
+import { DerivedDirectories } from './derived.ts';
 import { FactsOfDocuments } from './document-facts.ts';
 import { Images } from './images.ts';
 import { storeLayout, type StoreLayout } from './layout.ts';
@@ -26,6 +27,7 @@ export interface Store extends AsyncDisposable {
   readonly packed: PackedLayers;
   readonly cache: CacheRecords;
   readonly mountCaches: MountCaches;
+  readonly derived: DerivedDirectories;
   /** Images that are mounted, by this command or an earlier one. */
   readonly mounts: MountRecords;
   /** A new empty directory on the store's file system, gone at the end of the command at the latest. */
@@ -69,6 +71,7 @@ function openWith(layout: StoreLayout, lock: Lock): Store {
     packed: new PackedLayers(layout),
     cache: new CacheRecords(layout),
     mountCaches: new MountCaches(layout.mountCaches, makeDirectory),
+    derived: new DerivedDirectories(layout.derived, makeDirectory),
     mounts: new MountRecords(layout.mounts, makeDirectory),
     makeDirectory,
     [Symbol.asyncDispose]: async () => {

@@ -11,9 +11,10 @@ import type { TwinSet } from './find-twins.ts';
 
 const VERSION = 'arch-build-twins 1';
 
-/** Makes the directory, which is not there yet. Ordinary users may read all of it. */
+/** Into an empty directory. Ordinary users may read all of it. */
 export async function writeTwins(set: TwinSet, directory: string): Promise<void> {
-  for (const path of [directory, join(directory, 'bin'), join(directory, 'lib'), join(directory, 'start')]) {
+  await chmod(directory, 0o755);
+  for (const path of [join(directory, 'bin'), join(directory, 'lib'), join(directory, 'start')]) {
     await mkdir(path);
     await chmod(path, 0o755); // whatever the umask
   }
