@@ -1,7 +1,7 @@
 /** What a dynamically linked ELF file of a 64-bit little-endian machine asks its loader for. Reads hostile bytes. */
-import { closeSync, openSync, readSync } from 'node:fs';
 import type { Architecture } from '../architecture.ts';
 import { architectureOfElf, inspectElf } from '../elf.ts';
+import { openForReading, readPart, type ReadableFile } from './open-file.ts';
 
 export interface LinkedElf {
   readonly machine: Architecture | undefined;
@@ -49,8 +49,8 @@ const LIBRARY_NAME = /^[A-Za-z0-9_+.~-]+$/;
  */
 export function readLinkedElf(hostPath: string): LinkedElf | undefined {
   try {
-    using file = openFile(hostPath);
-    const head = file.read(0, HEAD_BYTES);
+    using file = openForReading(hostPath);
+    const head = readPart(file, 0, HEAD_BYTES);
     const facts = inspectElf(head);
     if (facts?.bits !== 64 || facts.order !== 'little' || facts.linking === 'unknown') return undefined;
     const segments = segmentsOf(head);
@@ -70,30 +70,12 @@ export function readLinkedElf(hostPath: string): LinkedElf | undefined {
 /** Which machine any ELF file is for. */
 export function machineOf(hostPath: string): Architecture | undefined {
   try {
-    using file = openFile(hostPath);
-    const facts = inspectElf(file.read(0, HEAD_BYTES));
+    using file = openForReading(hostPath);
+    const facts = inspectElf(readPart(file, 0, HEAD_BYTES));
     return facts && architectureOfElf(facts);
   } catch {
     return undefined;
   }
-}
-
-interface OpenFile extends Disposable {
-  /** Fewer bytes at the end of the file. */
-  read(offset: number, length: number): Buffer;
-}
-
-function openFile(hostPath: string): OpenFile {
-  const descriptor = openSync(hostPath, 'r');
-  return {
-    read: (offset, length) => {
-      const bytes = Buffer.alloc(length);
-      return bytes.subarray(0, readSync(descriptor, bytes, 0, length, offset));
-    },
-    [Symbol.dispose]: () => {
-      closeSync(descriptor);
-    },
-  };
 }
 
 /** They are within the head, or the facts would have said `unknown`. */
@@ -108,10 +90,10 @@ function segmentsOf(head: Buffer): Segment[] {
   });
 }
 
-function neededBy(file: OpenFile, segments: readonly Segment[]): string[] | undefined {
+function neededBy(file: ReadableFile, segments: readonly Segment[]): string[] | undefined {
   const dynamic = segments.find(({ type }) => type === PT_DYNAMIC);
   if (dynamic === undefined || dynamic.sizeBytes > MAX_DYNAMIC_BYTES) return undefined;
-  const entries = entriesOf(file.read(dynamic.offset, dynamic.sizeBytes));
+  const entries = entriesOf(readPart(file, dynamic.offset, dynamic.sizeBytes));
   if (entries.some(([tag]) => SPECIAL.has(tag))) return undefined;
   const address = entries.find(([tag]) => tag === DT_STRTAB)?.[1];
   const strings = address === undefined ? undefined : offsetOf(address, segments);
@@ -137,8 +119,8 @@ function offsetOf(address: number, segments: readonly Segment[]): number | undef
   return segment === undefined ? undefined : address - segment.address + segment.offset;
 }
 
-function nameAt(file: OpenFile, offset: number): string {
-  const bytes = file.read(offset, MAX_NAME_BYTES);
+function nameAt(file: ReadableFile, offset: number): string {
+  const bytes = readPart(file, offset, MAX_NAME_BYTES);
   const end = bytes.indexOf(0);
   return end === -1 ? '' : bytes.toString('latin1', 0, end);
 }

@@ -1,11 +1,11 @@
 /** A root file system together with what dpkg knows of it: which file is whose, and whether it is still what it was. */
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path/posix';
 import type { Architecture } from '../architecture.ts';
 import { DpkgDatabase, type InstalledPackage } from './dpkg-database.ts';
 import { machineOf, readLinkedElf } from './dynamic-section.ts';
 import { NEUTRAL_PACKAGES } from './neutral-programs.ts';
+import { openForReading } from './open-file.ts';
 import { remembering, resolveInRoot, type PlacedFile, type RootFiles } from './root-files.ts';
 
 export interface OwnedFile extends PlacedFile {
@@ -99,8 +99,12 @@ export class PackageRoot {
   /** Of an image's hundreds of packages only those are read that programs with a twin depend on. */
   #findLibraryOwners(): ReadonlyMap<string, InstalledPackage> {
     const owners = new Map<string, InstalledPackage>();
-    const names = [...this.packages.names].filter((name) => name in NEUTRAL_PACKAGES || isNameService(name));
-    for (const owner of this.packages.withDependencies(names))
+    const wanted = [
+      C_LIBRARY,
+      ...Object.keys(NEUTRAL_PACKAGES),
+      ...[...this.packages.names].filter(isNameService),
+    ];
+    for (const owner of this.packages.withDependencies(wanted))
       for (const path of this.packages.filesOf(owner)?.md5.keys() ?? [])
         if (path.includes('.so')) owners.set(path, owner);
     return owners;
@@ -109,9 +113,16 @@ export class PackageRoot {
 
 const isNameService = (name: string): boolean => name.startsWith('libnss-');
 
+/** One for all files: pages that are there already cost nothing. */
+const chunk = Buffer.alloc(256 << 10);
+
 function md5Of(hostPath: string): string | undefined {
   try {
-    return createHash('md5').update(readFileSync(hostPath)).digest('hex');
+    const hash = createHash('md5');
+    using file = openForReading(hostPath);
+    for (let length = file.read(chunk); length > 0; length = file.read(chunk))
+      hash.update(chunk.subarray(0, length));
+    return hash.digest('hex');
   } catch {
     return undefined; // not readable, or a host that has no MD5
   }
