@@ -49,7 +49,7 @@ export const NEUTRAL_PACKAGES: Readonly<Record<string, NeutralPrograms>> = {
   dash: {},
   debianutils: { only: ['run-parts'] },
   diffutils: {},
-  dpkg: { only: ['dpkg-deb', 'dpkg-split', 'update-alternatives'] }, // dpkg itself knows its architecture
+  dpkg: { only: ['dpkg-deb', 'update-alternatives'] }, // the others know their architecture; so does dpkg-deb --version
   findutils: {},
   gpgv: {},
   grep: {},

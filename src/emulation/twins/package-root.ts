@@ -99,7 +99,11 @@ export class PackageRoot {
   /** Of an image's hundreds of packages only those are read that programs with a twin depend on. */
   #findLibraryOwners(): ReadonlyMap<string, InstalledPackage> {
     const owners = new Map<string, InstalledPackage>();
-    const wanted = [C_LIBRARY, ...Object.keys(NEUTRAL_PACKAGES), ...[...this.packages.names].filter(isNameService)];
+    const wanted = [
+      C_LIBRARY,
+      ...Object.keys(NEUTRAL_PACKAGES),
+      ...[...this.packages.names].filter(isNameService),
+    ];
     for (const owner of this.packages.withDependencies(wanted))
       for (const path of this.packages.filesOf(owner)?.md5.keys() ?? [])
         if (path.includes('.so')) owners.set(path, owner);
