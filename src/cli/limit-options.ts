@@ -14,7 +14,7 @@ export function withLimitOptions(command: Command, { shorts }: { readonly shorts
     .option('--cpuset-cpus <list>', 'processors it may use, such as 0-2,5')
     .option('--cpuset-mems <list>', 'memory nodes it may use')
     .option('--pids-limit <n>', 'processes and threads it may have at once')
-    .option('--cgroup-parent <path>', 'control group that its own is made in')
+    .option('--cgroup-parent <group>', 'control group that its own is made in')
     .addOption(
       choice('--cgroupns <mode>', 'whether it sees more of the control groups than its own', [
         'private',

@@ -20,6 +20,7 @@ import { parseAge, parseCount, repeatable } from './options.ts';
 import { VERSION } from './version.ts';
 
 const USAGE_STATUS = 2;
+const DEFAULT_COMMAND = 'build';
 
 /** Runs one command. Returns the exit status; throws what the command throws. */
 export async function run(argv: readonly string[], signal: AbortSignal): Promise<number> {
@@ -43,8 +44,9 @@ export function createProgram(signal: AbortSignal, exitWith: (status: number) =>
     .enablePositionalOptions();
   for (const option of globalOptions()) program.addOption(option);
   let running = program;
-  program.hook('preAction', (_program, command) => {
+  program.hook('preAction', async (_program, command) => {
     running = command;
+    await readConfig(program, running);
     setLimits(limitsFrom(limitFlags(program, running)));
     setRetryPolicy(retryPolicyOf(program, running));
   });
@@ -90,6 +92,10 @@ const globalOptions = (): readonly Option[] => [
     '--retry-delay <time>',
     'wait so long before each of those (default: longer every time)',
   ).argParser(parseAge),
+  new Option(
+    '--config <file>',
+    'values for options that are not said: YAML of their long names ($ARCH_BUILD_CONFIG)',
+  ),
   new Option('--no-color', 'no colours (NO_COLOR does the same)'),
   repeatable('--limit <name=n>', 'how much an image may ask for (also $ARCH_BUILD_LIMITS), repeatable'),
   new Option('--no-limits', 'images may ask for anything'),
@@ -98,6 +104,7 @@ const globalOptions = (): readonly Option[] => [
 interface GlobalOptions {
   readonly root?: string;
   readonly debug?: boolean;
+  readonly config?: string;
   readonly offline?: boolean;
   readonly limit?: readonly string[];
   readonly limits?: boolean;
@@ -105,6 +112,17 @@ interface GlobalOptions {
   readonly registriesConf?: string;
   readonly retry?: number;
   readonly retryDelay?: number;
+}
+
+/** Nothing of it is loaded where there is no file. */
+async function readConfig(program: Command, running: Command): Promise<void> {
+  const { config } = saidOptions(program, running);
+  const path = config ?? process.env['ARCH_BUILD_CONFIG'] ?? '';
+  if (config === '') throw new ArchBuildError('USAGE', '--config needs a file');
+  const defaultCommand = program.commands.find((command) => command.name() === DEFAULT_COMMAND);
+  if (path === '' || defaultCommand === undefined) return;
+  const { applyConfig } = await import('./config/apply-config.ts');
+  applyConfig(path, { program, defaultCommand, running });
 }
 
 /** Said in front of the command's name or behind it. */

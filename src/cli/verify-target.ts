@@ -14,14 +14,14 @@ import { parseDockerManifest } from '../transfer/docker-manifest.ts';
 import { openImageArchive } from '../transfer/image-archive.ts';
 import { listLayoutFiles } from '../transfer/layout-files.ts';
 import { OciLayout } from '../transfer/oci-layout.ts';
-import { directoryTransport, openDirectory } from '../transfer/transports/directory.ts';
+import { ABSENT_FILE, directoryTransport, openDirectory } from '../transfer/transports/directory.ts';
 
 export interface VerifyTarget extends AsyncDisposable {
   readonly source: ContentSource;
   readonly images: readonly {
     readonly name: string;
     readonly root: Descriptor;
-    /** The archive says so: what it lacks is no damage. */
+    /** The place says so: what it lacks is no damage. */
     readonly isPartial?: boolean;
   }[];
   /** A store may have only some platforms of an image. */
@@ -91,7 +91,10 @@ function flatFindings(path: string, reached: ReadonlySet<string>): Finding[] {
   const others = readdirSync(path)
     .sort()
     .filter(
-      (file) => !FLAT_FILES.test(file) && !reached.has(`sha256:${file.replace(/\.manifest\.json$/, '')}`),
+      (file) =>
+        file !== ABSENT_FILE &&
+        !FLAT_FILES.test(file) &&
+        !reached.has(`sha256:${file.replace(/\.manifest\.json$/, '')}`),
     );
   return others.map((file): Finding => {
     const message = `${file} belongs to no image`;

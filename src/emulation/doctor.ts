@@ -10,6 +10,7 @@ import { EMULATOR_CHECKS } from './checks/emulator.ts';
 import { KERNEL_CHECKS } from './checks/kernel.ts';
 import { NAMESPACE_CHECKS } from './checks/namespaces.ts';
 import { PROGRAM_CHECKS } from './checks/program.ts';
+import { STEP_LIMIT_CHECKS } from './checks/step-limits.ts';
 import { STORE_CHECKS } from './checks/store.ts';
 import { SURROUNDING_CHECKS } from './checks/surroundings.ts';
 import { TOOLBOX_CHECKS } from './checks/toolbox.ts';
@@ -72,6 +73,7 @@ export const CHECKS: readonly Check[] = [
   ...BINFMT_CHECKS,
   ...EMULATOR_CHECKS,
   ...TOOLBOX_CHECKS,
+  ...STEP_LIMIT_CHECKS,
   ...STORE_CHECKS,
   ...PROGRAM_CHECKS,
 ];

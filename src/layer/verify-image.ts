@@ -25,7 +25,7 @@ import { LayerVerifier } from './verify-layers.ts';
 export interface VerifyOptions {
   /** Only this one of an index. */
   readonly platform?: Platform | undefined;
-  /** A store may lack some of an index's manifests: that is a warning then, and an error otherwise. */
+  /** A place may lack some of an index's manifests: that is a warning then, and an error otherwise. */
   readonly mayBePartial?: boolean;
   /** Look at every file's first bytes and at the layers together. */
   readonly audit?: ProgramAudit | undefined;
@@ -232,7 +232,7 @@ class Verification {
   }
 }
 
-const NOT_HERE = 'the image has this platform, the store does not';
+const NOT_HERE = 'the image has this platform, but not here';
 
 function subjectOf(kind: string, { digest }: Descriptor, { platform }: Place): Subject {
   return platform === undefined

@@ -3,6 +3,7 @@ import { ArchBuildError } from '../errors.ts';
 import type { Family } from '../oci/media-types.ts';
 import type { Platform } from '../oci/platform.ts';
 import { packingOf, type Packing } from '../layer/compress.ts';
+import { reportAbsent } from './absent-platforms.ts';
 import { encodeImages, type Encoding } from './encode.ts';
 import type { NamedImage } from './image-list.ts';
 import type { ImageSet } from './image-set.ts';
@@ -45,6 +46,7 @@ export async function prepareImages(
   context: TransportContext,
 ): Promise<ImageSet> {
   const { platforms = [] } = choices;
+  if (platforms.length === 0) await reportAbsent(source, context.report);
   const keepsIndex = traits.keepsIndex === true;
   const some = await narrow(source, { platforms, keepsIndex, ...controlOf(context) });
   const narrowed = traits.single === true ? await singlePlatform(some, 'the destination') : some;

@@ -12,7 +12,7 @@ export interface NamedImage {
   /** The very words an image is found by in a layout of other tools: `v1`, or a full name as somebody wrote it. */
   readonly tags?: readonly string[];
   readonly root: Descriptor;
-  /** Platforms that the archive says it was not given. */
+  /** Platforms that its index names and whoever lists it was not given, by commas. */
   readonly absent?: string;
 }
 
@@ -30,7 +30,8 @@ export function indexEntries(images: readonly NamedImage[]): Descriptor[] {
     ...root,
     annotations: { ...root.annotations, ...names },
   });
-  return images.flatMap(({ references, tags = [], root }) => {
+  return images.flatMap(({ references, tags = [], root: plain, absent }) => {
+    const root = absent === undefined ? plain : annotated(plain, { [ABSENT_ANNOTATION]: absent });
     const written = new Set(tags.map(fullReference));
     const named = references
       .filter((reference) => !written.has(reference))
@@ -44,8 +45,8 @@ export function indexEntries(images: readonly NamedImage[]): Descriptor[] {
   });
 }
 
-/** Of an entry of `index.json`: the platforms that its index names and the archive was not given, by commas. */
-export const ABSENT_ANNOTATION = 'dev.arch-build.absent';
+/** Of an entry of `index.json`: what `absent` says. */
+const ABSENT_ANNOTATION = 'dev.arch-build.absent';
 
 /** The entries of an index.json by image. A ref.name that is only a word is no name in a store. */
 export function namedImages(entries: readonly Descriptor[]): NamedImage[] {

@@ -8,10 +8,11 @@ import type { Descriptor } from '../oci/descriptor.ts';
 import { algorithmOf, encodedOf } from '../oci/digest.ts';
 import { buildIndex, parseIndex, parseManifest, selectPlatform, type Manifest } from '../oci/manifest.ts';
 import { isConfigType, isIndexType, isManifestType } from '../oci/media-types.ts';
-import { formatPlatform, type Platform } from '../oci/platform.ts';
+import type { Platform } from '../oci/platform.ts';
 import { loadGraph, type ChildSelection, type ContentGraph, type GraphDocument } from './content-graph.ts';
 import { repositories, repoTags, type DockerImage } from './docker-manifest.ts';
-import { ABSENT_ANNOTATION, indexEntries, type NamedImage } from './image-list.ts';
+import { absentNames, withAbsent } from './absent-platforms.ts';
+import { indexEntries, type NamedImage } from './image-list.ts';
 import { LAYOUT_FILE } from './oci-layout.ts';
 import { once } from './once.ts';
 import { tarText, writeTar, type TarEntry, type TarFile } from './tar-writer.ts';
@@ -72,7 +73,7 @@ export async function ociArchiveEntries(
 const blobPath = ({ digest }: Descriptor): string => `blobs/${algorithmOf(digest)}/${encodedOf(digest)}`;
 
 function metadata(graph: ContentGraph, images: readonly NamedImage[], preferred: Platform): TarFile[] {
-  const index = buildIndex(indexEntries(images).map((entry) => withAbsent(entry, graph)));
+  const index = buildIndex(indexEntries(images.map((image) => withAbsent(image, absentOf(image, graph)))));
   const classic = images.flatMap((image) => {
     const manifest = classicManifest(graph, image.root, preferred);
     return manifest === undefined ? [] : [{ manifest, tags: repoTags(image.references) }];
@@ -91,17 +92,10 @@ function metadata(graph: ContentGraph, images: readonly NamedImage[], preferred:
   ];
 }
 
-/** An entry of `index.json` whose index names platforms that are not in the archive says which, for `verify`. */
-function withAbsent(entry: Descriptor, { documents }: ContentGraph): Descriptor {
-  const document = documents.find(({ descriptor }) => descriptor.digest === entry.digest);
-  if (document === undefined || !isIndexType(entry.mediaType)) return entry;
-  const there = new Set(document.children.map(({ digest }) => digest));
-  const absent = parseIndex(document.bytes).manifests.filter(({ digest }) => !there.has(digest));
-  if (absent.length === 0) return entry;
-  const names = absent.map(({ platform, digest }) =>
-    platform === undefined ? digest : formatPlatform(platform),
-  );
-  return { ...entry, annotations: { ...entry.annotations, [ABSENT_ANNOTATION]: names.join(',') } };
+function absentOf({ root }: NamedImage, { documents }: ContentGraph): string | undefined {
+  const document = documents.find(({ descriptor }) => descriptor.digest === root.digest);
+  if (document === undefined || !isIndexType(root.mediaType)) return undefined;
+  return absentNames(document.bytes, document.children);
 }
 
 /** The one platform's manifest that stands for the image; undefined when there is nothing docker could run. */

@@ -10,6 +10,7 @@ import { algorithmOf, encodedOf, parseDigest } from '../oci/digest.ts';
 import { beyondLimit, limitOf } from '../oci/limits.ts';
 import { buildIndex, parseIndex } from '../oci/manifest.ts';
 import { writeFileAtomic } from '../sys/atomic-file.ts';
+import { absentIn, withAbsent } from './absent-platforms.ts';
 import { findImage, type ImageChoice } from './image-choice.ts';
 import { indexEntries, namedImages, type NamedImage } from './image-list.ts';
 import { verified } from './verified-stream.ts';
@@ -72,6 +73,7 @@ export class OciLayout implements ContentSource, ContentSink {
         root: image.root,
         references: image.references.filter((name) => !references.includes(name)),
         tags: (image.tags ?? []).filter((tag) => !tags.includes(tag)),
+        ...(image.absent === undefined ? {} : { absent: image.absent }),
       }));
     const same = images.find((image) => image.root.digest === root.digest);
     const merged = {
@@ -79,7 +81,8 @@ export class OciLayout implements ContentSource, ContentSink {
       references: [...new Set([...(same?.references ?? []), ...references])],
       tags: [...new Set([...(same?.tags ?? []), ...tags])],
     };
-    const manifests = indexEntries([...others.filter(staysListed), merged]);
+    const marked = withAbsent(merged, await absentIn(this, root)); // another copy may have brought the rest
+    const manifests = indexEntries([...others.filter(staysListed), marked]);
     writeFileAtomic(join(this.#directory, 'index.json'), buildIndex(manifests).bytes);
   }
 

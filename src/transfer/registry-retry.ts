@@ -1,7 +1,7 @@
 /** Tries again what may work the next time, with longer and longer waits. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ArchBuildError } from '../errors.ts';
-import { codeOfCause, TransientError } from './registry-errors.ts';
+import { codeOfCause, StartAnewError, TransientError } from './registry-errors.ts';
 import type { RegistryOptions } from './registry-options.ts';
 
 /** How often and when, as a user wants it instead. */
@@ -24,13 +24,16 @@ export function setRetryPolicy(wanted: RetryPolicy): void {
   policy = wanted;
 }
 
-/** Throws the last error, no longer as transient, after the last try; and at once what is not worth another one. */
+/**
+ * Throws the last error, no longer as transient, after the last try; and at once what is not worth another one. What is
+ * to start anew does, without a wait: whoever throws that has one place less to ask each time.
+ */
 export async function retrying<Value>(options: RegistryOptions, work: () => Promise<Value>): Promise<Value> {
-  for (let failures = 1; ; failures++) {
+  for (let failures = 0; ;) {
     try {
       return await work();
     } catch (error) {
-      await waitToRetry(error, failures, options);
+      if (!(error instanceof StartAnewError)) await waitToRetry(error, ++failures, options);
     }
   }
 }

@@ -111,7 +111,7 @@ export class RegistrySource implements RangeSource {
         }
         if (received >= descriptor.size) return; // what is too much, the reader finds
         throw new TransientError(
-          'NETWORK',
+          'SIZE_MISMATCH',
           `${this.#host} stopped after ${received} of ${descriptor.size} bytes of ${descriptor.digest}`,
         );
       } catch (error) {
@@ -149,12 +149,29 @@ export class RegistrySource implements RangeSource {
       );
     }
     const limit = status === 206 ? size - offset : size;
+    requireLength(response, { host: this.#host, digest, expected: limit });
     for await (const chunk of bodyChunks(body, { host: this.#host, limit, stallMs: this.#client.stallMs })) {
       const rest = chunk.subarray(Math.min(skip, chunk.length));
       skip -= chunk.length - rest.length;
       if (rest.length > 0) yield rest;
     }
   }
+}
+
+/** A server that says beforehand that it sends something else is believed: a page for people is no part of a blob. */
+function requireLength(
+  response: HttpResponse,
+  { host, digest, expected }: { readonly host: string; readonly digest: Digest; readonly expected: number },
+): void {
+  const length = header(response, 'content-length');
+  if (length === undefined || Number(length) === expected) return;
+  if (header(response, 'content-encoding') !== undefined) return; // then it counts something else
+  response.body.on('error', () => undefined).destroy();
+  const kind = header(response, 'content-type')?.startsWith('text/html') === true ? ' of HTML' : '';
+  throw new ArchBuildError(
+    'SIZE_MISMATCH',
+    `${host} sends ${length} bytes${kind} for ${digest}, not the promised ${expected}`,
+  );
 }
 
 function headerDigest(response: HttpResponse): Digest | undefined {

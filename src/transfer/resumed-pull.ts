@@ -10,7 +10,7 @@ import type { Digest } from '../oci/digest.ts';
 import { storeSink } from '../store/content-sink.ts';
 import type { PartialBlob } from '../store/partial-blobs.ts';
 import type { Store } from '../store/store.ts';
-import { TransientError } from './registry-errors.ts';
+import { StartAnewError } from './registry-errors.ts';
 import type { RangeSource } from './registry-source.ts';
 
 /** Smaller ones come again in less time than it takes to ask for their rest. Bytes. */
@@ -65,7 +65,7 @@ async function* readWith(
 /** What was kept may have been damaged since: it is gone now, and the registry deserves a try from the beginning. */
 function onceMore(error: unknown): unknown {
   if (!(error instanceof ArchBuildError) || error.code !== 'DIGEST_MISMATCH') return error;
-  return new TransientError(error.code, error.message, { cause: error });
+  return new StartAnewError(error);
 }
 
 function resumption({ digest, size }: Descriptor, have: number): string {

@@ -53,7 +53,7 @@ beforeAll(async () => {
 });
 afterAll(() => cli[Symbol.asyncDispose]());
 
-describeWith(['root'], 'verify', () => {
+describeWith(['root', 'command:skopeo'], 'verify', () => {
   it('has nothing to say about what the program made: store, archive and layout', async () => {
     const { status, results } = await verify('--deep', 'two', cli.scratch.path('two.tar'), layout);
     expect(results.map(({ findings }) => findings)).toEqual([[], [], []]);
@@ -79,6 +79,29 @@ describeWith(['root'], 'verify', () => {
     await writeFile(`${silent}/index.json`, index.replace(/"dev\.arch-build\.absent":"[^"]*",/g, ''));
     const unaware = await verify(silent);
     expect([unaware.status, errorsOf(unaware.results)]).toEqual([1, ['content-missing']]);
+  });
+
+  it('says the same of layouts and directories, of which skopeo reads what there is', async () => {
+    await using other = await openCli();
+    await other.run(['load', '--platform', 'linux/arm64', '-i', cli.scratch.path('two.tar')]);
+    for (const place of [`oci:${other.scratch.path('oci')}:two`, `dir:${other.scratch.path('dir')}`]) {
+      await other.run(['copy', 'two', place]);
+      const target = place.replace(/^oci:(.*):two$/, '$1');
+      const { status, results } = await verify(target);
+      expect([status, results.flatMap(({ findings }) => findings)]).toMatchObject([
+        0,
+        [{ code: 'platform-absent', severity: 'warning', platform: 'linux/amd64' }],
+      ]);
+      const inspected = await runTool('skopeo', ['inspect', '--override-arch', 'arm64', place]);
+      expect(JSON.parse(inspected)).toMatchObject({ Architecture: 'arm64', Labels: { a: 'b' } });
+      await using third = await openCli();
+      const copied = await third.call(['copy', place, 'store:again']);
+      expect(copied.stderr).toMatch(/^warning: .*in part, without linux\/amd64$/m);
+      expect(JSON.parse(await third.run(['inspect', 'again']))).toMatchObject({
+        partial: true,
+        absent: ['linux/amd64'],
+      });
+    }
   });
 
   it('reads directories as skopeo has them', async () => {

@@ -41,6 +41,9 @@ const without = (module: string, state: 'module' | 'absent' | 'unknown'): Partia
   features: new Map([...healthy.features, [module, state]]),
 });
 const sysctl = (name: string, value: string): Partial<HostFacts> => ({ sysctls: new Map([[name, value]]) });
+const limitsAs = (change: Partial<HostFacts['stepLimits'][number]>): Partial<HostFacts> => ({
+  stepLimits: healthy.stepLimits.map((each) => ({ ...each, ...change }) as typeof each),
+});
 const noUserNamespace = trials({ userNamespace: refused('enter: not permitted (EPERM)') });
 const ordinary = user(65_536);
 const registry = (change: Partial<HostFacts['registries'][number]>): Partial<HostFacts> => ({
@@ -180,6 +183,24 @@ describe('the checks', () => {
     ['privileges', 'warn', processWith({ noNewPrivileges: true }), /NoNewPrivileges=/],
     ['privileges', 'info', processWith({ seccomp: 2 }), /seccomp filter/],
     ['privileges', 'info', { seLinuxEnforcing: true }, /SELinux is enforcing/],
+    [
+      'step-limits',
+      'info',
+      limitsAs({ works: false, words: 'no groups are mounted', hint: 'mount them' }),
+      /not memory, cpu, cpuset, pids: no groups are mounted[^]*--memory.*--pids-limit end in an error[^]*mount them/,
+    ],
+    [
+      'step-limits',
+      'info',
+      limitsAs({ enables: ['/sys/fs/cgroup'] }),
+      /as root: control groups of version 2 in \/sys\/fs\/cgroup[^]*makes \/sys\/fs\/cgroup hand down memory, cpu, cpuset, pids/,
+    ],
+    [
+      'step-limits',
+      'ok',
+      { ...limitsAs({ version: 1, parent: '/sys/fs/cgroup/all' }), ...ordinary },
+      /in groups that this user was given: control groups of version 1 in \/sys\/fs\/cgroup\/all$/,
+    ],
     [
       'control-group',
       'warn',

@@ -2,6 +2,7 @@
 import { architectureByName } from '../../src/emulation/architecture.ts';
 import type { BinfmtEntry } from '../../src/emulation/binfmt-entry.ts';
 import type { HostFacts } from '../../src/emulation/facts/host-facts.ts';
+import { CONTROLLERS } from '../../src/sys/cgroup/limits.ts';
 import type { PlatformFacts } from '../../src/emulation/facts/platform-facts.ts';
 
 export const arm64: PlatformFacts = {
@@ -79,6 +80,13 @@ export const healthy: HostFacts = {
   seLinuxEnforcing: false,
   sysctls: new Map([['vm.mmap_min_addr', '65536']]),
   trials: { userNamespace: works, privateBinfmt: works, proc: works, namespaces: works, overlay: works },
+  stepLimits: CONTROLLERS.map((controller) => ({
+    controller,
+    works: true,
+    version: 2,
+    parent: '/sys/fs/cgroup',
+    enables: [],
+  })),
   binfmt: {
     directory: '/proc/sys/fs/binfmt_misc',
     mounted: true,

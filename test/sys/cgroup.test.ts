@@ -1,7 +1,8 @@
 /** Control groups as values: what both versions call a limit, which hierarchies there are, and what a plan makes of them. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { controllerAbilities } from '../../src/sys/cgroup/ability.ts';
 import { planGroup } from '../../src/sys/cgroup/group.ts';
 import { parseHierarchies, type Hierarchy } from '../../src/sys/cgroup/hierarchies.ts';
 import { controllersFor, limitFiles, listNumbers } from '../../src/sys/cgroup/limits.ts';
@@ -153,6 +154,50 @@ describe('the parent of a new group', () => {
     expect(missingGroups(b)).toEqual([a, b]);
     mkdirSync(a);
     expect(missingGroups(b)).toEqual([b]);
+  });
+});
+
+describe('what can be limited', () => {
+  const abilitiesOf = (hierarchies: readonly Hierarchy[]): Promise<string[]> =>
+    controllerAbilities(hierarchies).then((abilities) =>
+      abilities.map((each) =>
+        each.works
+          ? `${each.controller} below ${each.enables.join(' ')}`
+          : `${each.controller}: ${each.words}`,
+      ),
+    );
+  const contents = (directory: string): string[] =>
+    ['', 'a'].flatMap((path) => [
+      ...readdirSync(join(directory, path)).sort(),
+      readFileSync(join(directory, path, 'cgroup.subtree_control'), 'utf8'),
+    ]);
+
+  it('is said with the groups that would have to hand a controller down, which do not yet', async () => {
+    await using scratch = await openScratch('cgroup');
+    const hierarchy = makeTree(scratch.directory, { '': '1', a: '', 'a/b': '8', 'a/b/c': '7' });
+    writeFileSync(join(scratch.directory, 'cgroup.subtree_control'), 'memory cpu\n');
+    const before = contents(scratch.directory);
+    const below = [scratch.directory, join(scratch.directory, 'a')];
+    expect(await abilitiesOf([hierarchy])).toEqual([
+      `memory below ${below[1]!}`,
+      `cpu below ${below[1]!}`,
+      `cpuset below ${below.join(' ')}`,
+      `pids below ${below.join(' ')}`,
+    ]);
+    expect(contents(scratch.directory)).toEqual(before);
+  });
+
+  it.each<[string, Hierarchy[], RegExp]>([
+    ['nowhere', [], /^(?:memory|cpu|cpuset|pids): .*no control groups are mounted$/],
+    [
+      'without its controllers',
+      [{ version: 2, directory: '/h', controllers: ['io'], own: '' }],
+      /: the control groups at \/h do not know (?:memory|cpu|cpuset|pids)$/,
+    ],
+  ])('is nothing %s, and why', async (_what, hierarchies, words) => {
+    const abilities = await abilitiesOf(hierarchies);
+    expect(abilities).toHaveLength(4);
+    for (const ability of abilities) expect(ability).toMatch(words);
   });
 });
 

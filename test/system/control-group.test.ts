@@ -5,6 +5,9 @@ import { dirname, join } from 'node:path';
 import { spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it } from 'vitest';
+import { controllerAbilities } from '../../src/sys/cgroup/ability.ts';
+import { readHierarchies } from '../../src/sys/cgroup/hierarchies.ts';
+import { CONTROLLERS } from '../../src/sys/cgroup/limits.ts';
 import { openGroup, type Group } from '../../src/sys/cgroup/group.ts';
 import { describeWith } from '../support/requires.ts';
 
@@ -27,6 +30,18 @@ describeWith(['root', 'control-groups'], 'a control group', () => {
     expect(read(group, 'cpuset.cpus')).toEqual(['0']);
     expect(new Set(read(group, 'cgroup.procs'))).toEqual(new Set(['']));
     expect(group.events()).toEqual({ killed: 0, refused: 0 });
+  });
+
+  it('of every controller can be had, as doctor finds out, which leaves none', async () => {
+    const groupsOf = (): string[] =>
+      readHierarchies().flatMap(({ directory, own }) =>
+        readdirSync(join(directory, own)).filter((name) => name.startsWith(`arch-build-${process.pid}-`)),
+      );
+    const abilities = await controllerAbilities();
+    expect(abilities.map(({ controller, works }) => [controller, works])).toEqual(
+      CONTROLLERS.map((controller) => [controller, true]),
+    );
+    expect(groupsOf()).toEqual([]);
   });
 
   it('takes what it was made in with it, whichever of several is the last', async () => {

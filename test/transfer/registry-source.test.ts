@@ -115,13 +115,13 @@ describe('a lying registry', () => {
       'SIZE_MISMATCH',
     ],
     ['an endless body', always('/blobs/', (response) => endless(response)), 'SIZE_MISMATCH'],
-    ['fewer bytes', always('/blobs/', (response) => response.end(blob.subarray(0, 1000))), 'NETWORK'],
+    ['fewer bytes', always('/blobs/', (response) => response.end(blob.subarray(0, 1000))), 'SIZE_MISMATCH'],
     [
       'a short Content-Length',
       always('/blobs/', (response) =>
         response.writeHead(200, { 'content-length': 1000 }).end(blob.subarray(0, 1000)),
       ),
-      'NETWORK',
+      'SIZE_MISMATCH',
     ],
     ['nothing for ever', always('/blobs/', (response) => response.writeHead(200).flushHeaders()), 'NETWORK'],
     ['no answer at all', always('/blobs/', () => undefined), 'NETWORK'],

@@ -21,7 +21,7 @@ export function runCommand({ globals, exitWith }: CommandContext): Command {
     .addOption(
       repeatable('-v, --volume <host:image[:ro]>', 'show a file or directory of the host, repeatable'),
     )
-    .option('-w, --workdir <dir>', 'working directory')
+    .option('-w, --workdir <image-dir>', 'working directory')
     .option('-u, --user <user[:group]>', 'user')
     .option('--entrypoint <program>', 'instead of the image’s entrypoint; empty for none')
     .addOption(choice('--network <mode>', 'network', ['host', 'none']).default('host'));

@@ -19,6 +19,8 @@ export interface YamlText {
   readonly documents: readonly YamlDocument[];
   /** Lines count from 1. */
   readonly lineOf: (node: Node) => number;
+  /** Where it begins; columns count from 1, too. */
+  readonly placeOf: (node: Node) => { readonly line: number; readonly column: number };
 }
 
 export interface YamlDocument {
@@ -61,6 +63,10 @@ export function readYaml(text: string): YamlText {
   return {
     documents: documents.map(documentOf),
     lineOf: ({ range }) => lineAt(lines, range?.[0] ?? 0),
+    placeOf: ({ range }) => {
+      const { line, col } = lines.linePos(range?.[0] ?? 0);
+      return { line, column: col };
+    },
   };
 }
 

@@ -4,6 +4,7 @@ import { release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ArchBuildError } from '../../errors.ts';
 import type { Platform } from '../../oci/platform.ts';
+import { controllerAbilities, type ControllerAbility } from '../../sys/cgroup/ability.ts';
 import { nativeProgram } from '../../sys/native.ts';
 import { architectureByName, architectureOf, hostArchitecture, type Architecture } from '../architecture.ts';
 import { BINFMT_DIRECTORY, readBinfmtState, type BinfmtState } from '../binfmt-state.ts';
@@ -33,6 +34,8 @@ export interface HostFacts extends KernelFacts {
   readonly surroundings: Surroundings;
   readonly clock: ClockFacts;
   readonly trials: Trials;
+  /** What of a step can be limited. */
+  readonly stepLimits: readonly ControllerAbility[];
   readonly binfmt: BinfmtState;
   readonly binfmtMount: Mount | undefined;
   /** Why the emulator of a host entry is no good, by entry name; only entries with an objection. */
@@ -101,6 +104,7 @@ export async function gatherFacts(options: FactOptions): Promise<HostFacts> {
       scratch: options.makeDirectory('trial'),
       writable: store.writable ? store.existing : undefined,
     }),
+    stepLimits: await controllerAbilities(),
     binfmt,
     binfmtMount: mountOf(BINFMT_DIRECTORY, mounts),
     interpreterObjections: await interpreterObjections(binfmt, mounts),

@@ -72,8 +72,11 @@ const noHierarchies = (): ArchBuildError =>
   });
 
 /** The caller disposes it. Throws HOST_INCAPABLE. */
-export async function openGroup(request: GroupRequest): Promise<Group> {
-  const plans = planGroup(request);
+export async function openGroup(
+  request: GroupRequest,
+  hierarchies: readonly Hierarchy[] = readHierarchies(),
+): Promise<Group> {
+  const plans = planGroup(request, hierarchies);
   const name = `arch-build-${process.pid}-${randomBytes(4).toString('hex')}`;
   const directories = new Map(
     plans.map(({ hierarchy, parent }) => [hierarchy.directory, join(parent, name)]),
@@ -101,8 +104,11 @@ const madeHere = new Set<string>();
 const isAbove = (group: string, parent: string): boolean => `${parent}/`.startsWith(`${group}/`);
 
 /** Throws what `openGroup` would. */
-export async function tryGroup(request: GroupRequest): Promise<void> {
-  await using _group = await openGroup(request);
+export async function tryGroup(
+  request: GroupRequest,
+  hierarchies: readonly Hierarchy[] = readHierarchies(),
+): Promise<void> {
+  await using _group = await openGroup(request, hierarchies);
 }
 
 const NO_EVENTS: GroupEvents = { killed: 0, refused: 0 };
@@ -126,16 +132,16 @@ function make({ hierarchy, parent, controllers, files }: PlannedGroup, name: str
     } catch (cause) {
       const errno = systemErrorCode(cause);
       if ((errno === 'ENOENT' || errno === 'EEXIST') && attempt < ATTEMPTS) continue;
-      throw cannotMake(group, cause);
+      throw cannotMake(parent, cause);
     }
   }
   for (const file of files) writeLimit(group, file);
 }
 
-function cannotMake(group: string, cause: unknown): unknown {
+function cannotMake(parent: string, cause: unknown): unknown {
   if (cause instanceof ArchBuildError) return cause;
   const errno = systemErrorCode(cause) ?? String(cause);
-  return new ArchBuildError('HOST_INCAPABLE', `cannot make the control group ${group}: ${errno}`, {
+  return new ArchBuildError('HOST_INCAPABLE', `no control group can be made in ${parent}: ${errno}`, {
     hint: 'build as root, or name a control group that is this user’s by --cgroup-parent',
     cause,
   });

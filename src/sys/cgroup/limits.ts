@@ -16,7 +16,8 @@ export interface GroupLimits {
   readonly pids?: number | undefined;
 }
 
-export type Controller = 'memory' | 'cpu' | 'cpuset' | 'pids';
+export const CONTROLLERS = ['memory', 'cpu', 'cpuset', 'pids'] as const;
+export type Controller = (typeof CONTROLLERS)[number];
 
 export interface LimitFile {
   readonly name: string;
@@ -93,9 +94,7 @@ export const limitFiles = (limits: GroupLimits, controller: Controller, version:
 
 /** Those that have something to do. */
 export const controllersFor = (limits: GroupLimits): Controller[] =>
-  (['memory', 'cpu', 'cpuset', 'pids'] as const).filter(
-    (controller) => limitFiles(limits, controller, 2).length > 0,
-  );
+  CONTROLLERS.filter((controller) => limitFiles(limits, controller, 2).length > 0);
 
 /** The numbers of a list such as `0-2,5`, as the kernel writes them; undefined for what is none. */
 export function listNumbers(text: string): number[] | undefined {

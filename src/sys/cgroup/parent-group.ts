@@ -70,33 +70,57 @@ export function missingGroups(group: string): string[] {
   return existsSync(group) ? [] : [...missingGroups(dirname(group)), group];
 }
 
-/** Version 2: groups below `parent` get these controllers. Throws HOST_INCAPABLE. */
-export function passControllers(
+interface Passing {
+  readonly group: string;
+  readonly missing: readonly Controller[];
+}
+
+/** Version 2: those from the top down to `parent` that do not hand all of the controllers down. Throws HOST_INCAPABLE. */
+export function groupsToPass(
   { directory, controllers }: Hierarchy,
   parent: string,
   needed: readonly Controller[],
-): void {
+): Passing[] {
   const lacking = needed.filter((name) => !controllers.includes(name));
   if (lacking.length > 0) throw lacks(directory, lacking);
   const below = parent.slice(directory.length).split('/').filter(Boolean);
-  for (let depth = 0; depth <= below.length; depth++) {
-    const group = join(directory, ...below.slice(0, depth));
-    const missing = needed.filter((name) => !wordsOf(join(group, 'cgroup.subtree_control')).includes(name));
-    if (missing.length > 0) pass(group, missing);
+  return Array.from({ length: below.length + 1 }, (_, depth) => join(directory, ...below.slice(0, depth)))
+    .map((group): Passing => {
+      const passed = wordsOf(join(group, 'cgroup.subtree_control'));
+      return { group, missing: needed.filter((name) => !passed.includes(name)) };
+    })
+    .filter(({ missing }) => missing.length > 0);
+}
+
+/**
+ * Version 2: groups below `parent` get these controllers. Throws HOST_INCAPABLE.
+ *
+ * This is not undone where the group was there before. Whether somebody else has begun to rely on the controller cannot
+ * be asked and answered in one step: between looking at the groups below and writing `-memory`, another program may make
+ * one and set its limits, which the kernel would then drop without a word (it refuses only where a group below hands the
+ * controller further down). What keeps others from making groups meanwhile, `cgroup.max.descendants`, makes their attempts
+ * fail, and stays when we are killed. A controller without limits costs next to nothing; a limit that is lost does not.
+ */
+export function passControllers(hierarchy: Hierarchy, parent: string, needed: readonly Controller[]): void {
+  for (const { group, missing } of groupsToPass(hierarchy, parent, needed)) {
+    const words = missing.map((name) => `+${name}`).join(' ');
+    try {
+      writeFileSync(join(group, 'cgroup.subtree_control'), words);
+    } catch (cause) {
+      throw passRefusal(group, missing, { errno: systemErrorCode(cause) ?? String(cause), cause });
+    }
   }
 }
 
-function pass(group: string, missing: readonly Controller[]): void {
-  try {
-    const words = missing.map((name) => `+${name}`).join(' ');
-    writeFileSync(join(group, 'cgroup.subtree_control'), words);
-  } catch (cause) {
-    const errno = systemErrorCode(cause) ?? String(cause);
-    throw new ArchBuildError('HOST_INCAPABLE', `${group} does not pass on ${missing.join(', ')}: ${errno}`, {
-      hint: HINTS[errno] ?? 'name another control group by --cgroup-parent',
-      cause,
-    });
-  }
+export function passRefusal(
+  group: string,
+  missing: readonly Controller[],
+  { errno, cause }: { readonly errno: string; readonly cause?: unknown },
+): ArchBuildError {
+  return new ArchBuildError('HOST_INCAPABLE', `${group} does not pass on ${missing.join(', ')}: ${errno}`, {
+    hint: HINTS[errno] ?? 'name another control group by --cgroup-parent',
+    cause,
+  });
 }
 
 const HINTS: Readonly<Record<string, string>> = {

@@ -2,16 +2,18 @@
  * `dir:DIR`: the flat directory that skopeo writes: `manifest.json`, `version`, each blob under its digits, and the
  * manifests of an index as `DIGITS.manifest.json`. It holds one image and no names.
  */
-import { mkdir, readFile, stat } from 'node:fs/promises';
+import { mkdir, readFile, rm, stat } from 'node:fs/promises';
 import { createReadStream } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { ArchBuildError, systemErrorCode } from '../../errors.ts';
 import type { ContentSink, ContentSource } from '../../oci/content.ts';
 import { describe, type Descriptor } from '../../oci/descriptor.ts';
 import { encodedOf, parseDigest } from '../../oci/digest.ts';
+import { limitOf } from '../../oci/limits.ts';
 import { parseDocument } from '../../oci/manifest.ts';
 import { isIndexType, isManifestType, MEDIA_TYPES } from '../../oci/media-types.ts';
 import { writeFileAtomic } from '../../sys/atomic-file.ts';
+import { absentIn, withAbsent } from '../absent-platforms.ts';
 import { copyGraph } from '../copy.ts';
 import { onlyImage } from '../image-choice.ts';
 import { presentIn, selectionOf, type ImageSet, type ImageSource } from '../image-set.ts';
@@ -22,6 +24,8 @@ import { readDocument, verified } from '../verified-stream.ts';
 import type { Transport, TransportContext } from './transport.ts';
 
 const VERSION = 'Directory Transport Version: 1.1\n';
+/** Ours: the digest of the index, and the platforms it names that are not there. Other tools read what the index names. */
+export const ABSENT_FILE = 'arch-build-absent';
 
 export const directoryTransport: Transport = {
   prefix: 'dir:',
@@ -68,13 +72,34 @@ export async function openDirectory(directory: string): Promise<ImageSource> {
   parseDocument(bytes, root.mediaType);
   const content = contentOf(directory);
   return {
-    images: [{ references: [], root }],
+    images: [withAbsent({ references: [], root }, await absentSaid(directory, root))],
     content: {
       read: (descriptor) => (descriptor.digest === root.digest ? once(bytes) : content.read(descriptor)),
     },
     select: presentIn(content),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
+}
+
+/** What the mark says, if it is about this index. */
+async function absentSaid(directory: string, root: Descriptor): Promise<string | undefined> {
+  const path = join(directory, ABSENT_FILE);
+  const found = await stat(path).catch(() => undefined);
+  if (found?.isFile() !== true || found.size > limitOf('manifest-bytes')) return undefined;
+  const [digest, absent] = (await readFile(path, 'utf8')).trim().split(' ');
+  return digest === root.digest ? absent : undefined;
+}
+
+/** Removed where nothing is absent. */
+async function markAbsent(
+  directory: string,
+  root: Descriptor,
+  content: ReturnType<typeof contentOf>,
+): Promise<void> {
+  const path = join(directory, ABSENT_FILE);
+  const absent = await absentIn(content, root);
+  if (absent === undefined) await rm(path, { force: true });
+  else writeFileAtomic(path, `${root.digest} ${absent}\n`);
 }
 
 /** OCI documents may leave out what they are. */
@@ -96,7 +121,9 @@ async function writeDirectory(
   const { root } = onlyImage(set.images, text);
   await mkdir(directory, { recursive: true });
   const options = { ...controlOf(context), ...selectionOf(set) };
-  await copyGraph(root, { from: set.content, to: contentOf(directory) }, options);
+  const content = contentOf(directory);
+  await copyGraph(root, { from: set.content, to: content }, options);
+  await markAbsent(directory, root, content);
   writeFileAtomic(join(directory, 'version'), VERSION);
   writeFileAtomic(join(directory, 'manifest.json'), await readDocument(set.content, root));
 }
