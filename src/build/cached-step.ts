@@ -19,7 +19,7 @@ export interface CachedStep {
   readonly make?: () => Promise<Snapshot | undefined>;
 }
 
-type StepContext = Pick<RunContext, 'job' | 'options' | 'steps' | 'imported' | 'waitFor'>;
+type StepContext = Pick<RunContext, 'job' | 'options' | 'steps' | 'imported' | 'exported' | 'waitFor'>;
 
 /** The step's key, and what it once made, when that is still there and may be used. */
 export function lookUp(
@@ -47,23 +47,25 @@ export async function runCached(
   step: CachedStep,
 ): Promise<StageState> {
   const { key, known } = lookUp(context, step);
-  if (known !== undefined) reportBegin(context, step, 'step-cached');
-  const made = known ?? (await makeOnce(context, step, key));
+  if (known !== undefined) reportCached(context, step);
+  const { from, ...made } = known ?? (await makeOnce(context, step, key));
   const { created, snapshot } = made;
   const record = {
     key,
     created,
     ...(snapshot && { layer: { diffId: snapshot.diffId, size: snapshot.size } }),
   };
+  context.exported(step.name, record, known === undefined && from === undefined);
   return { ...withStep(state, { ...made, createdBy: step.createdBy }), made: [...state.made, record] };
 }
 
-const reportBegin = (
-  { job: { report } }: StepContext,
-  { name, text }: CachedStep,
-  type: 'step-started' | 'step-cached',
-): void => {
-  report({ type, step: name, text });
+const reportStarted = ({ job: { report } }: StepContext, { name, text }: CachedStep): void => {
+  report({ type: 'step-started', step: name, text });
+};
+
+/** `from`: of the cache that is not the store's. */
+const reportCached = ({ job: { report } }: StepContext, { name, text }: CachedStep, from?: string): void => {
+  report({ type: 'step-cached', step: name, text, ...(from === undefined ? {} : { from }) });
 };
 
 /** Whoever wants the step first asks the caches for it and makes it; a slot is given back while others do. */
@@ -71,14 +73,16 @@ async function makeOnce(context: StepContext, step: CachedStep, key: CacheKey): 
   const elsewhere = context.steps.get(key);
   if (elsewhere === undefined) return context.steps.make(key, () => importOrMake(context, step, key));
   const made = await context.waitFor(elsewhere);
-  reportBegin(context, step, step.make === undefined ? 'step-started' : 'step-cached');
+  if (step.make === undefined) reportStarted(context, step);
+  else reportCached(context, step);
   return made;
 }
 
 async function importOrMake(context: StepContext, step: CachedStep, key: CacheKey): Promise<MadeStep> {
   const { options, imported } = context;
   const found = options.noCache && step.make !== undefined ? undefined : await imported(key);
-  reportBegin(context, step, found === undefined ? 'step-started' : 'step-cached');
+  if (found === undefined) reportStarted(context, step);
+  else reportCached(context, step, found.from);
   return found ?? makeStep(context, step, key);
 }
 
