@@ -73,6 +73,10 @@ export class PushedRepository implements AsyncDisposable {
     return new PushedRepository(reference, route, options);
   }
 
+  async has(descriptor: Descriptor): Promise<boolean> {
+    return this.#sink.has(descriptor);
+  }
+
   async push(source: ContentSource, root: Descriptor): Promise<void> {
     await copyGraph(root, { from: source, to: this.#remembering() }, this.#options);
     const { tag } = this.reference;

@@ -44,7 +44,8 @@ export class Speaker {
     if (type === 'debug') process.stderr.write(warningOf(text));
     if (type === 'stage-started') this.#learn(text);
     if (type === 'usage') console.log(usageOf(more));
-    if (type === 'step-started' || type === 'step-cached') this.#step(step, text, { found: type === 'step-cached', from });
+    if (type === 'step-started' || type === 'step-cached')
+      this.#step(step, text, { found: type === 'step-cached', from });
     if (this.#quiet) return;
     if (type === 'step-exported') this.#export(step, caches);
     if (type === 'step-output') process[stream].write(data);
@@ -65,8 +66,7 @@ export class Speaker {
     else console.log(line);
   }
 
-  #isLast = ({ stage, index, total }) =>
-    this.#numberOf(stage) === this.#stages.length - 1 && index === total;
+  #isLast = ({ stage, index, total }) => this.#numberOf(stage) === this.#stages.length - 1 && index === total;
 
   /** `from`: the cache that had it, of those that are not the store's. */
   #step({ stage, index, total, platform }, text, { found, from }) {
