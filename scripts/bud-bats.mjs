@@ -116,11 +116,11 @@ function splitSuite({ preamble, tests }) {
 }
 
 /** What the test expects to be said, as arch-build says it. */
-function inOurWords(name, test, wording) {
-  if (wording === undefined) return test;
-  const { theirs, ours } = wording;
-  if (!test.includes(theirs)) throw new Error(`deltas.txt: ${name} does not expect ${theirs}`);
-  return test.replaceAll(theirs, () => ours);
+function inOurWords(name, test, wordings = []) {
+  return wordings.reduce((text, { theirs, ours }) => {
+    if (!text.includes(theirs)) throw new Error(`deltas.txt: ${name} does not have ${theirs}`);
+    return text.replaceAll(theirs, () => ours);
+  }, test);
 }
 
 /** By name of a test: why it is skipped, and which words of it are others here. */
@@ -133,7 +133,7 @@ function readDeltas() {
     const reason = /^skip +(.*)$/.exec(line)?.[1];
     const [, theirs, ours] = /^errmsg "(.*)" "(.*)"$/.exec(line) ?? [];
     if (reason !== undefined) note = (name) => skips.set(name, reason);
-    else if (ours !== undefined) note = (name) => wordings.set(name, { theirs, ours });
+    else if (ours !== undefined) note = (name) => wordings.set(name, [...(wordings.get(name) ?? []), { theirs, ours }]);
     else note(line.trim());
   }
   return { skips, wordings };

@@ -30,7 +30,15 @@ export type BuildEvent =
       readonly text: string;
     }
   | { readonly type: 'step-started'; readonly step: StepName; readonly text: string }
-  | { readonly type: 'step-cached'; readonly step: StepName; readonly text: string }
+  | {
+      readonly type: 'step-cached';
+      readonly step: StepName;
+      readonly text: string;
+      /** The cache of `--cache-from` that has it, when the store has not. */
+      readonly from?: string;
+    }
+  /** `--cache-to`: what the step has come to is on its way into these caches. */
+  | { readonly type: 'step-exported'; readonly step: StepName; readonly caches: readonly string[] }
   | {
       readonly type: 'step-output';
       readonly step: StepName;

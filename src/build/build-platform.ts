@@ -2,12 +2,19 @@
 import { ArchBuildError, atLocation, atSubject } from '../errors.ts';
 import type { Emulation } from '../emulation/ladder.ts';
 import type { Kubefile, Stage } from '../kubefile/instruction.ts';
-import { findBaseStage, findCopyStage, selectStages, stagesUsedBy } from '../kubefile/select-stages.ts';
+import {
+  findBaseStage,
+  findCopyStage,
+  lineage,
+  selectStages,
+  stagesUsedBy,
+} from '../kubefile/select-stages.ts';
 import type { CacheKey, ChainId } from '../oci/digest.ts';
 import { formatPlatform, type Platform } from '../oci/platform.ts';
 import type { Snapshot } from '../store/snapshots.ts';
 import type { StepRecord } from './cache/cache-document.ts';
 import type { CacheMode } from './cache/cache-options.ts';
+import type { ExportedCaches } from './cache/export-cache.ts';
 import type { ImportedCaches } from './cache/import-cache.ts';
 import { ensureRootfs, scratchImage } from './base-image.ts';
 import type { BaseImages } from './base-images.ts';
@@ -58,6 +65,7 @@ export interface PlatformBuild extends BuildWork {
   readonly directories: ContextDirectories;
   readonly hostPlatform: Platform;
   readonly caches: Pick<ImportedCaches, 'find'>;
+  readonly exported: Pick<ExportedCaches, 'add'>;
 }
 
 /** What the target's last step leaves. */
@@ -169,6 +177,10 @@ export function stageContext(build: PlatformBuild, place: StageBuild): StageCont
     steps: build.steps,
     copies: build.copies,
     imported: (key) => build.caches.find(key),
+    exported: (step, record, isMade) => {
+      const isOfImage = lineage(kubefile, options.target, fromScope(build, target)).has(stage);
+      build.exported.add(step, { record, isMade, isOfImage });
+    },
     waitFor,
     ensureRootfs: (state) => ensureRootfs(job, state, build.unpacked),
     origin: (from) => originOf(build, from, place),

@@ -24,7 +24,7 @@ import { writeBuildRecord } from './build-record.ts';
 import { warnOf } from './check.ts';
 import type { StepRecord } from './cache/cache-document.ts';
 import type { CacheMode } from './cache/cache-options.ts';
-import { exportCaches } from './cache/export-cache.ts';
+import { ExportedCaches } from './cache/export-cache.ts';
 import { ImportedCaches } from './cache/import-cache.ts';
 import { buildContextOnce } from './context.ts';
 import { builtKubefile, writtenKubefile } from './kubefile-of.ts';
@@ -66,7 +66,8 @@ export async function build(job: Job, options: BuildOptions): Promise<BuildResul
   const context = buildContextOnce(options, kubefile.dialect);
   const directories = new ContextDirectories(options.buildContexts);
   await using caches = new ImportedCaches(work.job, options.cacheFrom, options.insecure);
-  const shared = { ...work, ...source, emulation, twins, bases, context, directories, caches };
+  await using exported = await ExportedCaches.open(job, options.cacheTo, options.insecure);
+  const shared = { ...work, ...source, emulation, twins, bases, context, directories, caches, exported };
   const { built, images } = await makeImages(shared);
   const manifests = images.map(({ platform, state }) => writeManifest(store, state, { platform, options }));
   warnUnusedArgs(job, written, options);
@@ -79,8 +80,7 @@ export async function build(job: Job, options: BuildOptions): Promise<BuildResul
     await writeOutputs({ job: work.job, root, manifests, tags, insecure }, outputs);
   }
   const made = (mode: CacheMode): StepRecord[] => built.flatMap((platform) => platform.made[mode]);
-  const records = { min: made('min'), max: made('max') };
-  await exportCaches({ job: work.job, records, insecure }, options.cacheTo);
+  await exported.finish({ min: made('min'), max: made('max') });
   if (!isCacheOnly(outputs)) await store.images.put(root, [...tags, ...storedNames(outputs)]);
   const emulated = emulation.describe();
   const record = writeBuildRecord(store, { started, options, manifests, root, emulation: emulated });

@@ -1,6 +1,6 @@
 /** One step with its cache: reuse what it once made, or make it and remember. */
 import type { StepName } from '../events.ts';
-import type { CacheKey } from '../oci/digest.ts';
+import type { CacheKey, ChainId } from '../oci/digest.ts';
 import type { Snapshot } from '../store/snapshots.ts';
 import { keyAtEpoch } from './cache-key.ts';
 import type { BuildOptions } from './options.ts';
@@ -19,7 +19,7 @@ export interface CachedStep {
   readonly make?: () => Promise<Snapshot | undefined>;
 }
 
-type StepContext = Pick<RunContext, 'job' | 'options' | 'steps' | 'imported' | 'waitFor'>;
+type StepContext = Pick<RunContext, 'job' | 'options' | 'steps' | 'imported' | 'exported' | 'waitFor'>;
 
 /** The step's key, and what it once made, when that is still there and may be used. */
 export function lookUp(
@@ -47,46 +47,64 @@ export async function runCached(
   step: CachedStep,
 ): Promise<StageState> {
   const { key, known } = lookUp(context, step);
-  if (known !== undefined) reportBegin(context, step, 'step-cached');
-  const made = known ?? (await makeOnce(context, step, key));
+  if (known !== undefined) reportCached(context, step);
+  const { from, ...made } = known ?? (await makeOnce(context, step, { key, parent: state.chain.at(-1) }));
   const { created, snapshot } = made;
   const record = {
     key,
     created,
     ...(snapshot && { layer: { diffId: snapshot.diffId, size: snapshot.size } }),
   };
+  context.exported(step.name, record, known === undefined && from === undefined);
   return { ...withStep(state, { ...made, createdBy: step.createdBy }), made: [...state.made, record] };
 }
 
-const reportBegin = (
-  { job: { report } }: StepContext,
-  { name, text }: CachedStep,
-  type: 'step-started' | 'step-cached',
-): void => {
-  report({ type, step: name, text });
+const reportStarted = ({ job: { report } }: StepContext, { name, text }: CachedStep): void => {
+  report({ type: 'step-started', step: name, text });
 };
 
+/** `from`: of the cache that is not the store's. */
+const reportCached = ({ job: { report } }: StepContext, { name, text }: CachedStep, from?: string): void => {
+  report({ type: 'step-cached', step: name, text, ...(from === undefined ? {} : { from }) });
+};
+
+interface StepPlace {
+  readonly key: CacheKey;
+  /** The layers it stands on. */
+  readonly parent: ChainId | undefined;
+}
+
 /** Whoever wants the step first asks the caches for it and makes it; a slot is given back while others do. */
-async function makeOnce(context: StepContext, step: CachedStep, key: CacheKey): Promise<MadeStep> {
-  const elsewhere = context.steps.get(key);
-  if (elsewhere === undefined) return context.steps.make(key, () => importOrMake(context, step, key));
+async function makeOnce(context: StepContext, step: CachedStep, place: StepPlace): Promise<MadeStep> {
+  const elsewhere = context.steps.get(place.key);
+  if (elsewhere === undefined) return context.steps.make(place.key, () => importOrMake(context, step, place));
   const made = await context.waitFor(elsewhere);
-  reportBegin(context, step, step.make === undefined ? 'step-started' : 'step-cached');
+  if (step.make === undefined) reportStarted(context, step);
+  else reportCached(context, step);
   return made;
 }
 
-async function importOrMake(context: StepContext, step: CachedStep, key: CacheKey): Promise<MadeStep> {
+async function importOrMake(context: StepContext, step: CachedStep, place: StepPlace): Promise<MadeStep> {
   const { options, imported } = context;
-  const found = options.noCache && step.make !== undefined ? undefined : await imported(key);
-  reportBegin(context, step, found === undefined ? 'step-started' : 'step-cached');
-  return found ?? makeStep(context, step, key);
+  const found = options.noCache && step.make !== undefined ? undefined : await imported(place.key);
+  if (found === undefined) reportStarted(context, step);
+  else reportCached(context, step, found.from);
+  return found ?? makeStep(context, step, place);
 }
 
-async function makeStep({ job, options }: StepContext, step: CachedStep, key: CacheKey): Promise<MadeStep> {
+async function makeStep(
+  { job, options }: StepContext,
+  step: CachedStep,
+  place: StepPlace,
+): Promise<MadeStep> {
   const start = performance.now();
   const snapshot = await step.make?.();
   const created = creationTime(options);
-  job.store.cache.put(key, { created, ...(snapshot && { layer: snapshot.chainId }) });
+  const { key, parent } = place;
+  job.store.cache.put(key, {
+    created,
+    ...(snapshot ? { layer: snapshot.chainId } : parent !== undefined && { parent }),
+  });
   if (step.make !== undefined) {
     job.report({
       type: 'step-finished',

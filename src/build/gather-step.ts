@@ -231,6 +231,7 @@ async function addLayer(
     ...build,
     waitFor: <T>(other: Promise<T>) => other,
     imported: () => Promise.resolve(undefined),
+    exported: () => undefined,
   };
   return runCached(context, state, {
     name: { platform: text, stage: 'registry', index: 1, total: 1 },

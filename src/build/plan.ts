@@ -63,6 +63,7 @@ export async function planBuild(job: Job, options: BuildOptions): Promise<BuildP
     hostPlatform: hostPlatform(),
     ...newWork(job, 1),
     caches: { find: () => Promise.resolve(undefined) },
+    exported: { add: () => undefined },
   };
   const platforms: PlatformPlan[] = [];
   for (const platform of options.platforms) platforms.push(await planPlatform(build, platform));

@@ -1,8 +1,10 @@
 /** What the steps of a stage need besides their operands. */
 import type { Emulation } from '../emulation/ladder.ts';
+import type { StepName } from '../events.ts';
 import type { Dialect } from '../kubefile/instruction.ts';
 import type { CacheKey } from '../oci/digest.ts';
 import type { Snapshot } from '../store/snapshots.ts';
+import type { StepRecord } from './cache/cache-document.ts';
 import type { BuildContext } from './context.ts';
 import type { NativeTwins } from './native-twins.ts';
 import type { BuildOptions, Job } from './options.ts';
@@ -15,7 +17,10 @@ export type Origin =
   | { readonly kind: 'layers'; readonly state: StageState };
 
 /** What one step adds to a stage. */
-export type MadeStep = Pick<StepResult, 'created' | 'snapshot'>;
+export type MadeStep = Pick<StepResult, 'created' | 'snapshot'> & {
+  /** The cache it came from, when it was made elsewhere. */
+  readonly from?: string;
+};
 
 export interface RunContext {
   readonly job: Job;
@@ -28,6 +33,8 @@ export interface RunContext {
   readonly copies: SharedWork<string, Snapshot | undefined>;
   /** What a step made elsewhere (`--cache-from`). */
   readonly imported: (key: CacheKey) => Promise<MadeStep | undefined>;
+  /** Is told what each step has come to (`--cache-to`). */
+  readonly exported: (step: StepName, record: StepRecord, isMade: boolean) => void;
   /** Waits for what another stage makes. */
   readonly waitFor: <T>(other: Promise<T>) => Promise<T>;
   /** Unpacks the layers below when they are not there yet. */

@@ -3,6 +3,7 @@ import { existsSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { Delivered, Output, SealerArchive } from '../build/output/output.ts';
 import { ArchBuildError } from '../errors.ts';
+import { packingOf } from '../layer/compress.ts';
 import { fullName } from '../oci/reference.ts';
 import { writeArchive } from './write-archive.ts';
 import { COMPRESSION_KEYS, encodingOf } from './compression-fields.ts';
@@ -126,9 +127,14 @@ function refuseUnknown(word: Word, { keys, isImage }: Type): void {
 
 /** What would make another image than the one that is built. */
 function refuseUnsupported(word: Word): void {
-  const { sourceDateEpoch } = word;
-  if (truth(word, 'oci-mediatypes') === false)
-    throw invalid(word, 'images have OCI media types', 'type=docker is what old dockers load');
+  const { sourceDateEpoch, type } = word;
+  const isPushed = type === 'registry' || (type === 'image' && truth(word, 'push') === true);
+  if (truth(word, 'oci-mediatypes') === false && !isPushed)
+    throw invalid(
+      word,
+      'images have OCI media types here',
+      'registries get others: type=registry; type=docker is what old dockers load',
+    );
   if (truth(word, 'rewrite-timestamp') === true && sourceDateEpoch === undefined)
     throw invalid(word, 'rewrite-timestamp needs a time', 'give it with --source-date-epoch');
 }
@@ -189,10 +195,20 @@ const archiveFor = (format: (typeof SEALER_FORMATS)[number]): SealerArchive =>
     yield* SAVE_FORMATS[`sealer-${format}`].write(set, context);
   };
 
-function packed({ text, fields }: Word): { encoding?: NonNullable<ReturnType<typeof encodingOf>> } {
-  const encoding = encodingOf(`--output ${text}`, fields);
+function packed(word: Word): Pick<Extract<Output, { type: 'registry' }>, 'encoding'> {
+  const encoding = encodingOf(`--output ${word.text}`, word.fields);
   return encoding === undefined ? {} : { encoding };
 }
+
+/** Who knows Docker's media types alone may not know plain layers. Manifests with zstd layers are OCI's all the same. */
+function encoded(word: Word): ReturnType<typeof packed> {
+  const usual = packed(word);
+  if (truth(word, 'oci-mediatypes') !== false) return usual;
+  const chosen = word.fields.has('compression') ? usual.encoding : PLAIN_TO_GZIP;
+  return { encoding: { ...chosen, family: 'docker' } };
+}
+
+const PLAIN_TO_GZIP = { packing: packingOf('gzip'), plainOnly: true };
 
 function readImage(word: Word): readonly Output[] {
   const image: Output = { type: 'image', names: namesOf(word) };
@@ -210,7 +226,7 @@ function registryOf(word: Word): Output {
     throw invalid(word, 'what is pushed needs a name', 'give it with name= or -t');
   if (word.offline)
     throw new ArchBuildError('OFFLINE', `--output ${word.text} asks the network, and --offline forbids it`);
-  return { type: 'registry', names, byDigest: truth(word, 'push-by-digest') === true, ...packed(word) };
+  return { type: 'registry', names, byDigest: truth(word, 'push-by-digest') === true, ...encoded(word) };
 }
 
 const namesOf = ({ fields }: Word): string[] =>

@@ -67,7 +67,7 @@ function lineReporter(write: (text: string) => void, { debug }: ReporterOptions)
         write(`${chalk.cyan(prefix(event.step))} ${chalk.bold(firstLine(event.text))}\n`);
         break;
       case 'step-cached':
-        write(`${chalk.cyan(prefix(event.step))} ${chalk.dim(`cached ${firstLine(event.text)}`)}\n`);
+        write(`${chalk.cyan(prefix(event.step))} ${chalk.dim(cachedText(event))}\n`);
         break;
       case 'step-output':
         outputs.push(event);
@@ -78,8 +78,9 @@ function lineReporter(write: (text: string) => void, { debug }: ReporterOptions)
           `${chalk.cyan(prefix(event.step))} ${chalk.dim(`done in ${seconds(event.milliseconds)}${layerText(event)}`)}\n`,
         );
         break;
-      case 'step-usage':
-        break; // with --log-rusage it is part of the next one
+      case 'step-usage': // with --log-rusage it is part of the next one
+      case 'step-exported': // how many have is said at the end
+        break;
       case 'usage':
         write(`${chalk.dim(usageText(event))}\n`);
         break;
@@ -115,6 +116,9 @@ const stageText = ({ platform, stage, text }: Extract<BuildEvent, { type: 'stage
 
 const prefix = ({ platform, stage, index, total }: StepName): string =>
   `[${platform} ${stage} ${index}/${total}]`;
+
+const cachedText = ({ text, from }: Extract<BuildEvent, { type: 'step-cached' }>): string =>
+  `cached ${firstLine(text)}${from === undefined ? '' : ` (${from})`}`;
 
 const firstLine = (text: string): string => {
   const [line = '', ...rest] = text.trim().split('\n');

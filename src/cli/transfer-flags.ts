@@ -48,6 +48,7 @@ export interface ManifestAddFlags extends PlatformsFlags, RegistryFlags, EntryFl
 }
 
 export interface CopyFlags extends PlatformsFlags, RegistryFlags, EncodingFlags {
+  readonly forceCompression?: boolean;
   readonly addCompression: readonly string[];
   readonly format?: Family;
   readonly all?: boolean;

@@ -35,6 +35,12 @@ export function packerName({ kind, level }: Packing): string {
   return `${kind} ${level} ${kind === 'gzip' ? versions.zlib : 'program'}`;
 }
 
+/** Of a packer's name, also of one that other versions of the programs have; undefined for no packer. */
+export function kindOfPacker(name: string): Packing['kind'] | undefined {
+  const [kind] = name.split(' ');
+  return kind === 'gzip' || kind === 'zstd' ? kind : undefined;
+}
+
 /** With any number of threads zstd cuts its input into the same pieces; without threads it does not. */
 const zstdProgram = (level: number): FilterProgram => ({
   program: 'zstd',

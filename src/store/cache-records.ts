@@ -11,6 +11,8 @@ export interface CacheRecord {
   readonly created: string;
   /** The snapshot the step added; undefined when it changed nothing. */
   readonly layer?: ChainId;
+  /** Where it changed nothing: the layers it looked at. It goes when they go. */
+  readonly parent?: ChainId;
 }
 
 export class CacheRecords {
@@ -36,12 +38,19 @@ export class CacheRecords {
     writeFileAtomic(this.#layout.cacheRecord(key), JSON.stringify(record));
   }
 
-  /** Removes records that point to snapshots that are gone; returns how many. */
-  sweep(): number {
+  /**
+   * Removes records that point to snapshots that are gone, or stand on layers that neither are unpacked nor `isNeeded`;
+   * returns how many.
+   */
+  sweep(isNeeded: (layers: ChainId) => boolean): number {
     if (!existsSync(this.#layout.cache)) return 0;
     const dead = readdirSync(this.#layout.cache).filter((name) => {
-      const key = `sha256:${name.replace(/\.json$/, '')}` as CacheKey;
-      return name.endsWith('.json') && this.get(key) === undefined;
+      if (!name.endsWith('.json')) return false;
+      const record = this.get(`sha256:${name.slice(0, -'.json'.length)}` as CacheKey);
+      const parent = record?.parent;
+      const stands =
+        parent === undefined || existsSync(this.#layout.snapshotTree(parent)) || isNeeded(parent);
+      return record === undefined || !stands;
     });
     for (const name of dead) rmSync(join(this.#layout.cache, name), { force: true });
     return dead.length;

@@ -29,6 +29,11 @@ export class PackedLayers {
     return this.#read(layer)[packer];
   }
 
+  /** What the layer is known to have become, with the packers that made it. */
+  variantsOf(layer: Digest): (PackedLayer & { readonly packer: string })[] {
+    return Object.entries(this.#read(layer)).map(([packer, packed]) => ({ ...packed, packer }));
+  }
+
   /** All that the layer is known to have become. */
   formsOf(layer: Digest): Digest[] {
     return Object.values(this.#read(layer)).map(({ digest }) => digest);

@@ -61,10 +61,11 @@ export async function prune(store: Store, options: PruneOptions): Promise<PruneR
     (digest) => store.blobs.has(digest) || store.snapshots.layerRecord(diffIdOfDigest(digest)) !== undefined,
   );
   const isSelective = options.madeBefore !== undefined || options.keepBytes !== undefined;
-  if (options.cache && !isSelective) store.mountCaches.clear();
+  const keepsCache = !options.cache || isSelective;
+  if (!keepsCache) store.mountCaches.clear();
   store.derived.clear();
   store.facts.save((digest) => needed.blobs.has(digest));
-  return { ...counts, cacheRecords: store.cache.sweep() };
+  return { ...counts, cacheRecords: store.cache.sweep((chain) => keepsCache || needed.chains.has(chain)) };
 }
 
 function isLeaving({ blobs }: Store, { name, root }: StoredImage, options: PruneOptions): boolean {

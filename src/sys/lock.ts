@@ -1,6 +1,6 @@
 /** Advisory locks that the kernel frees when their holder dies: flock(2). */
 import { closeSync, fstatSync, openSync, statSync } from 'node:fs';
-import { ArchBuildError } from '../errors.ts';
+import { ArchBuildError, systemErrorCode } from '../errors.ts';
 import { libc, systemError } from './libc.ts';
 
 const LOCK = { shared: 1, exclusive: 2, nonBlocking: 4 } as const;
@@ -44,6 +44,25 @@ function isStillThere(fd: number, path: string): boolean {
   const [locked, there] = [fstatSync(fd), statSync(path, { throwIfNoEntry: false })];
   return there?.ino === locked.ino && there.dev === locked.dev;
 }
+
+/** Waits for a directory's lock as long as it takes. Undefined where the file system has no locks. */
+export async function lockDirectory(path: string, signal: AbortSignal): Promise<Lock | undefined> {
+  const { setTimeout: sleep } = await import('node:timers/promises');
+  try {
+    for (;;) {
+      signal.throwIfAborted();
+      const lock = tryLockDirectory(path);
+      if (lock !== undefined) return lock;
+      await sleep(POLL_MS, undefined, { signal });
+    }
+  } catch (error) {
+    if (LOCKLESS.includes(systemErrorCode(error) ?? '')) return undefined;
+    throw error;
+  }
+}
+
+/** What flock(2) says there. */
+const LOCKLESS: readonly string[] = ['ENOLCK', 'ENOSYS', 'EOPNOTSUPP', 'ENOTSUP', 'EINVAL'];
 
 /** Waits up to `waitMs`, then throws STORE_BUSY. Polls: a blocking flock would stop the event loop. */
 export async function acquireLock(

@@ -10,7 +10,7 @@ import type { ImageSet } from './image-set.ts';
 import { narrow, singlePlatform } from './narrow.ts';
 import type { LayerPacking } from './pack-layer.ts';
 import { controlOf } from './transfer-job.ts';
-import type { Place, Traits, TransportContext } from './transports/transport.ts';
+import type { Look, Place, Traits, TransportContext } from './transports/transport.ts';
 
 /** What a user may say about a copy. */
 export interface CopyChoices {
@@ -18,6 +18,8 @@ export interface CopyChoices {
   readonly platforms?: readonly Platform[];
   /** Every layer is packed so; without it the destination's habit applies to plain layers. */
   readonly packing?: LayerPacking;
+  /** But for layers that are packed otherwise already, in the source or in the destination. */
+  readonly keepsPacked?: boolean;
   /** Besides, of the images of an index. */
   readonly also?: readonly Packing[];
   readonly family?: Family;
@@ -34,7 +36,8 @@ export async function copyImages(
 ): Promise<readonly NamedImage[]> {
   await using source = await from.open(context);
   await to.reach?.(source, context);
-  const set = await prepareImages(source, { ...choices, traits: to.traits }, context);
+  await using there = choices.keepsPacked === true ? await to.look?.(context) : undefined;
+  const set = await prepareImages(source, { ...choices, traits: to.traits, there }, context);
   await to.write(set, context);
   return set.images;
 }
@@ -42,7 +45,7 @@ export async function copyImages(
 /** The images with the platforms and in the encoding that somebody wants. */
 export async function prepareImages(
   source: ImageSet,
-  { traits, ...choices }: CopyChoices & { readonly traits: Traits },
+  { traits, there, ...choices }: CopyChoices & { readonly traits: Traits; readonly there?: Look | undefined },
   context: TransportContext,
 ): Promise<ImageSet> {
   const { platforms = [] } = choices;
@@ -50,7 +53,7 @@ export async function prepareImages(
   const keepsIndex = traits.keepsIndex === true;
   const some = await narrow(source, { platforms, keepsIndex, ...controlOf(context) });
   const narrowed = traits.single === true ? await singlePlatform(some, 'the destination') : some;
-  const encoding = encodingFor(choices, traits);
+  const encoding = { ...encodingFor(choices, traits), ...(there && { there }) };
   if (Object.keys(encoding).length === 0) return narrowed;
   return encodeImages(narrowed, encoding, {
     known: context.store.packed,
@@ -59,12 +62,13 @@ export async function prepareImages(
   });
 }
 
-function encodingFor({ platforms = [], packing, also, family }: CopyChoices, traits: Traits): Encoding {
+function encodingFor(choices: CopyChoices, traits: Traits): Encoding {
+  const { platforms = [], packing, keepsPacked, also, family } = choices;
   if (packing !== undefined && traits.unpacked !== undefined)
     throw new ArchBuildError('USAGE', `${traits.unpacked}: nothing packs them`);
   const complete = traits.complete === true || (platforms.length > 0 && traits.keepsIndex !== true);
   return {
-    ...(packing === undefined ? {} : { packing }),
+    ...(packing === undefined ? {} : { packing, ...(keepsPacked === true ? { plainOnly: true } : {}) }),
     ...(packing !== undefined || traits.packs === undefined
       ? {}
       : { packing: packingOf(traits.packs), plainOnly: true }),

@@ -3,7 +3,8 @@
  * there. Only what changes gets a new digest; configs, and with them the ids of images, stay.
  */
 import { ArchBuildError } from '../errors.ts';
-import type { Packing } from '../layer/compress.ts';
+import { kindOfPacker, type Packing } from '../layer/compress.ts';
+import type { ContentSink } from '../oci/content.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import { parseDocument, type Index, type Manifest } from '../oci/manifest.ts';
@@ -18,6 +19,7 @@ import {
   type Family,
 } from '../oci/media-types.ts';
 import { rebuildIndex, rebuildManifest } from '../oci/rebuild.ts';
+import type { PackedLayer, PackedLayers } from '../store/packed-layers.ts';
 import { lackingVariant, variantEntry } from './compression-variants.ts';
 import type { ImageSet } from './image-set.ts';
 import { once } from './once.ts';
@@ -29,6 +31,8 @@ export interface Encoding {
   readonly packing?: LayerPacking;
   /** Packed layers stay as they are: only plain ones get the packing. */
   readonly plainOnly?: boolean;
+  /** A plain layer that is there already, packed in any way, stays as it is there. */
+  readonly there?: Pick<ContentSink, 'has'>;
   /** An index gets, besides every image, the same packed so, unless it has it; other images are refused. */
   readonly also?: readonly Packing[];
   /** The media types; without it those the image has, but for what only OCI can say. */
@@ -162,9 +166,11 @@ class ImageEncoder {
 
   async #manifest(descriptor: Descriptor, manifest: Manifest): Promise<Descriptor> {
     if (!isConfigType(manifest.config.mediaType)) return descriptor; // no image: nothing of it is ours to change
-    const family = this.#familyOfManifest(descriptor, manifest);
+    const found: Descriptor[] = [];
+    for (const layer of manifest.layers) found.push(await this.#found(layer));
+    const family = this.#familyOfManifest(descriptor, found);
     const layers: Descriptor[] = [];
-    for (const layer of manifest.layers) layers.push(await this.#layer(layer, family));
+    for (const layer of found) layers.push(await this.#layer(layer, family));
     const isSame = layers.every(
       ({ digest, mediaType }, position) =>
         digest === manifest.layers[position]?.digest && mediaType === manifest.layers[position].mediaType,
@@ -177,7 +183,7 @@ class ImageEncoder {
     return this.#keep(rebuildManifest(manifest, { layers, family }));
   }
 
-  #familyOfManifest({ mediaType }: Descriptor, { layers }: Manifest): Family {
+  #familyOfManifest({ mediaType }: Descriptor, layers: readonly Descriptor[]): Family {
     const after = layers.map((layer) => this.#packingOf(layer)?.kind ?? layerCompression(layer.mediaType));
     if (after.includes('zstd')) return 'oci';
     return this.#encoding.family ?? familyOf(mediaType) ?? 'oci';
@@ -189,6 +195,24 @@ class ImageEncoder {
     if (packing === undefined) return { ...layer, mediaType };
     const { data: _data, urls: _urls, ...rest } = layer;
     return { ...rest, mediaType, ...(await this.#packer.pack(layer, packing)) };
+  }
+
+  /** A plain layer as it is there already, packed: best as it is wanted. */
+  async #found(layer: Descriptor): Promise<Descriptor> {
+    const { there, family, packing } = this.#encoding;
+    if (there === undefined || this.#packingOf(layer) === undefined) return layer;
+    const variants = packedVariants(this.#job.known, layer)
+      .filter(({ kind }) => family !== 'docker' || kind !== 'zstd') // only OCI has a name for it
+      .sort((one, other) => Number(other.kind === packing?.kind) - Number(one.kind === packing?.kind));
+    for (const { kind, digest, size } of variants) {
+      const known = familyOf(layer.mediaType) ?? 'oci';
+      const mediaType = typeInFamily(layer.mediaType, kind === 'zstd' ? 'oci' : known, kind);
+      if (mediaType === undefined) continue;
+      const { data: _data, urls: _urls, ...rest } = layer;
+      const packed = { ...rest, mediaType, digest, size };
+      if (await there.has(packed)) return packed;
+    }
+    return layer;
   }
 
   /** Undefined for a layer whose bytes stay. */
@@ -209,5 +233,16 @@ class ImageEncoder {
     return descriptor;
   }
 }
+
+/** What a plain layer has become before. */
+function packedVariants(known: PackedLayers, { mediaType, digest }: Descriptor): PackedVariant[] {
+  if (layerCompression(mediaType) !== 'none') return [];
+  return known.variantsOf(digest).flatMap(({ packer, ...packed }) => {
+    const kind = kindOfPacker(packer);
+    return kind === undefined ? [] : [{ kind, ...packed }];
+  });
+}
+
+type PackedVariant = PackedLayer & { readonly kind: Packing['kind'] };
 
 const ABOUT = 'vnd.docker.reference.digest';

@@ -1,13 +1,15 @@
 /** Sends an image to a registry: content first, children before parents, the tag last. */
 import { ArchBuildError } from '../errors.ts';
-import type { ContentSource } from '../oci/content.ts';
+import type { ContentSink, ContentSource } from '../oci/content.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import { parseReference, withDefaultTag } from '../oci/reference.ts';
+import type { Digest } from '../oci/digest.ts';
+import { parseReference, withDefaultTag, type Reference } from '../oci/reference.ts';
 import { copyGraph, type CopyOptions } from './copy.ts';
 import { RegistryClient } from './registry-client.ts';
 import type { RegistryOptions } from './registry-options.ts';
-import { routesOf, withRoutes } from './registry-routes.ts';
+import { routesOf, withRoutes, type Route } from './registry-routes.ts';
 import { RegistrySink, type MountSources } from './registry-sink.ts';
+import { RegistrySource } from './registry-source.ts';
 import { readDocument } from './verified-stream.ts';
 
 /** `select`: a registry refuses an index whose children it does not have, so leave none out of one. */
@@ -39,13 +41,64 @@ export async function pushImage(
   { root, name }: { readonly root: Descriptor; readonly name: string },
   options: PushOptions = {},
 ): Promise<void> {
-  const reference = withDefaultTag(parseReference(name));
-  if (reference.digest !== undefined && reference.digest !== root.digest) {
+  const { digest } = parseReference(name);
+  if (digest !== undefined && digest !== root.digest) {
     throw new ArchBuildError('DIGEST_MISMATCH', `${root.digest} cannot be pushed as ${name}`);
   }
-  const routes = await routesOf(reference, 'push', options);
-  await using client = new RegistryClient(withRoutes(options, routes));
-  const sink = new RegistrySink(client, routes[0], options.mountSources);
-  await copyGraph(root, { from: source, to: sink }, options);
-  if (reference.tag !== undefined) await sink.tag(reference.tag, root, await readDocument(source, root));
+  await using repository = await PushedRepository.open(name, options);
+  await repository.push(source, root);
+}
+
+/** For who pushes there more than once: what it once had is not asked for again. */
+export class PushedRepository implements AsyncDisposable {
+  readonly reference: Reference;
+  /** What is there, asked for where it is pushed to. */
+  readonly source: RegistrySource;
+  readonly #client: RegistryClient;
+  readonly #sink: RegistrySink;
+  readonly #options: PushOptions;
+  readonly #there = new Set<Digest>();
+
+  private constructor(reference: Reference, route: Route, options: PushOptions) {
+    this.reference = reference;
+    this.#options = options;
+    this.#client = new RegistryClient(withRoutes(options, [route]));
+    this.source = new RegistrySource(this.#client, route);
+    this.#sink = new RegistrySink(this.#client, route, options.mountSources);
+  }
+
+  static async open(name: string, options: PushOptions): Promise<PushedRepository> {
+    const reference = withDefaultTag(parseReference(name));
+    const [route] = await routesOf(reference, 'push', options);
+    return new PushedRepository(reference, route, options);
+  }
+
+  async has(descriptor: Descriptor): Promise<boolean> {
+    return this.#sink.has(descriptor);
+  }
+
+  async push(source: ContentSource, root: Descriptor): Promise<void> {
+    await copyGraph(root, { from: source, to: this.#remembering() }, this.#options);
+    const { tag } = this.reference;
+    if (tag !== undefined) await this.#sink.tag(tag, root, await readDocument(source, root));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#client[Symbol.asyncDispose]();
+  }
+
+  #remembering(): ContentSink {
+    const [there, sink] = [this.#there, this.#sink];
+    return {
+      has: async (descriptor) => {
+        const has = there.has(descriptor.digest) || (await sink.has(descriptor));
+        if (has) there.add(descriptor.digest);
+        return has;
+      },
+      write: async (descriptor, data) => {
+        await sink.write(descriptor, data);
+        there.add(descriptor.digest);
+      },
+    };
+  }
 }

@@ -28,6 +28,19 @@ describe('--output', () => {
     ['type=registry,name=r.test/a:1', { type: 'registry', names: ['r.test/a:1'], byDigest: false }],
     ['type=cacheonly', { type: 'cacheonly' }],
     [
+      'type=registry,name=r.test/a:1,oci-mediatypes=false,compression=uncompressed',
+      { type: 'registry', names: ['r.test/a:1'], byDigest: false, encoding: { family: 'docker' } },
+    ],
+    [
+      'type=registry,name=r.test/a:1,oci-mediatypes=false,compression=gzip,force-compression=true',
+      {
+        type: 'registry',
+        names: ['r.test/a:1'],
+        byDigest: false,
+        encoding: { packing: { kind: 'gzip', level: 6 }, family: 'docker' },
+      },
+    ],
+    [
       'type=oci,dest=/tmp/x,compression=gzip',
       {
         type: 'oci',
@@ -110,6 +123,8 @@ describe('--output', () => {
     ['type=oci,compression=gzip,compression-level=x', 'is no number'],
     ['type=oci,compression=gzip,force-compression=x', 'neither true nor false'],
     ['type=image,compression=gzip', 'plain in the store'],
+    ['type=image,oci-mediatypes=false', 'have OCI media types'],
+    ['type=oci,oci-mediatypes=false', 'have OCI media types'],
     ['type=sealer', 'keeps the name'],
     ['type=sealer,name=a,format=v1', 'unknown format'],
     ['type=sealer,name=a,format=v0.8,compression=gzip', 'nothing packs them'],

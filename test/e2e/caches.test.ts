@@ -20,6 +20,13 @@ COPY --from=made /machine /once /
 RUN cat /machine > /seen
 CMD ["cat", "/seen"]
 `;
+/** When both steps of a build are in the cache. */
+const WRITTEN = / has 2 steps of this build/;
+const INTERRUPTS = {
+  fails: {},
+  'is interrupted': { interrupt: { signal: 'SIGINT', when: WRITTEN } },
+  'is killed': { interrupt: { signal: 'SIGKILL', when: WRITTEN } },
+} as const;
 const PROJECT = { kubefile: KUBEFILE, platforms: ALL };
 
 let cli: Cli;
@@ -84,6 +91,62 @@ describeWith(
         args: ['--cache-from', `type=local,src=${target}`],
       });
       expect(cachedSteps(log)).toContain('RUN cat /machine > /seen');
+    });
+
+    it.each(['fails', 'is interrupted', 'is killed'] as const)(
+      'has the steps of a build that %s, on top of what it had',
+      async (end) => {
+        await using registry = await DockerRegistry.start(cli.scratch.path('.'));
+        await using other = await openCli();
+        await other.run(['load', '-i', archive]);
+        const cache = `${registry.host}/team/cache:main`;
+        const project = { platforms: ['--platform', 'linux/amd64'], args: ['--no-cache'] };
+        const kubefile = 'FROM busybox:amd64\nRUN cat /proc/sys/kernel/random/uuid > /once\n';
+        const to = ['--debug', '--cache-to', `type=registry,ref=${cache},mode=max`];
+        await build(cli, 'before', { ...project, kubefile, args: to });
+        const last = end === 'fails' ? 'exit 3' : 'sleep 60';
+        const outcome = await tryBuild(cli, 'never', {
+          ...project,
+          kubefile: `${kubefile.replace('once', 'twice')}RUN touch /two\nRUN ${last}\n`,
+          args: ['--no-cache', ...to],
+          ...INTERRUPTS[end],
+        });
+        expect(outcome.status ?? outcome.signal).toBe(
+          { fails: 1, 'is interrupted': 130, 'is killed': 'SIGKILL' }[end],
+        );
+        const from = ['--cache-from', cache];
+        for (const steps of [kubefile, `${kubefile.replace('once', 'twice')}RUN touch /two\n`]) {
+          const { log } = await build(other, 'next', {
+            ...project,
+            kubefile: `${steps}RUN true\n`,
+            args: from,
+          });
+          expect(cachedSteps(log)).toEqual(steps.trim().split('\n').slice(1));
+          expect(log).toContain(`cached RUN cat /proc/sys/kernel/random/uuid`);
+          expect(log).toContain(` (${cache})\n`);
+        }
+      },
+    );
+
+    it('that has gone away costs a warning where that is wanted, and whenever the build fails', async () => {
+      const registry = await DockerRegistry.start(cli.scratch.path('.'));
+      const project = { platforms: ['--platform', 'linux/amd64'] };
+      const kubefile = 'FROM busybox:amd64\nRUN touch /one\nRUN sleep 1\nRUN touch /two\n';
+      const reference = `${registry.host}/team/cache`;
+      await registry[Symbol.asyncDispose]();
+      const args = [
+        '--no-cache',
+        '--retry',
+        '0',
+        '--cache-to',
+        `type=registry,ref=${reference},ignore-error=true`,
+      ];
+      const { log } = await build(cli, 'app', { ...project, kubefile, args });
+      expect(log.match(/cannot be written/g)).toHaveLength(1);
+      const failed = await tryBuild(cli, 'never', { ...project, kubefile: `${kubefile}RUN exit 3\n`, args });
+      expect(failed.status).toBe(1);
+      expect(failed.stderr).toContain('exited with status 3');
+      expect(failed.stderr.match(/cannot be written/g)).toHaveLength(1);
     });
 
     it('that is out of reach costs a warning, and fails a build that was to write it', async () => {

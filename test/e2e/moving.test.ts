@@ -68,6 +68,9 @@ describeWith(['root', 'command:docker-registry', 'command:skopeo'], 'push', () =
     const second = await cli.call(['push', 'app:1', name.replace('team', 'other')]);
     expect([second.stdout.trim(), second.stderr.includes('packing')]).toEqual([pushed, false]);
     expect(await cli.run(['push', '--compression', 'none', 'app:1', `${name}-plain`])).toBe(digest);
+    const gentle = ['push', '--compression', 'zstd', '--no-force-compression', 'app:1'];
+    expect(await cli.run([...gentle, name])).toBe(pushed);
+    expect(await cli.run([...gentle, name.replace('team', 'elsewhere')])).not.toBe(pushed);
     const docker = await cli.run(['push', '--format', 'docker', 'app:1', `${name}-docker`]);
     expect(docker).not.toBe(pushed);
     expect(await cli.run(['pull', '--platform', 'linux/arm64/v9', name])).toBe(pushed);
@@ -110,6 +113,7 @@ describeWith(['root', 'command:skopeo', 'command:zstd'], 'copy', () => {
     [['copy', 'app:1', 'docker-daemon:x'], 2, 'known are store:NAME'],
     [['copy', '--compression-level', '3', 'app:1', 'dir:x'], 2, 'needs --compression'],
     [['copy', '--compression', 'gzip', '--compression-level', '12', 'app:1', 'dir:x'], 2, 'levels 1 to 9'],
+    [['copy', '--force-compression', 'app:1', 'dir:x'], 2, 'needs --compression'],
     [['copy', '--all', '--platform', 'arm64', 'app:1', 'dir:x'], 2, 'contradict'],
     [['copy', '--platform', 'riscv64', 'app:1', 'dir:x'], 1, 'it exists for linux/amd64, linux/arm64'],
     [['copy', 'oci:/nonexistent:1', 'x'], 1, 'oci-layout is missing'],

@@ -139,6 +139,7 @@ describeWith(['root', 'private-binfmt', 'command:skopeo', 'command:docker-regist
       `type=oci,dest=${archive}`,
       `type=oci,tar=false,dest=${layout}`,
       `type=registry,name=${name}`,
+      `type=registry,name=${name}-docker,oci-mediatypes=false`,
       'type=image,name=more:1,annotation.org.test=yes,annotation-index.org.test=index',
     );
     const inspected = async (image: string, ...args: string[]): Promise<string> =>
@@ -146,6 +147,12 @@ describeWith(['root', 'private-binfmt', 'command:skopeo', 'command:docker-regist
     expect(await inspected(`oci:${layout}:1`)).toBe(digest);
     expect(await inspected(`oci-archive:${archive}:1`)).toBe(digest);
     expect(await inspected(`docker://${name}`, '--tls-verify=false')).toBe(digest);
+    const others = await tools.skopeo(['inspect', '--raw', `docker://${name}-docker`, '--tls-verify=false']);
+    expect(others).toContain('"application/vnd.docker.distribution.manifest.list.v2+json"');
+    const config = ['inspect', '--config', '--raw', '--tls-verify=false'];
+    expect(await tools.skopeo([...config, `docker://${name}-docker`])).toBe(
+      await tools.skopeo([...config, `docker://${name}`]),
+    );
     expect(await cli.run(['images', '--json'])).toContain('docker.io/library/more:1');
     const image = JSON.parse(await cli.run(['inspect', 'more:1'])) as {
       digest: string;

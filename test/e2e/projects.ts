@@ -52,9 +52,11 @@ export async function writeFiles(directory: string, files: Files): Promise<void>
   }
 }
 
-/** The progress lines of steps that came from the cache, without their prefix. */
+/** The progress lines of steps that came from the cache, without their prefix and the name of another store's cache. */
 export function cachedSteps(log: string): string[] {
-  return log.split('\n').flatMap((line) => /^\[\S+ \S+ \d+\/\d+\] cached (.*)$/.exec(line)?.[1] ?? []);
+  return log
+    .split('\n')
+    .flatMap((line) => /^\[\S+ \S+ \d+\/\d+\] cached (.*?)(?: \(\S+:\w+\))?$/.exec(line)?.[1] ?? []);
 }
 
 /** Of a build or of anything else that is refused: never a stack trace, never our own bug. */

@@ -28,10 +28,23 @@ describe('a cache record', () => {
     });
   });
 
+  it('of a step that changed nothing goes with the layers it stands on', async () => {
+    await withStore((store) => {
+      const [unpacked, needed, gone] = addSnapshots(store, ['a', 'b', 'c']);
+      for (const parent of [unpacked!, needed!, gone!]) store.cache.put(key(parent), { created, parent });
+      for (const chain of [gone!, needed!]) store.snapshots.remove(store.snapshots.get(chain));
+      expect(store.cache.get(key(gone!))).toEqual({ created, parent: gone });
+      expect(store.cache.sweep((chain) => chain === needed)).toBe(1);
+      expect(store.cache.get(key(gone!))).toBeUndefined();
+      for (const parent of [unpacked!, needed!])
+        expect(store.cache.get(key(parent))).toEqual({ created, parent });
+    });
+  });
+
   it('counts as absent without its snapshot, and when it is damaged; sweeping removes both and no other', async () => {
     await withStore((store) => {
       const [layer, other] = addSnapshots(store, ['a', 'b']);
-      expect(store.cache.sweep()).toBe(0);
+      expect(store.cache.sweep(() => false)).toBe(0);
       store.cache.put(key('gone'), { created, layer: other! });
       store.cache.put(key('kept'), { created, layer: layer! });
       store.cache.put(key('nothing'), { created });
@@ -41,7 +54,7 @@ describe('a cache record', () => {
       }
       store.snapshots.remove(store.snapshots.get(other!));
       expect(store.cache.get(key('gone'))).toBeUndefined();
-      expect(store.cache.sweep()).toBe(7);
+      expect(store.cache.sweep(() => false)).toBe(7);
       expect(readdirSync(store.layout.cache)).toHaveLength(2);
       expect(store.cache.get(key('kept'))).toEqual({ created, layer });
     });

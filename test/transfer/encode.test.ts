@@ -211,6 +211,41 @@ describe('encodeImages', () => {
     );
   });
 
+  describe('of what the destination has', () => {
+    const ZSTD: Encoding = { packing: { kind: 'zstd', level: 3 }, plainOnly: true };
+
+    it('takes layers as they are there, without packing or reading one', async () => {
+      const content = new MemoryContent();
+      const root = addIndex(content, ['linux/amd64', 'linux/arm64']);
+      const first = await written(await encode(setOf(content, root), GZIP));
+      events = [];
+      content.reads.length = 0;
+      const again = await encode(setOf(content, root), { ...ZSTD, there: first.sink });
+      expect(again.images[0]!.root.digest).toBe(first.root.digest);
+      expect(content.reads).toHaveLength(3);
+      await copyGraph(first.root, { from: again.content, to: first.sink });
+      expect(events).toEqual([]);
+    });
+
+    it('packs what is known and not there, and prefers what was asked for', async () => {
+      const content = new MemoryContent();
+      const root = addIndex(content, ['linux/amd64']);
+      const gzip = await written(await encode(setOf(content, root), GZIP));
+      const elsewhere = await written(
+        await encode(setOf(content, root), { ...ZSTD, there: new MemoryContent() }),
+      );
+      expect(new Set(layersIn(elsewhere.sink, elsewhere.root))).toEqual(new Set([MEDIA_TYPES.ociLayerZstd]));
+      for (const [digest, bytes] of gzip.sink.blobs) elsewhere.sink.blobs.set(digest, bytes);
+      const both = await encode(setOf(content, root), { ...ZSTD, there: elsewhere.sink });
+      expect(both.images[0]!.root.digest).toBe(elsewhere.root.digest);
+      const forced = await encode(setOf(gzip.sink, gzip.root), { ...ZSTD, there: elsewhere.sink });
+      expect(forced.images[0]!.root.digest).toBe(gzip.root.digest); // packed in the source already
+      const docker = await encode(setOf(content, root), { ...ZSTD, there: elsewhere.sink, family: 'docker' });
+      await copyGraph(docker.images[0]!.root, { from: docker.content, to: elsewhere.sink });
+      expect(layersIn(elsewhere.sink, docker.images[0]!.root)).not.toContain(MEDIA_TYPES.ociLayerZstd);
+    });
+  });
+
   it('throws what is wrong with a layer, and remembers nothing of it', async () => {
     const content = new MemoryContent();
     const root = addImage(content, 'linux/arm64');

@@ -20,5 +20,7 @@ export type CacheTarget =
   /** In the manifests of the image. */
   | { readonly type: 'inline' };
 
+export type OwnTarget = Exclude<CacheTarget, { readonly type: 'inline' }>;
+
 export const describeCache = (cache: CacheSource): string =>
   cache.type === 'registry' ? cache.reference : `${cache.directory}:${cache.tag}`;

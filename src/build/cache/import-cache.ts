@@ -8,26 +8,20 @@ import { decompress } from '../../layer/decompress.ts';
 import type { ContentSource } from '../../oci/content.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
 import { digestOfDiffId, type CacheKey } from '../../oci/digest.ts';
-import { parseDocument, parseManifest } from '../../oci/manifest.ts';
-import { isManifestType, MEDIA_TYPES } from '../../oci/media-types.ts';
+import { MEDIA_TYPES } from '../../oci/media-types.ts';
 import { parseReference } from '../../oci/reference.ts';
 import { storeSink } from '../../store/content-sink.ts';
 import type { RegistryClient } from '../../transfer/registry-client.ts';
 import type { Job } from '../options.ts';
 import { SharedWork } from '../shared-work.ts';
 import type { MadeStep } from '../step-context.ts';
-import { CACHE_CONFIG_TYPE, INLINE_ANNOTATION, parseCache, type PlacedRecord } from './cache-document.ts';
 import { describeCache, type CacheSource } from './cache-options.ts';
+import type { FoundRecord } from './read-records.ts';
 
 interface OpenCache {
   readonly name: string;
   readonly source: ContentSource;
   readonly records: ReadonlyMap<CacheKey, FoundRecord>;
-}
-
-interface FoundRecord extends PlacedRecord {
-  /** Of the layer as the cache stores it, maybe compressed. */
-  readonly descriptor: Descriptor | undefined;
 }
 
 export class ImportedCaches implements AsyncDisposable {
@@ -53,7 +47,7 @@ export class ImportedCaches implements AsyncDisposable {
       for (const cache of await this.#caches) {
         const record = cache.records.get(key);
         const made = record && (await this.#orWarning(cache.name, () => this.#bring(cache, record)));
-        if (made !== undefined) return made;
+        if (made !== undefined) return { ...made, from: cache.name };
       }
       return undefined;
     });
@@ -72,6 +66,7 @@ export class ImportedCaches implements AsyncDisposable {
 
   async #open(from: CacheSource): Promise<OpenCache> {
     const { source, root } = from.type === 'local' ? await openLayout(from) : await this.#openRegistry(from);
+    const { readRecords } = await import('./read-records.ts');
     const name = describeCache(from);
     const records = new Map((await readRecords(source, root)).map((record) => [record.key, record]));
     this.#job.report({ type: 'info', text: `cache ${name}: ${records.size} steps` });
@@ -128,26 +123,4 @@ async function openLayout({
   const root = await source.find({ tag });
   if (root === undefined) throw new ArchBuildError('IMAGE_NOT_FOUND', `it has no tag ${tag}`);
   return { source, root };
-}
-
-/** Of a cache of its own, or of all platforms of an image that carries one. */
-async function readRecords(source: ContentSource, root: Descriptor): Promise<FoundRecord[]> {
-  const { readDocument } = await import('../../transfer/verified-stream.ts');
-  const document = parseDocument(await readDocument(source, root), root.mediaType);
-  const manifests =
-    document.kind === 'manifest'
-      ? [root]
-      : document.index.manifests.filter(({ mediaType }) => isManifestType(mediaType));
-  const records: FoundRecord[] = [];
-  for (const descriptor of manifests) {
-    const { config, layers, annotations = {} } = parseManifest(await readDocument(source, descriptor));
-    const inline = annotations[INLINE_ANNOTATION];
-    const isCache = config.mediaType === CACHE_CONFIG_TYPE;
-    if (!isCache && inline === undefined) continue;
-    const bytes = isCache ? await readDocument(source, config) : Buffer.from(inline ?? '');
-    for (const record of parseCache(bytes, 'cache'))
-      records.push({ ...record, descriptor: layers[record.layer?.index ?? -1] });
-  }
-  if (records.length > 0) return records;
-  throw new ArchBuildError('DOCUMENT_INVALID', 'it says nothing of any step');
 }

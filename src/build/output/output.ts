@@ -44,8 +44,8 @@ interface Named {
 }
 
 interface Packed {
-  /** How layers are packed for it; without it as the store has them. */
-  readonly encoding?: Pick<Encoding, 'packing' | 'plainOnly'>;
+  /** How layers are packed for it, and its media types; without it as the store has them. */
+  readonly encoding?: Pick<Encoding, 'packing' | 'plainOnly' | 'family'>;
 }
 
 /** The names that outputs give the image in the store. */

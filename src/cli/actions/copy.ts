@@ -44,12 +44,22 @@ async function copyPlaces(
   const choices: CopyChoices = {
     platforms: platformsFlag(flags.platform),
     ...packingFlag(flags),
+    ...forceFlag(flags),
     ...addedPackings(flags),
     ...(flags.format === undefined ? {} : { family: flags.format }),
   };
   await using store = await storeFor(globals);
   const images = await copyImages(places, choices, contextFor(globals, store, flags));
   for (const { root } of images) process.stdout.write(`${root.digest}\n`);
+}
+
+/** Without `--compression` only plain layers are packed: there is nothing to force. */
+function forceFlag({ compression, forceCompression }: CopyFlags): { keepsPacked?: boolean } {
+  if (forceCompression === false) return { keepsPacked: true };
+  if (forceCompression !== true || compression !== undefined) return {};
+  throw new ArchBuildError('USAGE', '--force-compression needs --compression', {
+    hint: 'write --compression gzip or --compression zstd',
+  });
 }
 
 function addedPackings({ addCompression }: CopyFlags): { also?: readonly Packing[] } {

@@ -61,6 +61,8 @@ const withCopyOptions = (command: Command, usual: string): Command =>
     .addOption(platformsOption())
     .addOption(compressionOption(usual))
     .addOption(compressionLevelOption())
+    .option('--force-compression', 'layers that are packed otherwise, too: so it is with --compression')
+    .option('--no-force-compression', 'but for layers that are packed already, here or there')
     .addOption(
       repeatable(
         '--add-compression <kind>',

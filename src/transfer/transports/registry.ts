@@ -4,7 +4,7 @@ import { selectionOf, type ImageSource } from '../image-set.ts';
 import { onlyImage } from '../image-choice.ts';
 import { MirroredSource } from '../mirrored-source.ts';
 import { mountSources } from '../mount-sources.ts';
-import { pushImage, reachRepository } from '../push.ts';
+import { PushedRepository, pushImage, reachRepository } from '../push.ts';
 import { RegistryClient } from '../registry-client.ts';
 import { routesOf, withRoutes } from '../registry-routes.ts';
 import { controlOf, type Control } from '../transfer-job.ts';
@@ -28,6 +28,8 @@ function registryPlace(name: string, text: string): Place {
       const { root } = onlyImage(set.images, text);
       await reachRepository({ root, name }, { ...registry, ...controlOf(job) });
     },
+    look: async ({ registry = {}, ...job }) =>
+      PushedRepository.open(name, { ...registry, ...controlOf(job) }),
     write: async (set, { registry = {}, ...job }) => {
       const { root } = onlyImage(set.images, text);
       const mounts = { mountSources: await mountSources(job.store, set, name) };

@@ -1,4 +1,5 @@
 /** What every kind of place for images is: a word in front, a way to read, a way to write. */
+import type { ContentSink } from '../../oci/content.ts';
 import type { Compression } from '../../oci/media-types.ts';
 import type { Platform } from '../../oci/platform.ts';
 import type { ImageSet, ImageSource } from '../image-set.ts';
@@ -25,6 +26,9 @@ export interface Traits {
   readonly keepsIndex?: boolean;
 }
 
+/** What a place has already. */
+export type Look = Pick<ContentSink, 'has'> & AsyncDisposable;
+
 /** One place, as a user wrote it. */
 export interface Place {
   /** As it was written, for messages. */
@@ -36,6 +40,8 @@ export interface Place {
   open(context: TransportContext): Promise<ImageSource>;
   /** Throws early what writing would for want of a network or a login. Nothing is written. */
   reach?(set: ImageSet, context: TransportContext): Promise<void>;
+  /** To see what is there before it is written to. The caller disposes it. Throws what writing throws. */
+  look?(context: TransportContext): Promise<Look>;
   /** Content first, names last: whoever finds a name finds all of it. */
   write(set: ImageSet, context: TransportContext): Promise<void>;
 }

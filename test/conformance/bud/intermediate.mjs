@@ -18,15 +18,19 @@ export class Steps {
   /** What each stage has come to. */
   #chains = new Map();
 
-  /** Notes a step: `cached` is undefined for one that is never in the cache. Returns its image's id, and if it is new. */
-  add({ stage, base, text, cached, last }) {
+  /**
+   * Notes a step: `cached` is undefined for one that is never in the cache, `pulled` says that another store's cache had
+   * it. Returns its image's id, if it was made anew, and if there was one.
+   */
+  add({ stage, base, text, cached, pulled, last }) {
     const key = hash(`${this.#chains.get(stage) ?? hash(base)} ${text}`);
     const before = this.#known.findLast((each) => each.key === key);
     const fresh = cached === false || (cached === undefined && before === undefined);
     const id = fresh ? hash(`${key} ${this.#known.length}`) : (before?.id ?? key);
-    if (fresh) this.#known.push({ key, id, last });
+    const known = before !== undefined;
+    if (fresh || (pulled && !known)) this.#known.push({ key, id, last });
     this.#chains.set(stage, id);
-    return { id, fresh };
+    return { id, fresh, known };
   }
 
   keep() {

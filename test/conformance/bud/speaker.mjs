@@ -13,6 +13,8 @@ export class Speaker {
   /** How far the Dockerfile was read for here-documents. */
   #read = 0;
   #error = [];
+  /** What is said of the last step's way into caches. */
+  #exported = [];
   #files;
 
   /** `text` is that of the Dockerfile, whose `files` were named; `layers` says that steps are images. */
@@ -37,13 +39,15 @@ export class Speaker {
     this.#error.push(line);
   }
 
-  #say({ type, step, text, data, stream, ...more }) {
+  #say({ type, step, text, data, stream, from, caches, ...more }) {
     if (type === 'warning') process.stderr.write(`${text}\n${warningOf(text)}`);
     if (type === 'debug') process.stderr.write(warningOf(text));
     if (type === 'stage-started') this.#learn(text);
     if (type === 'usage') console.log(usageOf(more));
-    if (type === 'step-started' || type === 'step-cached') this.#step(step, text, type === 'step-cached');
+    if (type === 'step-started' || type === 'step-cached')
+      this.#step(step, text, { found: type === 'step-cached', from });
     if (this.#quiet) return;
+    if (type === 'step-exported') this.#export(step, caches);
     if (type === 'step-output') process[stream].write(data);
     if (type === 'info') process.stderr.write(warningOf(text));
     if (type === 'info' && text.startsWith('pulling '))
@@ -55,7 +59,17 @@ export class Speaker {
     if (this.#text === '') this.#stages.push({ line, image: line.split(' ').pop(), name: '', steps: 0 });
   }
 
-  #step({ stage, index, total, platform }, text, found) {
+  /** The last step is committed before it goes there. */
+  #export(step, caches) {
+    const line = `--> Pushing cache [${caches.join(' ')}]`;
+    if (this.#isLast(step)) this.#exported.push(line);
+    else console.log(line);
+  }
+
+  #isLast = ({ stage, index, total }) => this.#numberOf(stage) === this.#stages.length - 1 && index === total;
+
+  /** `from`: the cache that had it, of those that are not the store's. */
+  #step({ stage, index, total, platform }, text, { found, from }) {
     const number = this.#numberOf(stage);
     const cached = found ? true : /^(?:RUN|COPY|ADD|WORKDIR)\b/i.test(text) ? false : undefined;
     const image = this.#steps?.add({
@@ -63,7 +77,8 @@ export class Speaker {
       base: this.#stages[number]?.image ?? '',
       text: this.#withArguments(text),
       cached,
-      last: number === this.#stages.length - 1 && index === total,
+      pulled: from !== undefined,
+      last: this.#isLast({ stage, index, total }),
     });
     if (found && /^(?:COPY|ADD)\b/i.test(text)) debug('Found a cache hit in the first iteration');
     if (this.#quiet) return;
@@ -71,7 +86,8 @@ export class Speaker {
     console.log(
       `${this.#prefix(platform, number)}STEP ${index + 1}/${total + 1}: ${text}${this.#documents(text)}`,
     );
-    if (found || image?.fresh === false) console.log(`--> Using cache ${image?.id ?? ''}`.trimEnd());
+    if (from !== undefined && image?.known === false) console.log(`--> Cache pulled from remote ${from}`);
+    else if (found || image?.fresh === false) console.log(`--> Using cache ${image?.id ?? ''}`.trimEnd());
     if (found && image !== undefined) console.log(`--> ${image.id.slice(0, 12)}`);
   }
 
@@ -108,6 +124,7 @@ export class Speaker {
       this.#begin(platform, number, 1);
       console.log(`${this.#prefix(platform, number)}COMMIT ${name}`.trimEnd());
     }
+    for (const line of this.#exported) console.log(line);
   }
 
   /** The beginning of every here-document of a step, as buildah shows them. */

@@ -18,7 +18,7 @@ const TRANSFER = {
   ],
 };
 /** What would not be what was asked for. */
-const REFUSED = ['encryption-key', 'force-compression'];
+const REFUSED = ['encryption-key'];
 
 export function push(args) {
   const { options, words } = readOptions(args, TRANSFER);
@@ -28,7 +28,9 @@ export function push(args) {
   if (scheme !== undefined) return pushToFile(nameOf(image), scheme, path);
   const { env, words: reach } = connection(options, [target]);
   const packing = (options['compression-format'] ?? []).flatMap((kind) => ['--compression', kind]);
-  archBuild(['push', ...reach, ...packing, nameOf(image), target.replace(/^docker:\/\//, '')], {
+  const forced = { true: ['--force-compression'], false: ['--no-force-compression'] };
+  const force = forced[options['force-compression']] ?? [];
+  archBuild(['push', ...reach, ...packing, ...force, nameOf(image), target.replace(/^docker:\/\//, '')], {
     env,
     show: true,
   });

@@ -157,6 +157,13 @@ const IMAGES = [
     lines: ['USER 1001'],
   },
   {
+    name: 'quay.io/skopeo/stable',
+    platforms: NATIVE,
+    files: COMMON,
+    programs: ['/usr/bin/skopeo'],
+    lines: ['ENTRYPOINT ["/usr/bin/skopeo"]'],
+  },
+  {
     name: 'quay.io/libpod/registry:2.8.2',
     platforms: NATIVE,
     files: {
