@@ -30,6 +30,18 @@ static long auxiliary(char **after_environment, unsigned long type, long otherwi
 	return otherwise;
 }
 
+/*
+ * The emulator has a /proc/cpuinfo, a /proc/self/maps and more of its own (qemu's linux-user/syscall.c), and who names
+ * them, a shell in its script too, is to see those.
+ */
+static int asks_for_proc(char **arguments)
+{
+	for (; *arguments != 0; arguments++)
+		if (contains(*arguments, "/proc/"))
+			return 1;
+	return 0;
+}
+
 /* Returns only when the twin could not be started. */
 static void start(const char *name, char **argv, long argc, char **environment)
 {
@@ -71,7 +83,7 @@ void front(long *stack)
 	long program = auxiliary(end + 1, AT_EXECFD, -1);
 	if (argc < 3 || program < 0 || auxiliary(end + 1, AT_SECURE, 1) != 0)
 		return;
-	if (!is_plain(environment))
+	if (!is_plain(environment) || asks_for_proc(argv + 3))
 		return;
 	char name[TWIN_NAME];
 	if (!find_twin((int)program, name))

@@ -29,6 +29,14 @@ int ends_with(const char *text, const char *end)
 	return room >= length && equals(end_of(text) - length, end);
 }
 
+int contains(const char *text, const char *part)
+{
+	for (; *text != 0; text++)
+		if (after(text, part) != 0)
+			return 1;
+	return 0;
+}
+
 char *append(char *to, const char *text)
 {
 	while ((*to = *text++) != 0)
