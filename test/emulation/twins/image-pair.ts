@@ -62,7 +62,7 @@ export const programFor = (
   needed = ['libc.so.6'],
 ): Buffer => linkedProgram({ arch, interpreter: `/lib/${triplet}/${loader}`, needed, content });
 
-export function soundPackages(machine: Machine): Record<string, PackageSpec> {
+function soundPackages(machine: Machine): Record<string, PackageSpec> {
   const { arch, triplet, loader } = machine;
   const interpreter = `/lib/${triplet}/${loader}`;
   const lib = `/lib/${triplet}`;
