@@ -18,6 +18,7 @@ import {
   readlinkSync,
   rmdirSync,
   rmSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -41,9 +42,8 @@ const source = await loadSource();
 const machine = source.architectureByName(basename(qemu).replace('qemu-', ''));
 prepare();
 const programs = await placeTwins(source);
-addArchives(`${WORK}/fixture`, runNatively);
+addArchives(`${WORK}/fixture`, runNatively, await startServer());
 addSignedFile();
-if (only.length === 0 || only.includes('apt-http')) await startServer();
 let [count, differences] = [0, 0];
 for (const { name, path, key } of programs) {
   if (only.length > 0 && !only.includes(key)) continue;
@@ -105,6 +105,7 @@ function differ(name, what) {
 function runInRoot(argv, { input, env }) {
   rmSync(`${WORK}/changes`, { recursive: true, force: true });
   for (const name of ['upper', 'work']) mkdirSync(`${WORK}/changes/${name}`, { recursive: true });
+  utimesSync(`${WORK}/changes/upper`, 1.5e9, 1.5e9);
   must('mount', '-t', 'overlay', 'overlay', '-o', FIXTURE, `${ROOT}/mnt`);
   try {
     const { status, signal, stdout, stderr } = spawnSync(
@@ -149,7 +150,7 @@ function addSignedFile() {
   writeFileSync(`${WORK}/fixture/InRelease`, name === undefined ? '' : readFileSync(join(lists, name)));
 }
 
-/** For apt's method: it says the same each time. */
+/** For apt's method: it says the same each time. Its port. */
 async function startServer() {
   const program = `require('node:http').createServer((request, response) => {
       response.sendDate = false;
@@ -157,10 +158,11 @@ async function startServer() {
       const path = '${WORK}/fixture' + name;
       if (!require('node:fs').existsSync(path)) response.writeHead(404).end('none');
       else response.writeHead(200, { 'Last-Modified': 'Sun, 09 Sep 2001 01:46:40 GMT' }).end(require('node:fs').readFileSync(path));
-    }).listen(8099, '127.0.0.1', () => console.log('ready'));`;
+    }).listen(0, '127.0.0.1', function () { console.log(this.address().port); });`;
   const child = spawn(process.execPath, ['-e', program], { stdio: ['ignore', 'pipe', 'inherit'] });
   process.on('exit', () => child.kill('SIGKILL'));
-  await once(child.stdout, 'data');
+  const [port] = await once(child.stdout, 'data');
+  return Number(port);
 }
 
 function treeOf(directory) {
