@@ -172,7 +172,7 @@ export function makeFixture(directory) {
 }
 
 /** Archives of what is there, made by the native programs: `run(name, args, options)` starts the twin of that name. */
-export function addArchives(directory, run) {
+export function addArchives(directory, run, port) {
   const options = { cwd: directory };
   const made = [
     ['bunzip2', 'text.bz2', ['-zc', 'text']],
@@ -204,7 +204,7 @@ export function addArchives(directory, run) {
         .join(''),
     );
   const pages = ['text', 'nosuch', 'big', 'text?x=%20y'].map((name) =>
-    acquire(`http://127.0.0.1:8099/${name}`, name),
+    acquire(`http://127.0.0.1:${port}/${name}`, name),
   );
   writeFileSync(join(directory, 'get-http'), CONFIGURATION + pages.join(''));
   writeFileSync(

@@ -1,9 +1,9 @@
 // Do native twins do what the programs they stand for do under qemu?
-// `node test/bench/twins.mjs FOREIGN-ROOT NATIVE-ROOT QEMU-AARCH64 [PROGRAM…]`
+// `node test/bench/twins.mjs FOREIGN-ROOT NATIVE-ROOT QEMU-MACHINE [PROGRAM…]`
 //
-// Both roots are directories with the same packages of the same Debian, for arm64 and for this machine. Needs root,
-// Linux 6.7, util-linux. Each invocation of twin-cases.mjs is run in a chroot of the foreign root: once by the emulator,
-// once as the front does it, by the twin's loader. Standard output and error, status, and what the program has made of
+// Both roots are directories with the same packages of the same Debian, for the emulator's machine and for this one.
+// Needs root, Linux 6.7, util-linux. Each invocation of twin-cases.mjs is run in a chroot of the foreign root: once by
+// the emulator, once as the front does it, by the twin's loader. Standard output and error, status, and what the program has made of
 // the files are compared. Prints each difference; exits 1 when there was one, or when a twin has no case.
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -18,10 +18,11 @@ import {
   readlinkSync,
   rmdirSync,
   rmSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { CASES, ENVIRONMENTS, KNOWN, words } from './twin-cases.mjs';
 import { addArchives, makeFixture } from './twin-fixture.mjs';
@@ -35,11 +36,14 @@ if (process.env.TWINS_INSIDE === undefined) process.exit(await inOwnNamespaces()
 const WORK = process.env.TWINS_INSIDE;
 const ROOT = `${WORK}/root`;
 const FIXTURE = `lowerdir=${WORK}/fixture,upperdir=${WORK}/changes/upper,workdir=${WORK}/changes/work,userxattr`;
+must('mount', '--make-rprivate', '/');
+must('mount', '-t', 'tmpfs', '-o', 'mode=755', 'tmpfs', WORK);
+const source = await loadSource();
+const machine = source.architectureByName(basename(qemu).replace('qemu-', ''));
 prepare();
-const programs = await placeTwins();
-addArchives(`${WORK}/fixture`, runNatively);
+const programs = await placeTwins(source);
+addArchives(`${WORK}/fixture`, runNatively, await startServer());
 addSignedFile();
-if (only.length === 0 || only.includes('apt-http')) await startServer();
 let [count, differences] = [0, 0];
 for (const { name, path, key } of programs) {
   if (only.length > 0 && !only.includes(key)) continue;
@@ -101,6 +105,7 @@ function differ(name, what) {
 function runInRoot(argv, { input, env }) {
   rmSync(`${WORK}/changes`, { recursive: true, force: true });
   for (const name of ['upper', 'work']) mkdirSync(`${WORK}/changes/${name}`, { recursive: true });
+  utimesSync(`${WORK}/changes/upper`, 1.5e9, 1.5e9);
   must('mount', '-t', 'overlay', 'overlay', '-o', FIXTURE, `${ROOT}/mnt`);
   try {
     const { status, signal, stdout, stderr } = spawnSync(
@@ -145,7 +150,7 @@ function addSignedFile() {
   writeFileSync(`${WORK}/fixture/InRelease`, name === undefined ? '' : readFileSync(join(lists, name)));
 }
 
-/** For apt's method: it says the same each time. */
+/** For apt's method: it says the same each time. Its port. */
 async function startServer() {
   const program = `require('node:http').createServer((request, response) => {
       response.sendDate = false;
@@ -153,10 +158,11 @@ async function startServer() {
       const path = '${WORK}/fixture' + name;
       if (!require('node:fs').existsSync(path)) response.writeHead(404).end('none');
       else response.writeHead(200, { 'Last-Modified': 'Sun, 09 Sep 2001 01:46:40 GMT' }).end(require('node:fs').readFileSync(path));
-    }).listen(8099, '127.0.0.1', () => console.log('ready'));`;
+    }).listen(0, '127.0.0.1', function () { console.log(this.address().port); });`;
   const child = spawn(process.execPath, ['-e', program], { stdio: ['ignore', 'pipe', 'inherit'] });
   process.on('exit', () => child.kill('SIGKILL'));
-  await once(child.stdout, 'data');
+  const [port] = await once(child.stdout, 'data');
+  return Number(port);
 }
 
 function treeOf(directory) {
@@ -179,34 +185,38 @@ function treeOf(directory) {
 }
 
 function prepare() {
-  must('mount', '--make-rprivate', '/');
-  must('mount', '-t', 'tmpfs', '-o', 'mode=755', 'tmpfs', WORK);
-  for (const name of ['root', 'upper', 'work', 'fixture', 'own']) mkdirSync(`${WORK}/${name}`);
+  for (const name of ['root', 'upper', 'work', 'fixture']) mkdirSync(`${WORK}/${name}`);
   const layers = `lowerdir=${foreign},upperdir=${WORK}/upper,workdir=${WORK}/work,userxattr`;
   must('mount', '-t', 'overlay', 'overlay', '-o', layers, ROOT);
+  for (const place of ['mnt', 'srv', 'proc', 'dev', 'sys'])
+    mkdirSync(`${ROOT}/${place}`, { recursive: true });
   for (const place of ['proc', 'dev', 'sys']) must('mount', '--rbind', `/${place}`, `${ROOT}/${place}`);
   must('mount', '-t', 'binfmt_misc', 'none', '/proc/sys/fs/binfmt_misc');
-  const magic = '\\x7fELF\\x02\\x01\\x01\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x02\\x00\\xb7\\x00';
-  const mask =
-    '\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\x00\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xfe\\xff\\xff\\xff';
-  writeFileSync('/proc/sys/fs/binfmt_misc/register', `:twins:M::${magic}:${mask}:${qemu}:POCF`);
+  const { magic, mask } = machine;
+  const escaped = (hex) => hex.replace(/../g, '\\x$&');
+  const line = `:twins:M::${escaped(magic)}:${escaped(mask)}:${qemu}:POCF`;
+  writeFileSync('/proc/sys/fs/binfmt_misc/register', line);
   makeFixture(`${WORK}/fixture`);
 }
 
-/** The selection under test, built from the source. The twins with the path each has in the foreign root. */
-async function placeTwins() {
+/** The selection under test, built from the source. */
+async function loadSource() {
   const { build } = await import('esbuild');
-  const source = resolve(SELF, '../../../src/emulation');
-  const stdin = {
-    contents: `export * from './twins/find-twins.ts'; export * from './twins/write-twins.ts';
-      export * from './architecture.ts'; export * from '../../test/support/directory-files.ts';`,
-    resolveDir: source,
-  };
-  const bundle = { bundle: true, platform: 'node', target: 'node20', format: 'esm', write: false };
-  const { outputFiles } = await build({ stdin, ...bundle });
-  writeFileSync(`${WORK}/own/twins.mjs`, outputFiles[0].text);
-  const { architectureByName, directoryFiles, findTwins, writeTwins } = await import(`${WORK}/own/twins.mjs`);
-  const machines = { foreign: architectureByName('aarch64'), native: architectureByName('x86_64') };
+  const contents = `export * from './src/emulation/twins/find-twins.ts';
+    export * from './src/emulation/twins/write-twins.ts';
+    export * from './src/emulation/architecture.ts'; export * from './test/support/directory-files.ts';`;
+  const { outputFiles } = await build({
+    stdin: { contents, resolveDir: resolve(SELF, '../../..') },
+    ...{ bundle: true, platform: 'node', target: 'node20', format: 'esm', write: false },
+  });
+  const path = `${WORK}/source.mjs`;
+  writeFileSync(path, outputFiles[0].text);
+  return import(path);
+}
+
+/** The twins with the path each has in the foreign root. */
+async function placeTwins({ directoryFiles, findTwins, writeTwins, architectureByName }) {
+  const machines = { foreign: machine, native: architectureByName('x86_64') };
   const set = findTwins(directoryFiles(foreign), directoryFiles(native), machines);
   if (typeof set === 'string') throw new Error(set);
   must('mount', '-t', 'tmpfs', '-o', 'mode=755', 'tmpfs', `${ROOT}/srv`);

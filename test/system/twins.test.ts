@@ -90,7 +90,7 @@ describeWith(['root', 'overlay', 'private-binfmt'], 'the twins of Debian', () =>
     );
     for (const name of ['uname', 'arch', 'sort', 'bash', 'perl', 'mawk', 'dpkg', 'su', 'passwd'])
       expect(names).not.toContain(name);
-    const compared = await runProgram(process.execPath, [BENCH, ...roots, emulator, 'true', 'tr', 'tsort']);
+    const compared = await runProgram(process.execPath, [BENCH, ...roots, emulator, 'true', 'tr']);
     expect(compared.stdout).toMatch(/twins, \d+ invocations, 0 differences\n$/);
     expect(compared.status).toBe(0);
   });

@@ -12,7 +12,7 @@ export interface NameServices {
   readonly guarded: readonly string[];
 }
 
-export const SWITCH = '/etc/nsswitch.conf';
+const SWITCH = '/etc/nsswitch.conf';
 const MAX_SWITCH_BYTES = 64 << 10;
 
 /** Asked for without being named: by default, and for the `+` lines of passwd. */

@@ -62,7 +62,7 @@ export const programFor = (
   needed = ['libc.so.6'],
 ): Buffer => linkedProgram({ arch, interpreter: `/lib/${triplet}/${loader}`, needed, content });
 
-export function soundPackages(machine: Machine): Record<string, PackageSpec> {
+function soundPackages(machine: Machine): Record<string, PackageSpec> {
   const { arch, triplet, loader } = machine;
   const interpreter = `/lib/${triplet}/${loader}`;
   const lib = `/lib/${triplet}`;
@@ -112,7 +112,7 @@ function writeRoot(root: string, { debian }: Machine, packages: Readonly<Record<
     for (const [path, content] of Object.entries(files)) {
       put(root, path, content);
       chmodSync(root + path, 0o755);
-      sums += `${createHash('md5').update(content).digest('hex')}  ${path.slice(1)}\n`;
+      sums += `${md5(content)}  ${path.slice(1)}\n`;
     }
     put(root, `/var/lib/dpkg/info/${name}.list`, ['/.', ...Object.keys(files), ''].join('\n'));
     put(root, `/var/lib/dpkg/info/${name}.md5sums`, sums);
@@ -120,6 +120,8 @@ function writeRoot(root: string, { debian }: Machine, packages: Readonly<Record<
   put(root, '/var/lib/dpkg/status', status);
   put(root, '/etc/nsswitch.conf', 'passwd: files\nhosts: files [!UNAVAIL=return] dns # mdns4\n');
 }
+
+export const md5 = (content: Buffer | string): string => createHash('md5').update(content).digest('hex');
 
 export function put(root: string, path: string, content: Buffer | string): void {
   mkdirSync(dirname(root + path), { recursive: true });
