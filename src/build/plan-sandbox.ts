@@ -36,7 +36,7 @@ export function describeSandbox(
   const sandbox = stepSandbox(options, state, {
     scratch: SCRATCH,
     lowerCount: state.chain.length + 1,
-    binds: hostBinds(SCRATCH, network, options.steps),
+    binds: hostBinds(SCRATCH, options.steps),
     mounts: [...settingsMounts(options.steps), ...described.mounts, ...(hasTools ? toolMounts(SCRATCH) : [])],
     isolation: { kind: 'private', entries: [`<entry of ${arch}, unless it runs natively>`] },
     command,

@@ -89,7 +89,7 @@ function openRootfs(
   }: Pick<BuildOptions, 'steps'> & Pick<RunOperands, 'network'> & { readonly state: StageState },
 ): StepRootfs {
   writeHostFiles(scratch, hostFiles(network, steps));
-  const rootfs = prepareRootfs(scratch, lowers, hostBinds(scratch, network, steps));
+  const rootfs = prepareRootfs(scratch, lowers, hostBinds(scratch, steps));
   ensureWorkdir(rootfs, lowers, containerConfigOf(state).WorkingDir ?? '/');
   return rootfs;
 }

@@ -53,17 +53,12 @@ export function stepSandbox(
 
 export const scriptPath = (scratch: string): string => join(scratch, 'script');
 
-/** The files about names, which `writeHostFiles` has put there. Without a network there is no resolver to name. */
+/** The files about names, which `writeHostFiles` has put there. */
 export const hostBinds = (
   scratch: string,
-  network: 'host' | 'none',
   { ownHosts, hostnameFile }: Pick<StepSettings, 'ownHosts' | 'hostnameFile'>,
 ): (StepPlanOptions['binds'][number] & { kind: 'file' })[] =>
-  [
-    ...(ownHosts ? [] : ['hosts']),
-    ...(hostnameFile ? ['hostname'] : []),
-    ...(network === 'none' ? [] : ['resolv.conf']),
-  ].map((name) => ({
+  [...(ownHosts ? [] : ['hosts']), ...(hostnameFile ? ['hostname'] : []), 'resolv.conf'].map((name) => ({
     source: join(scratch, name),
     target: `/etc/${name}`,
     readOnly: true,

@@ -513,6 +513,12 @@ describeWith(['root', 'private-binfmt'], 'the layer of a RUN', () => {
       text: 'RUN ! echo 1.2.3.4 mine >> /etc/hosts && test -e /etc/resolv.conf && grep -q localhost /etc/hosts\n',
       layers: [],
     },
+    {
+      name: 'without a network resolv.conf is not the image’s either, and stays what it was in there',
+      text: 'COPY f /etc/resolv.conf\nRUN --network=none grep ^nameserver /etc/resolv.conf && ! echo x >> /etc/resolv.conf && touch /a\n',
+      files: { f: 'F' },
+      layers: [{ 'etc/': DIR, 'etc/resolv.conf': file('F') }, { a: EMPTY }],
+    },
   ];
   it.each(cases)('$name', check);
 
