@@ -133,7 +133,8 @@ function readDeltas() {
     const reason = /^skip +(.*)$/.exec(line)?.[1];
     const [, theirs, ours] = /^errmsg "(.*)" "(.*)"$/.exec(line) ?? [];
     if (reason !== undefined) note = (name) => skips.set(name, reason);
-    else if (ours !== undefined) note = (name) => wordings.set(name, [...(wordings.get(name) ?? []), { theirs, ours }]);
+    else if (ours !== undefined)
+      note = (name) => wordings.set(name, [...(wordings.get(name) ?? []), { theirs, ours }]);
     else note(line.trim());
   }
   return { skips, wordings };
