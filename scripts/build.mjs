@@ -9,7 +9,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSyn
 import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build, transform } from 'esbuild';
+import { build } from 'esbuild';
 import { LATE_MODULES, packChunks } from './packs.mjs';
 
 const EXTERNAL = ['koffi', 'node-pty'];
@@ -74,15 +74,24 @@ async function bundle() {
 
 /** scripts/start.cjs with what it has to know of the packs. */
 async function loaderText({ packOf, first }) {
-  const { code } = await transform(readFileSync(join(root, 'scripts/start.cjs'), 'utf8'), {
-    define: {
-      FIRST: JSON.stringify(first),
-      LATE_MODULES: JSON.stringify(LATE_MODULES),
-      PACK_OF: JSON.stringify(Object.fromEntries(packOf)),
-    },
+  const known = Object.entries({
+    FIRST: first,
+    LATE_MODULES,
+    PACK_OF: Object.fromEntries(packOf),
+  })
+    .map(([name, value]) => `const ${name} = ${JSON.stringify(value)};`)
+    .join('\n');
+  const { outputFiles } = await build({
+    absWorkingDir: root,
+    entryPoints: ['scripts/start.cjs'],
+    bundle: true,
+    write: false,
+    format: 'cjs',
+    platform: 'node',
     target: 'node20',
+    banner: { js: `#!/usr/bin/env node\n${known}` },
   });
-  return `#!/usr/bin/env node\n${code}`;
+  return outputFiles[0].text;
 }
 
 /** Whoever gets the bundle gets the licences of the packages in it: one text for all of them. */

@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 import { Script } from 'node:vm';
+import { sealed } from './seal.cjs';
 
 const LOADER = 'main.js';
 const dist = join(dirname(dirname(fileURLToPath(import.meta.url))), 'dist');
@@ -17,13 +18,13 @@ const packs = readdirSync(dist)
 
 // Whole, not only what runs when a pack is loaded; the code remembers the flags it is written under.
 setFlagsFromString('--no-lazy');
-const compiled = packs.map((filename) => [
-  filename,
-  new Script(readFileSync(filename, 'utf8'), { filename }),
-]);
+const compiled = packs.map((filename) => {
+  const text = readFileSync(filename);
+  return { filename, text, script: new Script(text.toString('utf8'), { filename }) };
+});
 setFlagsFromString('--lazy');
-for (const [filename, script] of compiled) {
+for (const { filename, text, script } of compiled) {
   const path = `${filename}.v8-${process.versions.v8}`;
-  writeFileSync(`${path}.tmp`, script.createCachedData());
+  writeFileSync(`${path}.tmp`, sealed(text, script.createCachedData()));
   renameSync(`${path}.tmp`, path);
 }

@@ -2,13 +2,14 @@
  * dist/main.js: loads the program's chunks out of their packs (scripts/packs.mjs), and with a pack the code that V8 once
  * made of it (scripts/code-cache.mjs): to compile is most of what starting costs.
  *
- * V8 refuses code of another version of its own, of other flags or of a text of another length. Code older than its
- * pack is not tried, so that whoever changes a pack by hand runs what it says.
+ * V8 refuses code of another version of its own, of other flags or of a text of another length; what is damaged, or was
+ * made of another text, is not given to it (scripts/seal.cjs). Whoever changes a pack by hand runs what it says.
  */
-const { closeSync, fstatSync, openSync, readFileSync } = require('node:fs');
+const { readFileSync } = require('node:fs');
 const { join } = require('node:path');
 const { pathToFileURL } = require('node:url');
 const { Script } = require('node:vm');
+const { unsealed } = require('./seal.cjs');
 
 /* global FIRST, LATE_MODULES, PACK_OF -- put in by the build */
 const URL_OF_PROGRAM = pathToFileURL(__filename).href;
@@ -44,26 +45,15 @@ function whenUsed(name) {
 
 function openPack(name) {
   const filename = join(__dirname, name);
-  const { bytes, modified } = read(filename);
-  const cachedData = codeOf(filename, modified);
-  const script = new Script(bytes.toString('utf8'), { filename, cachedData });
+  const text = readFileSync(filename);
+  const script = new Script(text.toString('utf8'), { filename, cachedData: codeOf(filename, text) });
   for (const [chunk, body] of Object.entries(script.runInThisContext())) functions.set(chunk, body);
 }
 
-function codeOf(filename, packModified) {
+function codeOf(filename, text) {
   try {
-    const { bytes, modified } = read(`${filename}.v8-${process.versions.v8}`);
-    return modified < packModified ? undefined : bytes;
+    return unsealed(text, readFileSync(`${filename}.v8-${process.versions.v8}`));
   } catch {
     return undefined; // another Node than the one that built it: it compiles for itself
-  }
-}
-
-function read(path) {
-  const file = openSync(path, 'r');
-  try {
-    return { bytes: readFileSync(file), modified: fstatSync(file).mtimeMs };
-  } finally {
-    closeSync(file);
   }
 }

@@ -14,6 +14,7 @@ import {
   readImage,
   wrongPlatform,
   type BaseImage,
+  type BaseOrigin,
   type Wanted,
 } from './base-image.ts';
 import { bringFromLayout, contextKey } from './named-contexts.ts';
@@ -49,6 +50,7 @@ export interface FoundImage extends BaseImage {
   readonly root: Descriptor;
   /** The one that was asked for, or the host's. */
   readonly platform: Platform;
+  readonly origin: BaseOrigin;
 }
 
 interface Surroundings {
@@ -70,6 +72,8 @@ export class BaseImages {
   readonly #roots = new SharedWork<string, Descriptor>();
   /** By full name and platform: what was fetched later than the rest. */
   readonly #late = new SharedWork<string, Descriptor>();
+  /** By digest and platform. */
+  readonly #images = new Map<string, ReturnType<typeof readImage>>();
   /** For what is only copied from and not there for another platform. */
   #hosts: BaseImages | undefined;
   readonly #reach: Reach;
@@ -127,17 +131,20 @@ export class BaseImages {
     const root = await (layout === undefined
       ? this.resolve(name, platform)
       : bringFromLayout(this.#job, layout, platform));
-    const { manifest, ...image } = readImage(this.#job.store, {
-      name: text,
-      root,
-      platform,
-      reach: this.#reach,
-    });
+    const { manifest, ...image } = this.#read({ name: text, root, platform });
     const fallback = describeFallback(full, platform, platformOfConfig(image.config));
     if (fallback !== undefined) this.#warn(fallback);
     const historyCount = image.config.history?.length ?? 0;
     const known = layout === undefined && !isNameless ? name : undefined;
     return { ...image, root, platform, origin: { name: known, digest: manifest.digest, historyCount } };
+  }
+
+  /** Once, however many stages and copies name it. */
+  #read(wanted: Wanted): ReturnType<typeof readImage> {
+    const key = keyOf(wanted);
+    const image = this.#images.get(key) ?? readImage(this.#job.store, { ...wanted, reach: this.#reach });
+    this.#images.set(key, image);
+    return image;
   }
 
   /** `sha256:…` could be a repository too: it is an image when the store has one. */
@@ -148,7 +155,7 @@ export class BaseImages {
   /** What a full name means, with the platform's content in the store. Throws as `get` does. */
   async resolve(name: string, platform: Platform): Promise<Descriptor> {
     const root = await this.#roots.make(name, () => this.#find(name, platform));
-    if (this.#hasPlatform(root, platform)) return root;
+    if (this.#images.has(keyOf({ root, platform })) || this.#hasPlatform(root, platform)) return root;
     return this.#late.make(`${name} ${formatPlatform(platform)}`, () =>
       this.#complete({ name, root, platform }),
     );
@@ -244,6 +251,9 @@ export class BaseImages {
     }
   }
 }
+
+const keyOf = ({ root, platform }: Pick<Wanted, 'root' | 'platform'>): string =>
+  `${root.digest} ${formatPlatform(platform)}`;
 
 const ABSENT: ReadonlySet<ErrorCode> = new Set(['PLATFORM_NOT_FOUND', 'IMAGE_NOT_FOUND', 'OFFLINE']);
 

@@ -1,7 +1,7 @@
 /** The images of a kit: an OCI layout and the lock that transfer/kit-images.ts reads on the other side. */
 import { storeContent } from '../layer/image-content.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import { algorithmOf, encodedOf } from '../oci/digest.ts';
+import { algorithmOf, encodedOf, type Digest } from '../oci/digest.ts';
 import { buildIndex } from '../oci/manifest.ts';
 import { formatPlatform, type Platform } from '../oci/platform.ts';
 import type { Store } from '../store/store.ts';
@@ -10,7 +10,6 @@ import { indexEntries } from '../transfer/image-list.ts';
 import { formatLock, KIT_FOLDER, LOCK_FILE, type LockedImage } from '../transfer/kit-images.ts';
 import { LAYOUT_FILE } from '../transfer/oci-layout.ts';
 import { once } from '../transfer/once.ts';
-import { resolveForPlatform } from '../transfer/resolve-image.ts';
 import { tarText, type TarFile } from '../transfer/tar-writer.ts';
 import { verified } from '../transfer/verified-stream.ts';
 
@@ -20,6 +19,8 @@ export interface KitImage {
   readonly platform: Platform;
   /** In the store. */
   readonly root: Descriptor;
+  /** Of its manifest for the platform. */
+  readonly manifest: Digest;
 }
 
 /** Of each image the platforms named, and no other. Throws what reading the store throws. */
@@ -27,12 +28,9 @@ export async function kitFiles(store: Store, wantedImages: readonly KitImage[]):
   const images = [...wantedImages].sort(byNameAndPlatform);
   const source = storeContent(store);
   const lock: Record<string, Record<string, LockedImage>> = {};
-  const wanted = new Set<string>();
-  for (const { name, platform, root } of images) {
-    const { manifest } = await resolveForPlatform(source, root, { platform, reach: 'architecture' });
-    wanted.add(manifest.digest);
-    (lock[name] ??= {})[formatPlatform(platform)] = { root, manifest: manifest.digest };
-  }
+  const wanted = new Set(images.map(({ manifest }) => manifest));
+  for (const { name, platform, root, manifest } of images)
+    (lock[name] ??= {})[formatPlatform(platform)] = { root, manifest };
   const roots = [...new Map(images.map(({ root }) => [root.digest, root])).values()];
   const select = (children: readonly Descriptor[]): Descriptor[] =>
     children.filter(({ digest }) => wanted.has(digest));

@@ -25,8 +25,8 @@ export async function collectImages(bases: BaseImages, needs: KitNeeds): Promise
   const found = new Map<string, KitImage>();
   const take = async (name: string, wanted: Platform, use?: ImageUse): Promise<FoundImage> => {
     const image = await bases.get(name, wanted, use);
-    const { root, platform } = image;
-    found.set(`${name} ${formatPlatform(platform)}`, { name, platform, root });
+    const { root, platform, origin } = image;
+    found.set(`${name} ${formatPlatform(platform)}`, { name, platform, root, manifest: origin.digest });
     return image;
   };
   for (const { name, platform, use, by, location } of findOutsideNeeds(needs.source).images) {

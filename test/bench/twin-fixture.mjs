@@ -215,7 +215,6 @@ export function addArchives(directory, run, port) {
       'Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n',
     ) + acquire('gpgv:/mnt/text', 'text'),
   );
-  writeFileSync(join(directory, 'get-rred'), acquire('rred:/mnt/text', 'text2'));
 }
 
 const acquire = (uri, name, more = '') =>

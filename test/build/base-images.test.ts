@@ -1,5 +1,5 @@
 /** What a name means: one image for all platforms of a build, whatever becomes of the tag meanwhile. */
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { BaseImages, type ExpectedImage } from '../../src/build/base-images.ts';
 import type { PullPolicy } from '../../src/build/options.ts';
 import type { BuildEvent } from '../../src/events.ts';
@@ -135,3 +135,24 @@ it('takes no other platform of an image that exists for the wanted one, but not 
   expect(never.has(name, ARM64, 'content')).toBe(false);
   await expect(never.get(name, ARM64, 'content')).rejects.toMatchObject({ code: 'BLOB_MISSING' });
 });
+
+it.each([
+  ['an index', BOTH],
+  ['a single image', ['linux/arm64']],
+] as const)(
+  'reads the documents of %s once for a platform, however many places name it',
+  async (_what, platforms) => {
+    await using bench = await openBench();
+    const { content, tags } = bench.registry;
+    const [only = ''] = platforms;
+    tags.set('1', platforms.length === 1 ? addImage(content, only) : addIndex(content, platforms));
+    const bases = bench.bases();
+    const first = await bases.get(bench.name, ARM64);
+    const read = vi.spyOn(bench.store.blobs, 'readDocument');
+    for (let count = 0; count < 5; count++) {
+      expect(await bases.get(bench.name, ARM64)).toEqual(first);
+      expect(await bases.get(bench.name, ARM64, 'content')).toEqual(first);
+    }
+    expect(read).not.toHaveBeenCalled();
+  },
+);

@@ -1,6 +1,7 @@
 /** How the program starts: its packs with the code that was compiled when it was built, and nothing that is not asked for. */
 import { execFile } from 'node:child_process';
-import { cp, mkdir, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { Script } from 'node:vm';
@@ -12,17 +13,30 @@ import { writeFiles } from './projects.ts';
 
 const DIST = join(import.meta.dirname, '../../dist');
 const CODE = `.v8-${process.versions.v8}`;
+const { version: VERSION } = JSON.parse(
+  readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8'),
+) as { version: string };
 
-/** The program, and what `--version` says when it was started there. */
-async function openCopy(): Promise<Scratch & { version(): Promise<string> }> {
+/** The program, and what `--version` says when it was started there, by Node with these options. */
+async function openCopy(): Promise<Scratch & { version(...options: string[]): Promise<string> }> {
   const scratch = await openScratch('start');
   const dist = scratch.path('dist');
   await mkdir(dist);
   for (const name of ['main.js', 'package.json', 'program.js', `program.js${CODE}`])
     await cp(join(DIST, name), join(dist, name), { preserveTimestamps: true });
-  const version = async (): Promise<string> =>
-    (await promisify(execFile)(process.execPath, [join(dist, 'main.js'), '--version'])).stdout;
+  const version = async (...options: string[]): Promise<string> =>
+    (await promisify(execFile)(process.execPath, [...options, join(dist, 'main.js'), '--version'])).stdout;
   return { ...scratch, version };
+}
+
+/** As scripts/seal.cjs writes it: the code, the code, the text. */
+async function codeIn(directory: string, pack: string): Promise<{ text: Buffer; code: Buffer }> {
+  const [text, file] = await Promise.all(
+    [pack, pack + CODE].map(async (name) => readFile(join(directory, name))),
+  );
+  const code = file!.subarray(0, (file!.length - text!.length) / 2);
+  expect(Buffer.concat([code, code, text!]).equals(file!)).toBe(true);
+  return { text: text!, code };
 }
 
 it('has code that V8 takes for every pack', async () => {
@@ -30,38 +44,70 @@ it('has code that V8 takes for every pack', async () => {
   const packs = names.filter((name) => name.endsWith('.js') && name !== 'main.js');
   expect(packs).toEqual(expect.arrayContaining(['program.js', 'build.js']));
   for (const pack of packs) {
-    const cachedData = await readFile(join(DIST, pack + CODE));
-    const script = new Script(await readFile(join(DIST, pack), 'utf8'), { cachedData });
+    const { text, code } = await codeIn(DIST, pack);
+    const script = new Script(text.toString('utf8'), { cachedData: code });
     expect([pack, script.cachedDataRejected]).toEqual([pack, false]);
   }
 });
 
-it('runs what a pack says when it was changed after it was compiled, though its length is the same', async () => {
+it('runs what a pack says when it was changed after it was compiled, though length and time are the same', async () => {
   await using copy = await openCopy();
   const built = await copy.version();
   const pack = copy.path('dist/program.js');
+  const { atime, mtime } = await stat(pack);
   const text = await readFile(pack, 'utf8');
   const changed = text.replaceAll(`"${built.trim()}"`, `"${built.trim().replaceAll(/\d/g, '9')}"`);
   expect(changed).not.toBe(text);
   await writeFile(pack, changed);
-  const later = new Date(Date.now() + 1000);
-  await utimes(pack, later, later);
+  await utimes(pack, atime, mtime);
   expect(await copy.version()).toBe('9.9.9\n');
 });
 
-it.each([
-  ['missing', async (path: string): Promise<void> => rm(path)],
-  [
-    'cut off',
-    async (path: string): Promise<void> => writeFile(path, (await readFile(path)).subarray(0, -100)),
-  ],
-  ['something else', async (path: string): Promise<void> => writeFile(path, 'not code at all')],
-  ['empty', async (path: string): Promise<void> => writeFile(path, '')],
+type Spoil = (file: Buffer, sizes: { readonly code: number; readonly text: number }) => Buffer;
+
+const flipped =
+  (at: (sizes: { readonly code: number; readonly text: number }) => number): Spoil =>
+  (file, sizes) => {
+    const copy = Buffer.from(file);
+    copy[at(sizes)]! ^= 0x10;
+    return copy;
+  };
+/** In both copies: V8 has to find out itself. */
+const flippedTwice =
+  (at: number): Spoil =>
+  (file, sizes) =>
+    flipped(({ code }) => code + at)(flipped(() => at)(file, sizes), sizes);
+
+it.each<[string, Spoil]>([
+  ['cut off', (file) => file.subarray(0, -100)],
+  ['cut off after the code', (file, { code }) => file.subarray(0, 2 * code)],
+  ['cut off to one copy', (file, { code }) => file.subarray(0, code)],
+  ['cut off to the length of the text', (file, { text }) => file.subarray(0, text)],
+  ['longer', (file) => Buffer.concat([file, Buffer.alloc(2)])],
+  ['something else', () => Buffer.from('not code at all')],
+  ['all zeros', (file) => Buffer.alloc(file.length)],
+  ['empty', () => Buffer.alloc(0)],
+  ['damaged at its first byte', flipped(() => 0)],
+  ['damaged in its middle', flipped(({ code }) => code >> 1)],
+  ['damaged in the middle of its copy', flipped(({ code }) => code + (code >> 1))],
+  ['damaged at the end of the code', flipped(({ code }) => code - 1)],
+  ['damaged in the text', flipped(({ code, text }) => 2 * code + (text >> 1))],
+  ['of another version of V8', flippedTwice(4)],
+  ['of a text of another length', flippedTwice(8)],
+  ['of other flags', flippedTwice(12)],
 ])('compiles for itself where the code is %s', async (_what, spoil) => {
   await using copy = await openCopy();
-  const built = await copy.version();
-  await spoil(copy.path(`dist/program.js${CODE}`));
-  expect(await copy.version()).toBe(built);
+  const { text, code } = await codeIn(copy.path('dist'), 'program.js');
+  const path = copy.path(`dist/program.js${CODE}`);
+  await writeFile(path, spoil(await readFile(path), { code: code.length, text: text.length }));
+  expect(await copy.version()).toBe(`${VERSION}\n`);
+});
+
+it('compiles for itself where there is no code, and under other flags of V8', async () => {
+  await using copy = await openCopy();
+  expect(await copy.version('--no-opt')).toBe(`${VERSION}\n`);
+  await rm(copy.path(`dist/program.js${CODE}`));
+  expect(await copy.version()).toBe(`${VERSION}\n`);
 });
 
 /** Loaded before the program: tells at its end which files of dist/ it has opened and which of Node's modules it has. */

@@ -42,11 +42,13 @@ async function unpack(images: readonly KitImage[]): Promise<string> {
   return scratch.path('kit');
 }
 
-function image(platforms: readonly KitImage['platform'][]): KitImage['root'] {
+/** Of an index of these platforms: each as a kit would have it. */
+function image(name: string, platforms: readonly KitImage['platform'][]): KitImage[] {
   const manifests = platforms.map((platform) =>
     addImage(store, { layers: [`of ${platform.architecture}`], kept: 'blobs', platform }),
   );
-  return addIndex(store, manifests);
+  const root = addIndex(store, manifests);
+  return platforms.map((platform, at) => ({ name, platform, root, manifest: manifests[at]!.digest }));
 }
 
 const job = (): ConstructorParameters<typeof BaseImages>[0] => ({
@@ -56,9 +58,9 @@ const job = (): ConstructorParameters<typeof BaseImages>[0] => ({
 });
 
 it('has of an index the platforms that were wanted, and they keep its digest', async () => {
-  const root = image([AMD64, ARM64, S390X]);
-  const packed = [AMD64, ARM64].map((platform) => ({ name: NAME, platform, root }));
-  const kit = KitImages.open(await unpack(packed));
+  const [amd64, arm64] = image(NAME, [AMD64, ARM64, S390X]);
+  const { root } = amd64!;
+  const kit = KitImages.open(await unpack([amd64!, arm64!]));
   expect(kit?.platformsOf(NAME)).toEqual([AMD64, ARM64]);
   expect(kit?.find(NAME, S390X)).toBeUndefined();
   expect(kit?.find('registry.test/other:1', ARM64)).toBeUndefined();
@@ -74,7 +76,7 @@ it('has of an index the platforms that were wanted, and they keep its digest', a
 });
 
 it('does not take a name away from what the store has', async () => {
-  const kit = KitImages.open(await unpack([{ name: NAME, platform: ARM64, root: image([ARM64]) }]));
+  const kit = KitImages.open(await unpack(image(NAME, [ARM64])));
   const mine = addImage(other, { layers: ['mine'], platform: AMD64 });
   await other.images.put(mine, [NAME]);
   const bases = new BaseImages(job(), { pull: 'never', insecure: [], offline: false }, { kit });
@@ -84,12 +86,7 @@ it('does not take a name away from what the store has', async () => {
 });
 
 it('is the same bytes in whatever order it was asked for', async () => {
-  const [first, second] = [image([ARM64]), image([AMD64, S390X])];
-  const images = [
-    { name: 'registry.test/b:1', platform: S390X, root: second },
-    { name: 'registry.test/b:1', platform: AMD64, root: second },
-    { name: 'registry.test/a:1', platform: ARM64, root: first },
-  ];
+  const images = [...image('registry.test/b:1', [S390X, AMD64]), ...image('registry.test/a:1', [ARM64])];
   const read = async (order: readonly KitImage[]): Promise<string[]> => {
     const files = (await kitFiles(store, order)).map(async ({ path, data }) => {
       const chunks: Uint8Array[] = [];
@@ -102,7 +99,7 @@ it('is the same bytes in whatever order it was asked for', async () => {
 });
 
 it('is not believed: a changed document is refused and nothing gets its name', async () => {
-  const directory = await unpack([{ name: NAME, platform: ARM64, root: image([ARM64]) }]);
+  const directory = await unpack(image(NAME, [ARM64]));
   const blob = encodedOf(addImage(store, { layers: ['of arm64'], kept: 'blobs', platform: ARM64 }).digest);
   await writeFile(`${directory}/blobs/sha256/${blob}`, 'x'.repeat(300));
   await expect(KitImages.open(directory)!.bring(job(), NAME, ARM64)).rejects.toMatchObject({

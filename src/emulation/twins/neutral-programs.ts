@@ -8,6 +8,7 @@
  * - it prints results of double arithmetic: other machines contract a*b+c, and the sign of a NaN differs;
  * - it reads or writes structures of C: utmp and lastlog have other layouts;
  * - it loads libraries of the image, by a path that names the machine or from LD_PRELOAD;
+ * - it decides otherwise on another machine, for whatever reason: `patch --merge`;
  * - it changes what foreign libraries are found (ldconfig) or where names are looked up (chroot).
  */
 export interface NeutralPrograms {
@@ -40,7 +41,7 @@ const COREUTILS_EXCEPT = [
 /** By the name of Debian's package. */
 export const NEUTRAL_PACKAGES: Readonly<Record<string, NeutralPrograms>> = {
   apt: {
-    only: ['copy', 'file', 'gpgv', 'http', 'rred', 'store'], // what they are to do comes through a pipe
+    only: ['copy', 'file', 'gpgv', 'http', 'store'], // what they are to do comes through a pipe
     directory: '/usr/lib/apt/methods',
   },
   bzip2: {},
@@ -55,7 +56,6 @@ export const NEUTRAL_PACKAGES: Readonly<Record<string, NeutralPrograms>> = {
   grep: {},
   gzip: {},
   lz4: {},
-  patch: {},
   pigz: {},
   sed: {},
   tar: {},
@@ -63,5 +63,5 @@ export const NEUTRAL_PACKAGES: Readonly<Record<string, NeutralPrograms>> = {
   'util-linux': { only: ['flock', 'getopt', 'rev'] }, // most others look at the machine
   'xz-utils': {},
   zip: {},
-  zstd: { machines: ['aarch64'] }, // what it writes depends on whether the machine has vectors of 128 bits
+  zstd: { only: ['zstd'], machines: ['aarch64'] }, // what it writes depends on whether the machine has vectors of 128 bits
 };
