@@ -9,6 +9,8 @@ export interface LinkedElf {
   readonly interpreter: string | undefined;
   /** DT_NEEDED. */
   readonly needed: readonly string[];
+  /** DT_RUNPATH: directories that come after those the loader is given. */
+  readonly runpath: readonly string[];
 }
 
 interface Segment {
@@ -30,21 +32,22 @@ const DT_NULL = 0;
 const DT_NEEDED = 1;
 const DT_STRTAB = 5;
 
-/** Places of its own to look for libraries, and libraries in front of or in place of those named. */
-const DT_RPATH = 15;
 const DT_RUNPATH = 29;
+
+/** Places that come first, and libraries in front of or in place of those named. */
+const DT_RPATH = 15;
 const DT_CONFIG = 0x6ffffefa;
 const DT_DEPAUDIT = 0x6ffffefb;
 const DT_AUDIT = 0x6ffffefc;
 const DT_AUXILIARY = 0x7ffffffd;
 const DT_FILTER = 0x7fffffff;
-const SPECIAL = new Set([DT_RPATH, DT_RUNPATH, DT_CONFIG, DT_DEPAUDIT, DT_AUDIT, DT_AUXILIARY, DT_FILTER]);
+const SPECIAL = new Set([DT_RPATH, DT_CONFIG, DT_DEPAUDIT, DT_AUDIT, DT_AUXILIARY, DT_FILTER]);
 
 /** A plain name: a path would be looked for elsewhere. */
 const LIBRARY_NAME = /^[A-Za-z0-9_+.~-]+$/;
 
 /**
- * Undefined for what is no such file, makes no sense, or looks for libraries anywhere but in the loader's own places.
+ * Undefined for what is no such file, makes no sense, or puts libraries before those the loader is given.
  * A static program has no dynamic section.
  */
 export function readLinkedElf(hostPath: string): LinkedElf | undefined {
@@ -54,13 +57,13 @@ export function readLinkedElf(hostPath: string): LinkedElf | undefined {
     const facts = inspectElf(head);
     if (facts?.bits !== 64 || facts.order !== 'little' || facts.linking === 'unknown') return undefined;
     const segments = segmentsOf(head);
-    const needed = neededBy(file, segments);
-    if (needed === undefined) return undefined;
+    const wanted = wantedBy(file, segments);
+    if (wanted === undefined) return undefined;
     const interpreter = segments.find(({ type }) => type === PT_INTERP)?.offset;
     return {
       machine: architectureOfElf(facts),
       interpreter: interpreter === undefined ? undefined : nameAt(file, interpreter),
-      needed,
+      ...wanted,
     };
   } catch {
     return undefined; // unreadable, or an offset beyond what was read
@@ -90,7 +93,10 @@ function segmentsOf(head: Buffer): Segment[] {
   });
 }
 
-function neededBy(file: ReadableFile, segments: readonly Segment[]): string[] | undefined {
+function wantedBy(
+  file: ReadableFile,
+  segments: readonly Segment[],
+): Pick<LinkedElf, 'needed' | 'runpath'> | undefined {
   const dynamic = segments.find(({ type }) => type === PT_DYNAMIC);
   if (dynamic === undefined || dynamic.sizeBytes > MAX_DYNAMIC_BYTES) return undefined;
   const entries = entriesOf(readPart(file, dynamic.offset, dynamic.sizeBytes));
@@ -98,8 +104,11 @@ function neededBy(file: ReadableFile, segments: readonly Segment[]): string[] | 
   const address = entries.find(([tag]) => tag === DT_STRTAB)?.[1];
   const strings = address === undefined ? undefined : offsetOf(address, segments);
   if (strings === undefined) return undefined;
-  const names = entries.filter(([tag]) => tag === DT_NEEDED).map(([, at]) => nameAt(file, strings + at));
-  return names.every((name) => LIBRARY_NAME.test(name)) ? names : undefined;
+  const texts = (wanted: number): string[] =>
+    entries.filter(([tag]) => tag === wanted).map(([, at]) => nameAt(file, strings + at));
+  const needed = texts(DT_NEEDED);
+  if (!needed.every((name) => LIBRARY_NAME.test(name))) return undefined;
+  return { needed, runpath: texts(DT_RUNPATH).flatMap((text) => text.split(':')) };
 }
 
 function entriesOf(bytes: Buffer): [tag: number, value: number][] {

@@ -41,7 +41,7 @@ const OLDEST_C_LIBRARY = { major: 2, minor: 33 };
 /** A text says why there are none, as in `not accelerated: …`. */
 export function findTwins(foreign: RootFiles, native: RootFiles, machines: TwinMachines): TwinSet | string {
   const machine = machines.foreign.arch;
-  if (!NEUTRAL_MACHINES.includes(machine)) return `nobody has tried which programs of ${machine} have a twin`;
+  if (!NEUTRAL_MACHINES.includes(machine)) return `no program of ${machine} is known to do the same natively`;
   const roots = {
     foreign: PackageRoot.read(foreign, machines.foreign),
     native: PackageRoot.read(native, machines.native),

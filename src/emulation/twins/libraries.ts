@@ -1,6 +1,5 @@
 /** The libraries that twins are started with: all they need, and what the C library loads while it runs. */
 import { basename } from 'node:path/posix';
-import { readLinkedElf } from './dynamic-section.ts';
 import type { OwnedFile, PackageRoot } from './package-root.ts';
 
 /** The same image for two machines. */
@@ -54,7 +53,7 @@ export class LibraryShelf {
     if (ours === undefined || theirs === undefined) return undefined;
     if (ours.owner.name !== theirs.owner.name || ours.owner.version !== theirs.owner.version)
       return undefined;
-    const elf = readLinkedElf(ours.file.hostPath);
+    const elf = this.#roots.native.linked(ours);
     return elf === undefined ? undefined : { hostPath: ours.file.hostPath, needed: elf.needed };
   }
 }

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { dirname } from 'node:path/posix';
 import type { Architecture } from '../architecture.ts';
 import { DpkgDatabase, type InstalledPackage } from './dpkg-database.ts';
-import { machineOf, readLinkedElf } from './dynamic-section.ts';
+import { machineOf, readLinkedElf, type LinkedElf } from './dynamic-section.ts';
 import { NEUTRAL_PACKAGES } from './neutral-programs.ts';
 import { openForReading } from './open-file.ts';
 import { remembering, resolveInRoot, type PlacedFile, type RootFiles } from './root-files.ts';
@@ -65,8 +65,17 @@ export class PackageRoot {
   loader(): OwnedFile | undefined {
     const owner = this.packages.installed(C_LIBRARY);
     const library = this.library(C_LIBRARY_NAME);
-    const interpreter = library && readLinkedElf(library.file.hostPath)?.interpreter;
+    const interpreter = library && this.linked(library)?.interpreter;
     return owner === undefined || interpreter === undefined ? undefined : this.genuine(interpreter, owner);
+  }
+
+  /** What a file of this machine asks its loader for, when it looks for libraries in the loader's own places only. */
+  linked({ file }: PlacedFile): LinkedElf | undefined {
+    const elf = readLinkedElf(file.hostPath);
+    const isUsual = (directory: string): boolean =>
+      directory.startsWith('/') &&
+      this.libraryDirectories.includes(resolveInRoot(this.files, directory)?.path ?? '');
+    return elf?.machine === this.machine && elf.runpath.every(isUsual) ? elf : undefined;
   }
 
   isOfMachine({ file }: PlacedFile): boolean {

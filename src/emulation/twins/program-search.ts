@@ -1,7 +1,6 @@
 /** The programs of a pair of roots that are twins of each other. */
 import { basename, dirname } from 'node:path/posix';
 import type { InstalledPackage } from './dpkg-database.ts';
-import { readLinkedElf } from './dynamic-section.ts';
 import { factsOf, type FileFacts } from './file-facts.ts';
 import type { Library, LibraryShelf, RootPair } from './libraries.ts';
 import { NEUTRAL_PACKAGES, PROGRAM_DIRECTORIES, type NeutralPrograms } from './neutral-programs.ts';
@@ -88,8 +87,8 @@ export class ProgramSearch {
   /** Undefined when it is no program that the root's own loader starts. */
   #librariesOf(twin: OwnedFile): readonly Library[] | undefined {
     const { native } = this.#roots;
-    const elf = readLinkedElf(twin.file.hostPath);
-    if (elf?.interpreter === undefined || elf.machine !== native.machine) return undefined;
+    const elf = native.linked(twin);
+    if (elf?.interpreter === undefined) return undefined;
     if (resolveInRoot(native.files, elf.interpreter)?.path !== this.#loader.path) return undefined;
     return this.#shelf.closure(elf.needed);
   }
