@@ -32,12 +32,12 @@ static long auxiliary(char **after_environment, unsigned long type, long otherwi
 
 /*
  * The emulator has a /proc/cpuinfo, a /proc/self/maps and more of its own (qemu's linux-user/syscall.c), and who names
- * them, a shell in its script too, is to see those.
+ * them, a shell in its script too, is to see those. Some programs say with their version what machine they are for.
  */
-static int asks_for_proc(char **arguments)
+static int asks_for_machine(char **arguments)
 {
 	for (; *arguments != 0; arguments++)
-		if (contains(*arguments, "/proc/"))
+		if (contains(*arguments, "/proc/") || equals(*arguments, "--version"))
 			return 1;
 	return 0;
 }
@@ -83,7 +83,7 @@ void front(long *stack)
 	long program = auxiliary(end + 1, AT_EXECFD, -1);
 	if (argc < 3 || program < 0 || auxiliary(end + 1, AT_SECURE, 1) != 0)
 		return;
-	if (!is_plain(environment) || asks_for_proc(argv + 3))
+	if (!is_plain(environment) || asks_for_machine(argv + 3))
 		return;
 	char name[TWIN_NAME];
 	if (!find_twin((int)program, name))

@@ -53,6 +53,7 @@ describeWith(['root', 'private-binfmt', 'command:debootstrap'], '--accelerate', 
     expect(await sh(EXE)).toBe(NATIVE);
     expect(await sh('cd /proc; cat self/comm; cat $$/comm')).toBe('cat\ndash');
     expect(await sh('uname -m; dpkg --print-architecture; arch')).toBe('aarch64\narm64\naarch64');
+    expect(await sh('dpkg-deb --version')).toContain('(arm64)');
     expect(await sh(`echo "$0" "$#" "$@"; ${EXE}`)).toBe(`sh 0\n${NATIVE}`);
     expect(await sh(`sh -c 'echo "$@"' x "a  b" "" '*'; exit 3`).catch(String)).toContain('exit status 3');
     expect(await sh(`echo '${EXE}' > /x; sed -i '1i #!/bin/sh' /x; chmod +x /x; /x`)).toBe(NATIVE);
