@@ -5,8 +5,8 @@
  *
  * The suite comes out of Debian's source package, as the other conformance data does; test/conformance/bud stands in
  * for the programs, the registries and the web sites it uses, and its deltas.txt says which tests are skipped and why,
- * and where arch-build says the same in other words than a test expects. With --recheck none is skipped: what passes then has to leave that list. Prints `N passed, N failed, N skipped` and
- * writes one line per test to FILE. With --platform only stand-ins for those platforms are made,
+ * and where arch-build does the same under other words than a test has. With --recheck none is skipped: what passes
+ * then has to leave that list. Prints `N passed, N failed, N skipped` and writes one line per test to FILE. With --platform only stand-ins for those platforms are made,
  * with --image REGEXP only those with such a name;
  * --jobs says how many tests run at the same time (default: processors, at most 4).
  */

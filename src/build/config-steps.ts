@@ -99,21 +99,20 @@ export function applyConfigInstruction(
 
 type Step = [StageState, string];
 
+/** The history has what the file says, not what is given: an image whose ENV overrides it is the same for all values. */
 function argStep(
   state: StageState,
   args: readonly { readonly key: string; readonly value?: string }[],
   { expand, args: sources }: { expand: (word: string) => string; args: ArgSources },
 ): Step {
   const variables = new Map(state.variables);
-  const declaredArgs = new Map(state.declaredArgs);
   const shown: string[] = [];
   for (const arg of args) {
     const value = argValue(arg, sources, expand);
-    shown.push(value === undefined ? arg.key : `${arg.key}=${value}`);
-    if (value === undefined) continue;
-    variables.set(arg.key, value);
-    declaredArgs.set(arg.key, value);
+    shown.push(arg.value === undefined ? arg.key : `${arg.key}=${expand(arg.value)}`);
+    if (value !== undefined) variables.set(arg.key, value);
   }
+  const declaredArgs = [...new Set([...state.declaredArgs, ...args.map(({ key }) => key)])];
   return [{ ...state, variables, declaredArgs }, shown.join(' ')];
 }
 

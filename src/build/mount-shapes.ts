@@ -1,5 +1,5 @@
 /** What the mounts of RUN are in the plan of a sandbox, given where their content is. Pure: `--plan` shows the same. */
-import { join } from 'node:path';
+import { join, posix } from 'node:path';
 import type { BindMount, CacheMount, RunMount, SecretMount, SshMount } from '../kubefile/run-mount.ts';
 import type { StepMount } from '../sys/step-mounts.ts';
 import type { MountSource } from './mount-sources.ts';
@@ -20,13 +20,31 @@ export function bindShape({ target, writable }: BindMount, { source, place, name
   return { type: 'layers', ...common, directory: name, lowerCount: Math.max(1, trees.length), path };
 }
 
-export const cacheShape = ({ target, writable }: CacheMount, directory: string): StepMount => ({
+/** What of a cache is shown: all of it, without one. */
+export interface CachePart {
+  readonly kind: 'file' | 'directory';
+  /** Without symlinks. */
+  readonly path: string;
+}
+
+export const cacheShape = (
+  { target, writable }: CacheMount,
+  source: string,
+  { name, part }: Pick<MountPlace, 'name'> & { readonly part: CachePart | undefined },
+): StepMount => ({
   type: 'bind',
-  kind: 'directory',
-  source: directory,
+  kind: part?.kind ?? 'directory',
+  source,
   target,
   readOnly: !writable,
+  ...(part && { inside: { directory: name, path: part.path } }),
 });
+
+/** Where `source=` of a cache of its own is in it, as written; undefined for all. */
+export function partOf({ source, from }: CacheMount): string | undefined {
+  const path = posix.resolve('/', source).slice(1);
+  return from !== undefined || path === '' ? undefined : path;
+}
 
 /** None for a secret that is a variable only. */
 export function secretShape({ target, mode, uid, gid }: SecretMount, content: Buffer): StepMount[] {
@@ -46,8 +64,11 @@ export function describeShape(mount: RunMount, where: MountPlace, isGiven: boole
   switch (mount.type) {
     case 'bind':
       return [bindShape(mount, where)];
-    case 'cache':
-      return [cacheShape(mount, `<cache ${mount.id}>`)];
+    case 'cache': {
+      const path = partOf(mount);
+      const part = path === undefined ? undefined : ({ kind: 'directory', path } as const);
+      return [cacheShape(mount, `<cache ${mount.id}>`, { ...where, part })];
+    }
     case 'tmpfs':
       return [{ ...mount, kind: 'directory' }];
     case 'secret':

@@ -1,6 +1,7 @@
 /** `--build-context NAME=…`: what a name of FROM, of a stage and of `from=` means instead. */
 import { ArchBuildError } from '../errors.ts';
 import type { Kubefile, Stage } from '../kubefile/instruction.ts';
+import { refuseLoop } from '../kubefile/select-stages.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Platform } from '../oci/platform.ts';
 import { formatReference, parseReference, withDefaultTag } from '../oci/reference.ts';
@@ -11,17 +12,21 @@ import type { Job, LayoutContext, NamedContexts } from './options.ts';
 /** The key of a name in `NamedContexts`. Throws REFERENCE_INVALID. */
 export const contextKey = (name: string): string => formatReference(withDefaultTag(parseReference(name)));
 
-/** A stage that a context is named like is that context: none of its instructions runs. */
+/**
+ * A stage that a context is named like is that context: none of its instructions runs. Throws KUBEFILE_SEMANTICS where
+ * they make no sense all the same.
+ */
 export function replaceStages(kubefile: Kubefile, contexts: NamedContexts): Kubefile {
   if (contexts.size === 0) return kubefile;
-  return { ...kubefile, stages: kubefile.stages.map((stage) => replaceStage(stage, contexts)) };
+  return { ...kubefile, stages: kubefile.stages.map((stage) => replaceStage(kubefile, stage, contexts)) };
 }
 
-function replaceStage(stage: Stage, contexts: NamedContexts): Stage {
+function replaceStage(kubefile: Kubefile, stage: Stage, contexts: NamedContexts): Stage {
   const { name, from } = stage;
   if (name === undefined || !contexts.has(contextKey(name))) return stage;
+  refuseLoop(kubefile, stage);
   const { platform: _platform, ...rest } = from;
-  return { ...stage, from: { ...rest, image: name }, instructions: [] };
+  return { ...stage, from: { ...rest, image: name }, instructions: [], isReplaced: true };
 }
 
 /** The directories among the contexts, each opened once. */

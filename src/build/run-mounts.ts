@@ -16,13 +16,17 @@ import type { StepMount } from '../sys/step-mounts.ts';
 import {
   bindShape,
   cacheShape,
+  partOf,
   describeShape,
   secretShape,
   sshShape,
+  type CachePart,
   type MountPlace,
 } from './mount-shapes.ts';
 import { mountSource, prepareLayers, type MountSource } from './mount-sources.ts';
 import type { RunContext } from './step-context.ts';
+import { formatBytePath, toBytePath } from '../layer/byte-path.ts';
+import { MergedTree } from '../layer/merged-tree.ts';
 import { scopeOf } from './scope.ts';
 import { openSshRelay } from './ssh-relay.ts';
 import { containerConfigOf, type StageState } from './stage-state.ts';
@@ -170,15 +174,34 @@ async function openBind(mount: BindMount, where: Opening): Promise<StepMount> {
   return bindShape(mount, where);
 }
 
-async function openCache(mount: CacheMount, { context, held, source, place }: Opening): Promise<StepMount> {
-  const { id, sharing, mode, uid, gid } = mount;
+async function openCache(mount: CacheMount, where: Opening): Promise<StepMount> {
+  const { context, held, source, place } = where;
+  const { sharing, mode, uid, gid } = mount;
+  const id = cacheId(mount, source);
   const cache = await context.job.store.mountCaches.open(id, sharing, async (directory) => {
     if (source !== undefined) await fillFrom(source, { place, directory });
     chownSync(directory, uid, gid);
     chmodSync(directory, mode);
   });
   held.push(cache);
-  return cacheShape(mount, cache.directory);
+  const path = partOf(mount);
+  const part = path === undefined ? undefined : findPart(mount, cache.directory, path);
+  if (part !== undefined) mkdirSync(place);
+  return cacheShape(mount, cache.directory, { ...where, part });
+}
+
+/** A cache that begins with something is another one for each beginning. */
+const cacheId = ({ id, source: path }: CacheMount, source: MountSource | undefined): string =>
+  source === undefined ? id : JSON.stringify([id, path, source.fingerprint]);
+
+/** A cache has no sources besides what steps have put there: what is missing is not made. */
+function findPart({ id }: CacheMount, directory: string, source: string): CachePart {
+  const { path, node } = new MergedTree([directory]).resolve(toBytePath(source));
+  if (node?.type === 'directory' || node?.type === 'file')
+    return { kind: node.type, path: formatBytePath(path).slice(1) };
+  throw new ArchBuildError('COPY', `the cache ${JSON.stringify(id)} has no ${JSON.stringify(source)}`, {
+    hint: 'source= is what is shown of a cache: a step has to put it there first',
+  });
 }
 
 async function fillFrom(

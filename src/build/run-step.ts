@@ -112,9 +112,9 @@ function networkOf({ network }: RunInstruction, options: BuildOptions): 'host' |
 
 /** Proxy settings never enter the history: they say where the build ran. */
 function historyText(state: StageState, { argv, script }: RunCommand): string {
-  const args = [...state.declaredArgs]
-    .filter(([key]) => !isProxyArg(key))
-    .map(([key, value]) => `${key}=${value}`);
+  const args = state.declaredArgs
+    .filter((key) => !isProxyArg(key))
+    .map((key) => `${key}=${state.variables.get(key) ?? ''}`);
   const prefix = args.length === 0 ? '' : `|${args.length} ${args.join(' ')} `;
   return `RUN ${prefix}${script === undefined ? argv.join(' ') : script.body}`;
 }

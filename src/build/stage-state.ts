@@ -19,8 +19,8 @@ export interface StageState {
   readonly chain: readonly ChainId[];
   /** ENV and ARG together. */
   readonly variables: Variables;
-  /** ARGs of this stage that have a value: part of RUN's history text and cache key. */
-  readonly declaredArgs: Variables;
+  /** ARGs of this stage: the history of RUN says what they are, whoever gave the value. */
+  readonly declaredArgs: readonly string[];
   /** This stage has its own CMD, which a later ENTRYPOINT must not clear. */
   readonly cmdSet: boolean;
   /** The image the stage, or the one it stands on, began with. */
@@ -58,7 +58,7 @@ export function beginStage(
     layers: base.layers,
     chain: base.chain,
     variables: environmentOf(config),
-    declaredArgs: new Map(),
+    declaredArgs: [],
     cmdSet: false,
     origin: base.origin,
     made: base.made ?? [],

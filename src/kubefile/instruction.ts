@@ -186,6 +186,8 @@ export interface Stage {
   readonly name?: string;
   readonly from: FromInstruction;
   readonly instructions: readonly Exclude<Instruction, FromInstruction>[];
+  /** Something outside of the file stands for it, whose name earlier stages may know, too. */
+  readonly isReplaced?: true;
 }
 
 export interface Kubefile {

@@ -1,5 +1,5 @@
 /** RUN: command, here-documents and the flags of the sandbox. */
-import { isEmptyCommand, readCommand } from './command-form.ts';
+import { readCommand } from './command-form.ts';
 import type { FlagValues } from './flags.ts';
 import type { RunInstruction } from './instruction.ts';
 import { statementError, type Statement } from './statement.ts';
@@ -11,7 +11,8 @@ type Run = Pick<RunInstruction, 'command' | 'heredocs' | 'mounts' | 'network' | 
 
 export function readRun(statement: Statement, flags: FlagValues): Run {
   const command = readCommand(statement.arguments);
-  if (isEmptyCommand(command)) {
+  // without a word a shell gets an empty text, as BuildKit has it
+  if (command.form === 'exec' && command.words.length === 0) {
     throw statementError(statement, statement.command.keyword.offset, {
       message: 'RUN requires at least one argument',
     });

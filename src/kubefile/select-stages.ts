@@ -61,7 +61,7 @@ export function findBaseStage(kubefile: Kubefile, name: string, before: number):
 
 /**
  * `--from=name` in `stage`: a stage by name or index; undefined when it is an image. Throws KUBEFILE_SEMANTICS for
- * the stage itself, a later stage, an index nobody has, and a name that several earlier stages have.
+ * the stage itself, a later stage that is built, an index nobody has, and a name that several earlier stages have.
  */
 export function findCopyStage(kubefile: Kubefile, stage: Stage, name: string): Stage | undefined {
   const number = /^\d+$/.test(name);
@@ -73,7 +73,7 @@ export function findCopyStage(kubefile: Kubefile, stage: Stage, name: string): S
   if (earlier.length > 1) throw semantics(`stage name "${name}" is ambiguous: ${linesOf(earlier)} define it`);
   if (found !== undefined) return found;
   if (same.includes(stage)) throw semantics(`circular dependency detected on stage "${name}"`);
-  if (same.length > 0) {
+  if (same.some(({ isReplaced }) => isReplaced !== true)) {
     const current = stage.name ?? String(stage.index);
     throw semantics(
       `cannot copy from stage "${name}", it needs to be defined before current stage "${current}"`,
@@ -108,6 +108,14 @@ export function stagesUsedBy(kubefile: Kubefile, stage: Stage, scope: Scope): St
     ),
   );
   return [base, ...used].filter((found) => found !== undefined);
+}
+
+/** Throws KUBEFILE_SEMANTICS for a stage that copies from itself, also where something else stands for it. */
+export function refuseLoop(kubefile: Kubefile, stage: Stage): void {
+  for (const instruction of stage.instructions)
+    for (const name of imageWordsOf(instruction))
+      if (name.toLowerCase() === stage.name || name === String(stage.index))
+        locatedCopyStage(kubefile, stage, { instruction, name });
 }
 
 /** The words of `--from=` and of `from=` in a mount, as written. */

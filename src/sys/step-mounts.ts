@@ -15,6 +15,11 @@ export type StepMount = At &
         readonly type: 'bind';
         readonly kind: 'file' | 'directory';
         readonly source: string;
+        /**
+         * Only what is at `path` inside the source, reached through no symlink, whoever changes it meanwhile. The source
+         * is mounted at `directory` for that, which is there, below the scratch directory.
+         */
+        readonly inside?: { readonly directory: string; readonly path: string } | undefined;
         readonly readOnly: boolean;
       }
     /** What layers show at a path; what is written is thrown away with the step. */
@@ -112,8 +117,11 @@ function coverOf(mount: PlacedMount, ordered: readonly PlacedMount[]): PlacedMou
 function make(mount: PlacedMount, { index, options }: Omit<Place, 'ordered'>): Operation[] {
   const target = ROOT + mount.target;
   switch (mount.type) {
-    case 'bind':
-      return [bind(mount.source, target)];
+    case 'bind': {
+      const { source, inside } = mount;
+      if (inside === undefined) return [bind(source, target)];
+      return [bind(source, inside.directory), bind(`${inside.directory}/${inside.path}`, target)];
+    }
     case 'layers': {
       const { directory, lowerCount, path } = mount;
       return [options.overlay(directory, lowerCount), bind(`${directory}/merged/${path}`, target)];

@@ -143,8 +143,10 @@ describe('history texts', () => {
     expect(stageOf(text).history).toEqual([history]);
   });
 
-  it('show an ARG with the value it got', () => {
-    expect(stageOf('ARG A=1', { buildArgs: { A: '2' } }).history).toEqual(['ARG A=2']);
+  it('show an ARG as the file has it, whatever is given', () => {
+    expect(stageOf('ARG A=1', { buildArgs: { A: '2' } }).history).toEqual(['ARG A=1']);
+    expect(stageOf('ARG A', { buildArgs: { A: '2' } }).history).toEqual(['ARG A']);
+    expect(stageOf('ARG A=1\nARG B=$A-x C', { buildArgs: { A: '2' } }).history.at(-1)).toBe('ARG B=2-x C');
   });
 });
 

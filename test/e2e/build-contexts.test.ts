@@ -83,6 +83,27 @@ COPY --from=run /seen /
     expect(cachedSteps(changed.log)).not.toContain('FROM nobody/has:it');
   });
 
+  it('is what a name means whose stage comes later, but nothing that its own stage may copy from', async () => {
+    const later = 'FROM scratch AS first\nCOPY --from=deps /d /d\nFROM busybox AS deps\nRUN false\n';
+    const args = [...contextArgs(`deps=${directory}`), '--target', 'first'];
+    await build(cli, 'before', { kubefile: later, args });
+    expect((await readSaved(cli, 'before')).layers).toEqual([{ 'd/': TREE['d/'], 'd/b': TREE['d/b'] }]);
+    for (const own of [
+      'COPY --from=deps /d /d',
+      'COPY --from=0 /d /d',
+      'RUN --mount=from=Deps,target=/m true',
+    ]) {
+      const kubefile = `FROM busybox AS deps\n${own}\n`;
+      const { status, stderr } = await tryBuild(cli, 'never', {
+        kubefile,
+        args: contextArgs(`deps=${directory}`),
+      });
+      expect(status).toBe(1);
+      expect(stderr).toContain('Kubefile:2:');
+      expect(stderr).toContain('circular dependency detected on stage');
+    }
+  });
+
   it('takes the place of a stage, of which nothing is run then', async () => {
     const kubefile = 'FROM nobody/has:it AS deps\nRUN false\nFROM scratch\nCOPY --from=deps /d /d\n';
     await build(cli, 'replaced', { kubefile, args: contextArgs(`deps=${directory}`) });

@@ -108,6 +108,26 @@ FROM busybox
 RUN --mount=type=cache,id=seeded,from=seed,source=/seed,target=/c echo "> $(cat /c/d/x)"
 `;
     expect(await outputOf(kubefile)).toEqual(['s']);
+    const changed = kubefile.replace('echo s >', 'echo t >');
+    expect(await outputOf(changed)).toEqual(['t']);
+    const bare = 'FROM busybox\nRUN --mount=type=cache,id=seeded,target=/c echo "> $(ls /c)"\n';
+    expect(await outputOf(bare)).toEqual(['']);
+  });
+
+  it('is shown in part: a directory or a file that is there, by symlinks that stay inside', async () => {
+    const hostFile = await cli.scratch.write('outside/file', 'of the host');
+    const kubefile = `FROM busybox
+RUN --mount=type=cache,id=parts,target=/c mkdir -p /c/sub && echo x > /c/sub/file && ln -s /sub /c/link && ln -s ${hostFile} /c/out
+RUN --mount=type=cache,id=parts,source=sub,target=/c echo "> $(cat /c/file)" && touch /c/new
+RUN --mount=type=cache,id=parts,source=../../link/,target=/c,ro echo "> $(echo $(ls /c)) $(touch /c/never 2>/dev/null || echo ro)"
+RUN --mount=type=cache,id=parts,source=sub/file,target=/c echo "> $(cat /c)"
+`;
+    expect(await outputOf(kubefile)).toEqual(['x', 'file new ro', 'x']);
+    for (const source of ['nope', '../../..' + hostFile, 'out']) {
+      const missing = `FROM busybox\nRUN --mount=type=cache,id=parts,source=${source},target=/c cat /c\n`;
+      const { status, stderr } = await tryBuild(cli, 'x', { kubefile: missing, args: ARGS });
+      expect([status, stderr.includes('the cache "parts" has no ')], stderr).toEqual([1, true]);
+    }
   });
 
   it('is another one while a private one is in use, and is waited for when it is locked', async () => {

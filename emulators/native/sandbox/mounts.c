@@ -49,10 +49,18 @@ static int walk(char *path, mode_t missing) {
 }
 
 /* A path by which the kernel finds what was walked to. */
+struct place {
+	char path[32];
+};
+
+static const char *path_at(struct place *place, int fd) {
+	snprintf(place->path, sizeof place->path, "/proc/self/fd/%d", fd);
+	return place->path;
+}
+
 static const char *path_of(int fd) {
-	static char path[32];
-	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-	return path;
+	static struct place place;
+	return path_at(&place, fd);
 }
 
 static int close_keeping_errno(int fd, int result) {
@@ -89,6 +97,14 @@ int op_mask(void) {
 	return close_keeping_errno(fd, result);
 }
 
+/* What is bound from below the scratch directory may change under our eyes: others use it, too. */
+static int bind_inside(char *source, const char *at, unsigned long flags) {
+	struct place place;
+	int fd = walk(source, 0);
+	if (fd < 0) return -1;
+	return close_keeping_errno(fd, mount(path_at(&place, fd), at, NULL, flags, NULL));
+}
+
 /* Absolute targets are the host's own: only its root is one. */
 int op_mount(void) {
 	char *source = word(), *target = word(), *type = word();
@@ -97,7 +113,10 @@ int op_mount(void) {
 	int fd = *target == '/' ? open(target, O_PATH | O_CLOEXEC) : walk(target, 0);
 	if (fd < 0) return -1;
 	const char *at = *target == '/' ? target : path_of(fd);
-	return close_keeping_errno(fd, mount(*source ? source : NULL, at, *type ? type : NULL, flags, *data ? data : NULL));
+	int is_inside = (flags & MS_BIND) && *source && *source != '/';
+	int result = is_inside ? bind_inside(source, at, flags)
+	                       : mount(*source ? source : NULL, at, *type ? type : NULL, flags, *data ? data : NULL);
+	return close_keeping_errno(fd, result);
 }
 
 /*

@@ -30,6 +30,10 @@ const PHRASES = [
   { ours: /--network is .*, not "(.*)"/, phrase: (mode) => `unsupported value ${JSON.stringify(mode)}` },
   { ours: /'--network <mode>' argument '(.*)' is invalid/, phrase: (name) => `network not found: ${name}` },
   {
+    ours: /the cache "(.*)" has no "(.*)"/,
+    phrase: (id, path) => `mounting cache ${id}: stat ${path}: no such file or directory`,
+  },
+  {
     ours: /"(.*)": not found\n(?:.*\n)*hint: the file exists, but (\S+) excludes it/,
     phrase: (path, file) =>
       `no items matching glob "${path}" copied (1 filtered out using ${file}): no such file or directory`,

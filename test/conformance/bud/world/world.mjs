@@ -6,6 +6,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { randomInt } from 'node:crypto';
+import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { makeStandIns } from './stand-ins.mjs';
@@ -32,6 +33,7 @@ export async function openWorld({ scratch, source, bases, platforms, images }) {
   const registry = await startRegistry(join(scratch, 'registry'), registryAddress, web);
   const sites = await startSites(siteAddress, { ...web, ...makeSites(join(scratch, 'sites'), source) });
   const environment = {
+    USER: userInfo().username,
     SSL_CERT_FILE: bundle,
     GIT_SSL_CAINFO: bundle,
     ARCH_BUILD_EMULATORS: process.env.ARCH_BUILD_EMULATORS ?? emulators,
@@ -39,22 +41,18 @@ export async function openWorld({ scratch, source, bases, platforms, images }) {
   fillRegistry({ scratch, bases, platforms, images, registryAddress, environment });
   mkdirSync(join(scratch, 'cache')); // of _prefetch
   const bin = makePrograms(join(scratch, 'bin'));
-  const hosts = join(scratch, 'hosts');
-  writeFileSync(
-    hosts,
-    [
-      readFileSync('/etc/hosts', 'utf8'),
-      `${registryAddress} ${REGISTRIES.join(' ')}`,
-      `${siteAddress} ${SITES.join(' ')}`,
-      '',
-    ].join('\n'),
-  );
+  const etc = makeEtc(join(scratch, 'etc'), [
+    ['hosts', `${registryAddress} ${REGISTRIES.join(' ')}\n${siteAddress} ${SITES.join(' ')}`],
+    // whose ranges are for user namespaces of root's containers
+    ['subuid', 'containers:2147483648:1073741824'],
+    ['subgid', 'containers:2147483648:1073741824'],
+  ]);
   return {
     environment: { ...environment, PATH: `${bin}:${process.env.PATH}`, INET_BINARY: join(bin, 'inet') },
     command: (words) => [
       ...['unshare', '--mount', '--propagation', 'private', 'sh', '-c'],
-      `mount --bind "$0" /etc/hosts && { ${ONE_HIERARCHY}; exec "$@"; }`,
-      hosts,
+      `for name in hosts subuid subgid; do mount --bind "$0/$name" /etc/$name || exit; done; ${ONE_HIERARCHY}; exec "$@"`,
+      etc,
       ...words,
     ],
     close: () => {
@@ -63,6 +61,17 @@ export async function openWorld({ scratch, source, bases, platforms, images }) {
       for (const server of sites) server.closeAllConnections();
     },
   };
+}
+
+/** Files of the host, and a few lines more. */
+function makeEtc(directory, added) {
+  mkdirSync(directory);
+  for (const [name, lines] of added) {
+    const path = join('/etc', name);
+    const there = existsSync(path) ? readFileSync(path, 'utf8') : '';
+    writeFileSync(join(directory, name), `${there}\n${lines}\n`);
+  }
+  return directory;
 }
 
 function fillRegistry({ scratch, bases, platforms, images, registryAddress, environment }) {
