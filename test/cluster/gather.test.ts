@@ -1,16 +1,20 @@
 /** What images become in a registry's storage, what a lock says, and how sources are asked. */
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { ArchBuildError } from '../../src/errors.ts';
 import type { ImageSource } from '../../src/cluster/gather/image-source.ts';
 import { formatImageLock, parseImageLock } from '../../src/cluster/gather/lock-file.ts';
 import { refuseCollisions, registryFiles, repositoryOf } from '../../src/cluster/gather/registry-files.ts';
 import { resolveImage } from '../../src/cluster/gather/resolve-images.ts';
+import { ImageSources } from '../../src/cluster/gather/image-sources.ts';
 import { sharedSink } from '../../src/cluster/gather/shared-sink.ts';
 import type { Descriptor } from '../../src/oci/descriptor.ts';
 import { parseIndex } from '../../src/oci/manifest.ts';
 import { parsePlatform } from '../../src/oci/platform.ts';
 import { parseReference } from '../../src/oci/reference.ts';
 import { loadGraph } from '../../src/transfer/content-graph.ts';
+import { openStore } from '../../src/store/store.ts';
+import { openScratch } from '../support/scratch.ts';
+import { FakeRegistry } from '../transfer/fake-registry.ts';
 import { addImage, addIndex, collect, MemoryContent } from '../transfer/memory-content.ts';
 
 const PLATFORMS = ['linux/amd64', 'linux/arm64'].map((text) => parsePlatform(text));
@@ -154,3 +158,38 @@ async function* breaking(): AsyncGenerator<Uint8Array> {
   yield Buffer.from('x');
   throw new ArchBuildError('NETWORK', 'broken');
 }
+
+it('asks the mirrors of registries.conf, and the next place where one is wrong', async () => {
+  await using scratch = await openScratch('gather-mirrors');
+  await using store = await openStore(scratch.path('store'));
+  await using liar = await FakeRegistry.start();
+  await using main = await FakeRegistry.start();
+  const root = addImage(main.content, 'linux/arm64');
+  for (const registry of [liar, main]) registry.tags.set('1', root);
+  for (const [digest, bytes] of main.content.blobs)
+    liar.content.blobs.set(digest, digest === root.digest ? bytes : Buffer.from('<html>'));
+  const rule = `[[registry]]\nprefix = "images.test"\nlocation = "${main.host}"\n[[registry.mirror]]\nlocation = "${liar.host}"\n`;
+  vi.stubEnv('CONTAINERS_REGISTRIES_CONF', await scratch.write('registries.conf', rule));
+  try {
+    const warnings: string[] = [];
+    await using sources = await ImageSources.open({
+      store,
+      report: (event) => event.type === 'warning' && warnings.push(event.text),
+      signal: new AbortController().signal,
+      words: [],
+      pull: 'always',
+      offline: false,
+      insecure: [],
+    });
+    const found = await sources.list()[0]!.find(parseReference('images.test/app:1'));
+    expect(found?.root).toEqual(root);
+    const { blobs } = await loadGraph(found!.content, [root]);
+    for (const blob of blobs)
+      expect((await collect(found!.content.read(blob))).equals(main.content.blobs.get(blob.digest)!)).toBe(
+        true,
+      );
+    expect(warnings).toEqual([expect.stringContaining(`the mirror ${liar.host}/app sends something wrong`)]);
+  } finally {
+    vi.unstubAllEnvs();
+  }
+});

@@ -1,4 +1,4 @@
-/** What limits a step: that its control group bites, says so and is gone afterwards; masks; new privileges. */
+/** The control group of a step: that it bites, says so and is gone afterwards. */
 import { randomBytes } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -144,63 +144,5 @@ describeWith(NEEDS, 'the control group of a step', () => {
         /HOST_INCAPABLE.*control group[^]*hint: .*(?:systemd-run --user|--cgroup-parent)/,
       ),
     ]);
-  });
-});
-
-describeWith(['root', 'overlay', 'private-binfmt'], 'the sandbox of RUN', () => {
-  const see = async (command: string, ...options: readonly string[]): Promise<string> => {
-    const args = ['--no-cache', ...options.flatMap((option) => ['--security-opt', option])];
-    return (await build(cli, 'seen', { kubefile: kubefile(command), args })).log;
-  };
-
-  it('has new privileges unless it is told otherwise', async () => {
-    const command = 'grep NoNewPrivs /proc/self/status';
-    expect(await see(command)).toMatch(/\] NoNewPrivs:\s0\n/);
-    expect(await see(command, 'no-new-privileges')).toMatch(/\] NoNewPrivs:\s1\n/);
-  });
-
-  it('does not see what is masked: files, directories, the kernel’s, behind a link, and what is not there', async () => {
-    const command =
-      'echo "$(cat /etc/passwd /proc/version | wc -c) $(ls -A /link | wc -l) $(ls -A /proc/driver | wc -l)"; ! touch /real/y; test ! -e /nowhere';
-    const { log } = await build(cli, 'masked', {
-      kubefile: `FROM busybox\nRUN mkdir /real && touch /real/x && ln -s real /link\nRUN ${command}\n`,
-      args: [
-        '--security-opt',
-        'mask=/etc/passwd:/proc/version:/proc/driver',
-        '--security-opt',
-        'mask=/link:/nowhere',
-      ],
-    });
-    expect(log).toMatch(/\] 0 0 0\n/);
-  });
-
-  it('sees what is unmasked, and still cannot write the kernel’s settings', async () => {
-    const command =
-      'wc -c < /proc/interrupts; ls -A /sys/firmware | wc -l; echo x > /proc/sys/kernel/core_pattern || echo refused';
-    expect(await see(command)).toMatch(/\] 0\n.*\] 0\n.*\n?.*\] refused\n/);
-    expect(await see(command, 'unmask=/proc/inter*')).toMatch(/\] [1-9]\d*\n.*\] 0\n/);
-    expect(await see(command, 'unmask=ALL')).toMatch(/\] [1-9]\d*\n.*\] [1-9]\d*\n.*\n?.*\] refused\n/);
-  });
-
-  it('has its own host name in a file where it is told so', async () => {
-    const command = 'cat /etc/hostname || echo none';
-    const log = async (args: readonly string[]): Promise<string> =>
-      (await build(cli, 'named', { kubefile: kubefile(command), args })).log;
-    expect(await log(['--no-hostname'])).toContain('] none\n');
-    expect(await log(['--hostname-file'])).toContain('] arch-build\n');
-  });
-
-  it('begins a tmpfs with what is there, and keeps nothing of it', async () => {
-    const { log } = await build(cli, 'copied', {
-      kubefile: `FROM busybox
-RUN mkdir -p /d/sub && echo hi > /d/sub/file && ln -s sub/file /d/link && chmod 4711 /d/sub/file && chown 7:8 /d/sub && chmod 750 /d
-RUN --mount=type=tmpfs,target=/d,tmpcopyup cat /d/link && stat -c '%a %u:%g' /d /d/sub /d/sub/file && rm -r /d/sub && grep -c ' /d tmpfs ' /proc/mounts
-RUN --mount=type=tmpfs,target=/new,tmpcopyup ls -A /new && cat /d/sub/file
-RUN --mount=type=tmpfs,target=/d ls -A /d | wc -l
-`,
-    });
-    expect(log).toMatch(/2\/4\] hi\n.*\] 750 0:0\n.*\] 755 7:8\n.*\] 4711 0:0\n.*\] 1\n/);
-    expect(log).toMatch(/3\/4\] hi\n/);
-    expect(log).toMatch(/4\/4\] 0\n/);
   });
 });

@@ -1,4 +1,4 @@
-/** The sandbox of RUN as the command line changes it: names, mounts, devices, limits, capabilities. */
+/** The sandbox of RUN as the command line changes it: names, mounts, devices, limits, capabilities, masks, privileges. */
 import { readFile, readdir } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Cli } from '../support/cli.ts';
@@ -18,6 +18,10 @@ const run = (command: string, args: readonly string[]): ReturnType<typeof build>
     kubefile: `FROM busybox\nRUN ${command}\n`,
     args: ['--dialect', 'dockerfile', ...args],
   });
+
+/** What a command prints under these security options. */
+const see = async (command: string, ...options: readonly string[]): Promise<string> =>
+  (await run(command, ['--no-cache', ...options.flatMap((option) => ['--security-opt', option])])).log;
 
 async function groupsProject(): Promise<string> {
   const project = cli.scratch.path('groups');
@@ -154,5 +158,54 @@ RUN --mount=type=cache,id=c,target=/c --mount=type=secret,id=s --mount=from=busy
       'limit 0 5 5',
     ])
       expect(plan).toContain(line);
+  });
+
+  it('has new privileges unless it is told otherwise', async () => {
+    const command = 'grep NoNewPrivs /proc/self/status';
+    expect(await see(command)).toMatch(/\] NoNewPrivs:\s0\n/);
+    expect(await see(command, 'no-new-privileges')).toMatch(/\] NoNewPrivs:\s1\n/);
+  });
+
+  it('does not see what is masked: files, directories, the kernel’s, behind a link, and what is not there', async () => {
+    const command =
+      'echo "$(cat /etc/passwd /proc/version | wc -c) $(ls -A /link | wc -l) $(ls -A /proc/driver | wc -l)"; ! touch /real/y; test ! -e /nowhere';
+    const { log } = await build(cli, 'masked', {
+      kubefile: `FROM busybox\nRUN mkdir /real && touch /real/x && ln -s real /link\nRUN ${command}\n`,
+      args: [
+        '--security-opt',
+        'mask=/etc/passwd:/proc/version:/proc/driver',
+        '--security-opt',
+        'mask=/link:/nowhere',
+      ],
+    });
+    expect(log).toMatch(/\] 0 0 0\n/);
+  });
+
+  it('sees what is unmasked, and still cannot write the kernel’s settings', async () => {
+    const command =
+      'wc -c < /proc/interrupts; ls -A /sys/firmware | wc -l; echo x > /proc/sys/kernel/core_pattern || echo refused';
+    expect(await see(command)).toMatch(/\] 0\n.*\] 0\n.*\n?.*\] refused\n/);
+    expect(await see(command, 'unmask=/proc/inter*')).toMatch(/\] [1-9]\d*\n.*\] 0\n/);
+    expect(await see(command, 'unmask=ALL')).toMatch(/\] [1-9]\d*\n.*\] [1-9]\d*\n.*\n?.*\] refused\n/);
+  });
+
+  it('has its own host name in a file where it is told so', async () => {
+    const command = 'cat /etc/hostname || echo none';
+    expect((await run(command, ['--no-hostname'])).log).toContain('] none\n');
+    expect((await run(command, ['--hostname-file'])).log).toContain('] arch-build\n');
+  });
+
+  it('begins a tmpfs with what is there, and keeps nothing of it', async () => {
+    const { log } = await build(cli, 'copied', {
+      kubefile: `FROM busybox
+RUN mkdir -p /d/sub && echo hi > /d/sub/file && ln -s sub/file /d/link && chmod 4711 /d/sub/file && chown 7:8 /d/sub && chmod 750 /d
+RUN --mount=type=tmpfs,target=/d,tmpcopyup cat /d/link && stat -c '%a %u:%g' /d /d/sub /d/sub/file && rm -r /d/sub && grep -c ' /d tmpfs ' /proc/mounts
+RUN --mount=type=tmpfs,target=/new,tmpcopyup ls -A /new && cat /d/sub/file
+RUN --mount=type=tmpfs,target=/d ls -A /d | wc -l
+`,
+    });
+    expect(log).toMatch(/2\/4\] hi\n.*\] 750 0:0\n.*\] 755 7:8\n.*\] 4711 0:0\n.*\] 1\n/);
+    expect(log).toMatch(/3\/4\] hi\n/);
+    expect(log).toMatch(/4\/4\] 0\n/);
   });
 });

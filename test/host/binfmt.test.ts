@@ -1,14 +1,13 @@
 /** `arch-build binfmt` as a user calls it. It changes the host's table for a moment and puts it back. */
-import { spawnSync } from 'node:child_process';
-import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { architectureByName } from '../../src/emulation/architecture.ts';
 import { formatEntry } from '../../src/emulation/binfmt-entry.ts';
 import { fetchEmulators, TEST_EMULATORS } from '../e2e/bases.ts';
 import { openCli, type Cli } from '../support/cli.ts';
-import { captureHostState } from '../support/host-state.ts';
 import { describeWith } from '../support/requires.ts';
+import { hostTables, putBack, type HostTables } from './host-table.ts';
 
 const TABLE = '/proc/sys/fs/binfmt_misc';
 const NAME = 'arch-build-aarch64-persistent';
@@ -23,8 +22,7 @@ interface Listed {
 
 describeWith(['root', 'private-binfmt'], 'binfmt', () => {
   let cli: Cli;
-  let before: unknown;
-  const table = (): unknown => captureHostState({ directory: '/nonexistent' }).binfmt;
+  let before: HostTables;
   const listed = async (): Promise<Listed[]> =>
     (JSON.parse(await cli.run(['binfmt', 'ls', '--json'])) as { entries: Listed[] }).entries;
   beforeAll(async () => {
@@ -35,14 +33,11 @@ describeWith(['root', 'private-binfmt'], 'binfmt', () => {
   });
   afterAll(() => cli[Symbol.asyncDispose]());
   beforeEach(() => {
-    before = table();
+    before = hostTables();
   });
   afterEach(() => {
-    for (const name of [NAME, 'arch-build-riscv64-persistent', 'qemu-aarch64'])
-      if (existsSync(join(TABLE, name))) writeFileSync(join(TABLE, name), '-1');
-    if (before === 'not mounted' && table() !== before) spawnSync('umount', [TABLE]);
-    rmSync('/run/arch-build-binfmt.mounted', { force: true });
-    expect(table()).toEqual(before);
+    putBack(before, { entries: [NAME, 'arch-build-riscv64-persistent', 'qemu-aarch64'] });
+    expect(hostTables()).toEqual(before);
   });
 
   it('registers, tells about it, and takes it away', async () => {

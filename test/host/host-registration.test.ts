@@ -17,16 +17,23 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { architectureByName } from '../../src/emulation/architecture.ts';
-import { FULL_FLAGS, formatEntry, type Registration } from '../../src/emulation/binfmt-entry.ts';
+import { FULL_FLAGS, type Registration } from '../../src/emulation/binfmt-entry.ts';
 import { BINFMT_DIRECTORY, readBinfmtState } from '../../src/emulation/binfmt-state.ts';
 import { refuseNative } from '../../src/emulation/binfmt/rehearsal.ts';
 import { entryNameOf, registerOnHost } from '../../src/emulation/host-registration.ts';
 import { buildProgram, type Child } from '../support/child.ts';
-import { captureHostState, type HostState } from '../support/host-state.ts';
 import { describeWith, describeWithRoot } from '../support/requires.ts';
 import { openScratch } from '../support/scratch.ts';
+import {
+  entryFile,
+  hostTables,
+  isMounted,
+  mountForeign,
+  putBack,
+  registerForeign,
+  type HostTables,
+} from './host-table.ts';
 
-const MOUNT_MARK = '/run/arch-build-binfmt.mounted';
 const ENTRY_MARKS = '/run/arch-build-binfmt.entries';
 
 /** Any program will do: of these machines there is no probe, so nothing is started through their entries. */
@@ -38,8 +45,6 @@ function registrationFor(arch: string, interpreter = '/bin/true'): Registration 
 const hexagon = registrationFor('hexagon');
 const microblaze = registrationFor('microblaze');
 const names = [hexagon, microblaze].map(({ name }) => name);
-const entryFile = (name: string): string => join(BINFMT_DIRECTORY, name);
-const isMounted = (): boolean => existsSync(join(BINFMT_DIRECTORY, 'status'));
 const ours = (): string[] =>
   readBinfmtState()
     .entries.map(({ name }) => name)
@@ -52,32 +57,6 @@ async function within(seconds: number, holds: () => boolean): Promise<boolean> {
     await sleep(20);
   }
   return holds();
-}
-
-/** What a registration must leave as it was, whatever else goes on on this machine. */
-function hostTables(): Pick<HostState, 'mounts' | 'binfmt'> {
-  const { mounts, binfmt } = captureHostState({ directory: '/nonexistent' });
-  return { mounts, binfmt };
-}
-
-/** As somebody else would: a mount and an entry that are not ours. */
-function mountForeign(): Disposable {
-  const mounted = isMounted();
-  if (!mounted) spawnSync('mount', ['-t', 'binfmt_misc', 'binfmt_misc', BINFMT_DIRECTORY]);
-  return {
-    [Symbol.dispose]: () => {
-      if (!mounted) spawnSync('umount', [BINFMT_DIRECTORY]);
-    },
-  };
-}
-
-function registerForeign(registration: Registration): Disposable {
-  writeFileSync(join(BINFMT_DIRECTORY, 'register'), formatEntry(registration));
-  return {
-    [Symbol.dispose]: () => {
-      if (existsSync(entryFile(registration.name))) writeFileSync(entryFile(registration.name), '-1');
-    },
-  };
 }
 
 /** The processes that undo what a killed build leaves. */
@@ -124,17 +103,14 @@ const WITHOUT_NAMESPACES = `
 
 /** Whatever a test did, the tables are put back, and then it is an error that it was necessary. */
 function watchHost(): void {
-  let before: ReturnType<typeof hostTables>;
+  let before: HostTables;
   beforeEach(() => {
     before = hostTables();
   });
   afterEach(() => {
     const after = hostTables();
-    if (isMounted())
-      for (const name of names) if (existsSync(entryFile(name))) writeFileSync(entryFile(name), '-1');
-    if (before.binfmt === 'not mounted' && isMounted()) spawnSync('umount', [BINFMT_DIRECTORY]);
     const marks = existsSync(ENTRY_MARKS) ? readdirSync(ENTRY_MARKS) : [];
-    for (const path of [MOUNT_MARK, ENTRY_MARKS]) rmSync(path, { recursive: true, force: true });
+    putBack(before, { entries: names, marks: [ENTRY_MARKS] });
     expect(after).toEqual(before);
     expect(marks).toEqual([]);
   });

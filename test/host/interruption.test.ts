@@ -3,7 +3,6 @@
  * table, processes, temporary directories. And the store is sound: no tag of what was not finished, the next build
  * works.
  */
-import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -13,27 +12,24 @@ import { describeWith } from '../support/requires.ts';
 import { runTool } from '../support/foreign-tools.ts';
 import { openBusyboxCli } from '../e2e/bases.ts';
 import { build, STACK_TRACE, tryBuild } from '../e2e/projects.ts';
+import { mountForeign } from './host-table.ts';
 
-const REGISTRY = '/proc/sys/fs/binfmt_misc';
 const SLOW = `FROM busybox
 ARG N
 RUN echo "starting $N"; (sleep 300 & sleep 300) & echo ready; sleep 300; echo never
 `;
 
 let cli: Cli;
-let mountedHere = false;
+let table: Disposable | undefined;
 
 beforeAll(async () => {
   // A table that is there shows more than one that is not: what is registered in it, and that it stays mounted.
-  if (process.getuid?.() === 0 && !existsSync(`${REGISTRY}/status`)) {
-    await runTool('mount', ['-t', 'binfmt_misc', 'binfmt_misc', REGISTRY]);
-    mountedHere = true;
-  }
+  if (process.getuid?.() === 0) table = mountForeign();
   cli = await openBusyboxCli();
 });
 afterAll(async () => {
   await cli[Symbol.asyncDispose]();
-  if (mountedHere) await runTool('umount', [REGISTRY]);
+  table?.[Symbol.dispose]();
 });
 
 /** Fails unless the host gets to be as before within the time; what the kernel and the reaper undo takes a moment. */

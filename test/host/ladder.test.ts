@@ -1,14 +1,13 @@
 /**
  * The emulation ladder with real emulators: each rung proves itself, tells why a better one was not taken, and leaves
- * the host as it was. The rungs of the host's table change it for a moment (see host-registration.test.ts).
+ * the host as it was. The rungs of the host's table change it for a moment (see host-table.ts).
  */
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { ARCHITECTURES, architectureByName, type Architecture } from '../../src/emulation/architecture.ts';
-import { formatEntry, FULL_FLAGS } from '../../src/emulation/binfmt-entry.ts';
-import { BINFMT_DIRECTORY, readBinfmtState } from '../../src/emulation/binfmt-state.ts';
+import { FULL_FLAGS } from '../../src/emulation/binfmt-entry.ts';
+import { readBinfmtState } from '../../src/emulation/binfmt-state.ts';
 import type { EmulationRequest } from '../../src/emulation/emulation-request.ts';
 import { findEmulators, type Emulator } from '../../src/emulation/emulators.ts';
 import { openEmulation, type StepEmulation } from '../../src/emulation/ladder.ts';
@@ -19,10 +18,10 @@ import { probeRung } from '../../src/emulation/rung-probe.ts';
 import { RegistrationRefusal } from '../../src/emulation/binfmt/refusal.ts';
 import type { BuildEvent } from '../../src/events.ts';
 import { parsePlatform } from '../../src/oci/platform.ts';
-import { captureHostState, type HostState } from '../support/host-state.ts';
 import { describeWith } from '../support/requires.ts';
 import { openScratch, type Scratch } from '../support/scratch.ts';
 import { fetchedEmulators } from '../system/fetched-emulators.ts';
+import { hostTables, mountForeign, registerForeign, type HostTables } from './host-table.ts';
 
 const arm64 = parsePlatform('linux/arm64');
 const s390x = parsePlatform('linux/s390x');
@@ -78,18 +77,12 @@ async function openBench(): Promise<Bench> {
   };
 }
 
-/** What an emulation must leave as it was, whatever else goes on on this machine. */
-function hostTables(): Pick<HostState, 'mounts' | 'binfmt'> {
-  const { mounts, binfmt } = captureHostState({ directory: '/nonexistent' });
-  return { mounts, binfmt };
-}
-
 const textsOf = (events: readonly BuildEvent[], type: 'info' | 'warning'): string[] =>
   events.flatMap((event) => (event.type === type ? [event.text] : []));
 const hostEntries = (): string[] => readBinfmtState().entries.map(({ name }) => name);
 
 describeWith(['root', 'private-binfmt'], 'the ladder', () => {
-  let before: ReturnType<typeof hostTables>;
+  let before: HostTables;
   beforeEach(() => {
     before = hostTables();
   });
@@ -178,39 +171,30 @@ describeWith(['root', 'private-binfmt'], 'the ladder', () => {
 
   it('uses an entry the host has with --isolation host, and never changes it', async () => {
     await using bench = await openBench();
-    const mounted = existsSync(join(BINFMT_DIRECTORY, 'status'));
-    if (!mounted) spawnSync('mount', ['-t', 'binfmt_misc', 'binfmt_misc', BINFMT_DIRECTORY]);
+    using _mount = mountForeign();
     const { magic, mask } = aarch64;
     const interpreter = kit.get('aarch64')!.path;
-    writeFileSync(
-      join(BINFMT_DIRECTORY, 'register'),
-      formatEntry({ name: 'somebody-elses', magic, mask, interpreter, flags: FULL_FLAGS }),
-    );
-    try {
-      const there = hostEntries();
-      await using emulation = openEmulation(bench.request({ isolation: 'host', environment: {} }));
-      const step = await emulation.forPlatform(arm64);
-      expect(emulation.describe()).toEqual({
-        rung: 'host-entry',
-        notBetter: [],
-        emulators: [
-          {
-            arch: 'aarch64',
-            path: interpreter,
-            version: kit.get('aarch64')!.version,
-            sha256: kit.get('aarch64')!.sha256,
-            cpu: 'neoverse-n1',
-            entry: { name: 'somebody-elses', flags: FULL_FLAGS },
-          },
-        ],
-        crashed: [],
-      });
-      expect(await bench.probe(aarch64, step)).toBeUndefined();
-      expect(hostEntries()).toEqual(there);
-    } finally {
-      writeFileSync(join(BINFMT_DIRECTORY, 'somebody-elses'), '-1');
-      if (!mounted) spawnSync('umount', [BINFMT_DIRECTORY]);
-    }
+    using _entry = registerForeign({ name: 'somebody-elses', magic, mask, interpreter, flags: FULL_FLAGS });
+    const there = hostEntries();
+    await using emulation = openEmulation(bench.request({ isolation: 'host', environment: {} }));
+    const step = await emulation.forPlatform(arm64);
+    expect(emulation.describe()).toEqual({
+      rung: 'host-entry',
+      notBetter: [],
+      emulators: [
+        {
+          arch: 'aarch64',
+          path: interpreter,
+          version: kit.get('aarch64')!.version,
+          sha256: kit.get('aarch64')!.sha256,
+          cpu: 'neoverse-n1',
+          entry: { name: 'somebody-elses', flags: FULL_FLAGS },
+        },
+      ],
+      crashed: [],
+    });
+    expect(await bench.probe(aarch64, step)).toBeUndefined();
+    expect(hostEntries()).toEqual(there);
   });
 
   it.each(['private', 'host'] as const)(

@@ -2,10 +2,8 @@
  * Entries that stay in the host's table, with real emulators. Like host-registration.test.ts these tests change the
  * real table for a moment; the folders for boot are made-up ones.
  */
-import { spawnSync } from 'node:child_process';
 import {
   copyFileSync,
-  existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -16,8 +14,8 @@ import {
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { architectureByName } from '../../src/emulation/architecture.ts';
-import { formatEntry, FULL_FLAGS, parseEntry, type Registration } from '../../src/emulation/binfmt-entry.ts';
-import { BINFMT_DIRECTORY, readBinfmtState } from '../../src/emulation/binfmt-state.ts';
+import { FULL_FLAGS, parseEntry, type Registration } from '../../src/emulation/binfmt-entry.ts';
+import { readBinfmtState } from '../../src/emulation/binfmt-state.ts';
 import { describeEntries, type EntryDescription } from '../../src/emulation/binfmt/description.ts';
 import { persistentNameOf } from '../../src/emulation/binfmt/drop-in.ts';
 import { tryEntry } from '../../src/emulation/binfmt/entry-trial.ts';
@@ -30,31 +28,23 @@ import {
 import type { Emulator } from '../../src/emulation/emulators.ts';
 import { registerOnHost } from '../../src/emulation/host-registration.ts';
 import { pinnedPackages } from '../../src/emulation/pins.ts';
-import { captureHostState, type HostState } from '../support/host-state.ts';
 import { describeWith } from '../support/requires.ts';
 import { openScratch, type Scratch } from '../support/scratch.ts';
 import { fetchedEmulators } from '../system/fetched-emulators.ts';
+import { entryFile, hostTables, isMounted, putBack, registerForeign, type HostTables } from './host-table.ts';
 
 const MARKS = '/run/arch-build-binfmt.persistent';
-const MOUNT_MARK = '/run/arch-build-binfmt.mounted';
 const aarch64 = architectureByName('aarch64')!;
 const riscv64 = architectureByName('riscv64')!;
 const machines = [aarch64, riscv64];
 const versions = pinnedPackages().map(({ version }) => version);
 const name = persistentNameOf('aarch64');
-const entryFile = (entry: string): string => join(BINFMT_DIRECTORY, entry);
-const isMounted = (): boolean => existsSync(entryFile('status'));
 const entry = (wanted = name): ReturnType<typeof parseEntry> | undefined =>
   readBinfmtState().entries.find((each) => each.name === wanted);
 
 let kits: ReadonlyMap<string, Emulator>[];
 let scratch: Scratch;
-let before: Pick<HostState, 'mounts' | 'binfmt'>;
-
-function hostTables(): Pick<HostState, 'mounts' | 'binfmt'> {
-  const { mounts, binfmt } = captureHostState({ directory: '/nonexistent' });
-  return { mounts, binfmt };
-}
+let before: HostTables;
 
 const emulatorOf = (arch: string, kit = 0): Emulator => kits[kit]!.get(arch)!;
 
@@ -82,10 +72,11 @@ const register = (
 const unregister = (machine = aarch64): ReturnType<typeof unregisterPersistent> =>
   unregisterPersistent(machine, { root: scratch.path('root') });
 
-function registerForeign(changes: Partial<Registration> = {}): void {
+/** It goes with the test. */
+function registerPackaged(changes: Partial<Registration> = {}): void {
   const { magic, mask } = aarch64;
   const line = { name: 'qemu-aarch64', magic, mask, interpreter: emulatorOf('aarch64', 1).path, flags: 'F' };
-  writeFileSync(entryFile('register'), formatEntry({ ...line, ...changes }));
+  registerForeign({ ...line, ...changes });
 }
 
 async function describeAll(): Promise<EntryDescription[]> {
@@ -105,9 +96,7 @@ describeWith(['root', 'private-binfmt'], 'an entry that stays', () => {
   });
   afterEach(async () => {
     const entries = [...machines.map(({ arch }) => persistentNameOf(arch)), 'qemu-aarch64'];
-    for (const each of entries) if (existsSync(entryFile(each))) writeFileSync(entryFile(each), '-1');
-    if (before.binfmt === 'not mounted' && isMounted()) spawnSync('umount', [BINFMT_DIRECTORY]);
-    for (const path of [MARKS, MOUNT_MARK]) rmSync(path, { recursive: true, force: true });
+    putBack(before, { entries, marks: [MARKS] });
     await scratch[Symbol.asyncDispose]();
     expect(hostTables()).toEqual(before);
   });
@@ -218,7 +207,7 @@ describeWith(['root', 'private-binfmt'], 'an entry that stays', () => {
 
   it('shadows the entry of somebody else, which stays and is refused to be removed', async () => {
     await register();
-    registerForeign();
+    registerPackaged();
     await expect(register()).rejects.toMatchObject({ message: `${name} is not in force: qemu-aarch64 is` });
     expect(await register({ replace: true })).toMatchObject({ done: 'replaced', shadows: ['qemu-aarch64'] });
     expect(
@@ -239,7 +228,7 @@ describeWith(['root', 'private-binfmt'], 'an entry that stays', () => {
   it('is not made over an entry of that name that somebody else made, nor is that one removed', async () => {
     await register();
     writeFileSync(entryFile(name), '-1');
-    registerForeign({ name });
+    registerPackaged({ name });
     for (const attempt of [() => register({ replace: true }), () => unregister()])
       await expect(attempt()).rejects.toMatchObject({
         message: `the entry ${name} was not made by arch-build`,

@@ -21,7 +21,8 @@ export function gatherError(
   const [only] = hints;
   const items = failures.map(({ name, places, error }) => {
     const hint = hints.size > 1 && error.hint !== undefined ? ` (${error.hint})` : '';
-    return `${name}: ${error.message}${hint}${namedIn(places)}`;
+    const words = [error.message, ...error.items].join('; ');
+    return `${name}: ${words}${hint}${namedIn(places)}`;
   });
   const unread = problems.map(({ place, message }) => `${formatPlace(place)}: ${message}`);
   const hint = hints.size === 1 && problems.length === 0 ? only : problems.length > 0 ? FIND_HINT : undefined;

@@ -3,8 +3,11 @@ import type { Reporter } from '../../events.ts';
 import type { Store } from '../../store/store.ts';
 import type { Credentials } from '../../transfer/auth-config.ts';
 import { KitImages } from '../../transfer/kit-images.ts';
+import type { Reference } from '../../oci/reference.ts';
+import { MirroredSource } from '../../transfer/mirrored-source.ts';
 import { RegistryClient } from '../../transfer/registry-client.ts';
 import type { RegistryOptions } from '../../transfer/registry-options.ts';
+import { routesOf, withRoutes } from '../../transfer/registry-routes.ts';
 import { RegistrySource } from '../../transfer/registry-source.ts';
 import type { ImageSource } from './image-source.ts';
 import { kitSource, openLocalSources, storeSource } from './local-sources.ts';
@@ -25,7 +28,7 @@ export class ImageSources implements AsyncDisposable {
   readonly #local: readonly ImageSource[];
   readonly #open: readonly AsyncDisposable[];
   readonly #registry: RegistryOptions | undefined;
-  /** By what was said to the registry. */
+  /** By what is said to registries. */
   readonly #clients = new Map<string, RegistryClient>();
 
   private constructor(
@@ -58,31 +61,39 @@ export class ImageSources implements AsyncDisposable {
   /** In order; with credentials for the registry, which are for nobody else. */
   list(credentials?: Credentials): readonly ImageSource[] {
     if (this.#registry === undefined) return this.#local;
-    return [...this.#local, registrySource(this.#client(this.#registry, credentials))];
+    return [...this.#local, this.#registrySource(this.#registry, credentials)];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await disposeAll([...this.#clients.values(), ...this.#open]);
   }
 
-  #client(options: RegistryOptions, credentials: Credentials | undefined): RegistryClient {
-    const key = credentials === undefined ? '' : JSON.stringify(credentials);
-    const client =
-      this.#clients.get(key) ??
-      new RegistryClient(credentials === undefined ? options : { ...options, credentials });
+  /** Through the mirrors there are, but for a password that is given: that is for the registry alone. */
+  #registrySource(options: RegistryOptions, credentials: Credentials | undefined): ImageSource {
+    return {
+      label: 'its registry',
+      find: async (reference) => {
+        const content =
+          credentials === undefined
+            ? await this.#mirrored(options, reference)
+            : new RegistrySource(this.#client({ ...options, credentials }), reference);
+        return { root: await content.resolve(reference), content };
+      },
+    };
+  }
+
+  async #mirrored(options: RegistryOptions, reference: Reference): Promise<MirroredSource> {
+    const routes = await routesOf(reference, 'pull', options);
+    return new MirroredSource(this.#client(withRoutes(options, routes)), routes);
+  }
+
+  #client(options: RegistryOptions): RegistryClient {
+    const { credentials, insecure, identities = new Map<string, unknown>() } = options;
+    const key = JSON.stringify([credentials, insecure, [...identities]]);
+    const client = this.#clients.get(key) ?? new RegistryClient(options);
     this.#clients.set(key, client);
     return client;
   }
-}
-
-function registrySource(client: RegistryClient): ImageSource {
-  return {
-    label: 'its registry',
-    find: async (reference) => {
-      const content = new RegistrySource(client, reference);
-      return { root: await content.resolve(reference), content };
-    },
-  };
 }
 
 async function disposeAll(resources: readonly AsyncDisposable[]): Promise<void> {
