@@ -20,6 +20,8 @@ interface Outcome {
   readonly made: readonly string[];
   readonly cached: readonly (readonly [text: string, from: string | undefined])[];
   readonly exported: readonly (readonly string[])[];
+  /** What progress says is on its way. */
+  readonly moved: readonly string[];
   readonly says: string;
   readonly error: string | undefined;
 }
@@ -68,6 +70,7 @@ const read = (events: readonly BuildEvent[]): Omit<Outcome, 'error'> => ({
     event.type === 'step-cached' ? [[event.text, event.from] as const] : [],
   ),
   exported: events.flatMap((event) => (event.type === 'step-exported' ? [event.caches] : [])),
+  moved: [...new Set(events.flatMap((event) => (event.type === 'transfer' ? [event.what] : [])))],
   says: events
     .flatMap((event) => ('text' in event && /^(?:info|warning)$/.test(event.type) ? [event.text] : []))
     .join('\n'),
@@ -94,6 +97,7 @@ describeWithRoot('a build that fails', () => {
     const failed = await place.build(`${whole}${FAILS}`, { cacheTo: [target(cache)] });
     expect(failed.error).toContain('missing');
     expect(failed.exported).toEqual(STEPS.map(() => [`${cache}:latest`]));
+    expect(failed.moved).toEqual(['layer']); // not the documents of every write
     const next = await place.build(`${whole}COPY file /five\n`, from(cache));
     expect(next.error).toBeUndefined();
     expect(next.made).toEqual(['COPY file /five']);

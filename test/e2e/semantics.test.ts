@@ -421,6 +421,11 @@ describeWith(['root', 'private-binfmt'], 'the layer of a RUN', () => {
     { name: 'a file made and removed again', text: 'RUN touch /d/x && rm /d/x\n', layers: [] },
     { name: 'nothing at all', text: 'RUN true\n', layers: [] },
     {
+      name: 'no word: the shell gets an empty one',
+      text: `SHELL ["/bin/busybox", "sh", "-c", "echo \\"$#$1\\" > /a", "sh"]\nRUN\n`,
+      layers: [{ a: file('1') }],
+    },
+    {
       name: 'a rename there and back',
       text: 'RUN mv /d/one /d/x && mv /d/x /d/one\n',
       layers: [],

@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { ArchBuildError } from '../../errors.ts';
+import type { Reporter } from '../../events.ts';
 import { encodedOf } from '../../oci/digest.ts';
 import { lockDirectory } from '../../sys/lock.ts';
 import { loadGraph } from '../../transfer/content-graph.ts';
@@ -38,7 +39,8 @@ async function openRegistry(
   reference: string,
   insecure: readonly string[],
 ): Promise<CachePlace> {
-  const repository = await PushedRepository.open(reference, { insecure, report, signal });
+  const options = { insecure, report: layersOf(report), signal };
+  const repository = await PushedRepository.open(reference, options);
   return {
     earlier: async () => {
       const { source } = repository;
@@ -51,6 +53,13 @@ async function openRegistry(
     [Symbol.asyncDispose]: () => repository[Symbol.asyncDispose](),
   };
 }
+
+/** Its other documents are small, and written after every step. */
+const layersOf =
+  (report: Reporter): Reporter =>
+  (event) => {
+    if (event.type !== 'transfer' || event.what === 'layer') report(event);
+  };
 
 class CacheDirectory implements CachePlace {
   readonly #job: Job;
@@ -86,7 +95,7 @@ class CacheDirectory implements CachePlace {
     const layout = await OciLayout.create(directory);
     using _lock = await lockDirectory(directory, signal); // others that write here must not find our layers unused
     await requireCaches(layout, directory);
-    await copyGraph(root, { from: source, to: layout }, { report, signal });
+    await copyGraph(root, { from: source, to: layout }, { report: layersOf(report), signal });
     await layout.replaceImage({ references: [`docker.io/library/cache:${tag}`], root });
     if (isLast) await dropUnused(layout, directory);
   }

@@ -71,7 +71,9 @@ export class Speaker {
   /** `from`: the cache that had it, of those that are not the store's. */
   #step({ stage, index, total, platform }, text, { found, from }) {
     const number = this.#numberOf(stage);
-    const cached = found ? true : /^(?:RUN|COPY|ADD|WORKDIR)\b/i.test(text) ? false : undefined;
+    // buildah's ARG is another step for each value, though nothing of it is in the image
+    const isHit = found && !/^ARG\b/i.test(text);
+    const cached = isHit ? true : /^(?:RUN|COPY|ADD|WORKDIR)\b/i.test(text) ? false : undefined;
     const image = this.#steps?.add({
       stage: `${platform} ${stage}`,
       base: this.#stages[number]?.image ?? '',
@@ -87,8 +89,8 @@ export class Speaker {
       `${this.#prefix(platform, number)}STEP ${index + 1}/${total + 1}: ${text}${this.#documents(text)}`,
     );
     if (from !== undefined && image?.known === false) console.log(`--> Cache pulled from remote ${from}`);
-    else if (found || image?.fresh === false) console.log(`--> Using cache ${image?.id ?? ''}`.trimEnd());
-    if (found && image !== undefined) console.log(`--> ${image.id.slice(0, 12)}`);
+    else if (isHit || image?.fresh === false) console.log(`--> Using cache ${image?.id ?? ''}`.trimEnd());
+    if (found && image?.fresh === false) console.log(`--> ${image.id.slice(0, 12)}`);
   }
 
   /** An ARG is another step when it is given a value. */
