@@ -20,7 +20,7 @@ export function hostTables(): HostTables {
 export const entryFile = (name: string): string => join(BINFMT_DIRECTORY, name);
 export const isMounted = (): boolean => existsSync(entryFile('status'));
 
-export function removeEntry(name: string): void {
+function removeEntry(name: string): void {
   if (existsSync(entryFile(name))) writeFileSync(entryFile(name), '-1');
 }
 
