@@ -16,7 +16,7 @@ const EXTERNAL = ['koffi', 'node-pty'];
 const PROGRAM = 'main.js';
 const LICENCES = 'bundled-licences.txt';
 const C_COMPILER = process.env.CC ?? 'cc';
-const C_FLAGS = ['-O2', '-static', '-s', '-Wall', '-Wextra', '-Werror'];
+const C_FLAGS = ['-O2', '-s', '-Wall', '-Wextra', '-Werror'];
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const dist = join(root, 'dist');
@@ -87,7 +87,7 @@ function removeStale(outputs) {
   }
 }
 
-/** Each folder is one program. */
+/** Each folder is one program, or, without a `main.c`, a library that the program itself loads. */
 function compileHelpers() {
   const sources = join(root, 'emulators/native');
   const names = readdirSync(sources);
@@ -95,7 +95,7 @@ function compileHelpers() {
   const scratch = mkdtempSync(join(dist, 'native-'));
   try {
     if (canCompile(scratch)) for (const name of names) compile(join(sources, name), scratch);
-    else warnOfMissing(names);
+    else warnOfMissing(names.filter((name) => existsSync(join(sources, name, 'main.c'))));
   } finally {
     rmSync(scratch, { recursive: true });
   }
@@ -114,18 +114,20 @@ function canCompile(scratch) {
 }
 
 function compile(folder, scratch) {
-  const name = basename(folder);
-  const program = join(scratch, name);
   const sources = readdirSync(folder).filter((file) => file.endsWith('.c'));
+  const isProgram = sources.includes('main.c');
+  const name = basename(folder) + (isProgram ? '' : '.so');
+  const made = join(scratch, name);
   try {
+    const kind = isProgram ? ['-static'] : ['-shared', '-fPIC'];
     const paths = sources.map((file) => join(folder, file));
-    execFileSync(C_COMPILER, [...C_FLAGS, '-o', program, ...paths], { stdio: 'inherit' });
+    execFileSync(C_COMPILER, [...C_FLAGS, ...kind, '-o', made, ...paths], { stdio: 'inherit' });
   } catch {
     process.stderr.write(`build: ${C_COMPILER} could not compile ${folder}\n`);
     process.exitCode = 1;
     return;
   }
-  renameSync(program, join(dist, 'native', name)); // one that is running stays intact
+  renameSync(made, join(dist, 'native', name)); // one that is running stays intact
 }
 
 function warnOfMissing(names) {
