@@ -3,6 +3,7 @@
  * the opaque mark, then the whiteouts, then the rest, each sorted bytewise. Never follows a symlink.
  */
 import { lstatSync, readdirSync, type BigIntStats, type Dirent } from 'node:fs';
+import { namesOf, nameWith } from '../sys/directory-listing.ts';
 import { PackedFiles } from '../sys/packed-files.ts';
 import { listXattrs, readXattr } from '../sys/xattr.ts';
 import type { OverlayNamespace } from '../sys/identity.ts';
@@ -87,11 +88,9 @@ function* childrenTogether(
   top: string,
   { path, files }: { readonly path: BytePath; readonly files: PackedFiles },
 ): Generator<SnapshotNode | Visited> {
-  const reserved = /(?:^|\0).(\.wh\.[^\0]*)/.exec(files.listing)?.[1];
+  const reserved = nameWith(files.listing, WHITEOUT_PREFIX);
   if (reserved !== undefined) throw unstorable(joinBytePath(path, reserved));
-  const devices = [...files.listing.matchAll(/(?:^|\0)c([^\0]*)/g)].map(([, name = '']) =>
-    nodeAt(top, joinBytePath(path, name)),
-  );
+  const devices = namesOf(files.listing, 'c').map((name) => nodeAt(top, joinBytePath(path, name)));
   const whiteouts = new Set(devices.filter(isWhiteout).map(({ node }) => node.path));
   for (const whiteout of whiteouts) yield { kind: 'whiteout', path: whiteout };
   for (;;) {

@@ -74,15 +74,6 @@ static int has_attributes(int file) {
 	return 0;
 }
 
-/* For owners and root only; reading a file for ourselves is no use of it. */
-static int open_file(int directory, const char *name) {
-	static int quietly = O_NOATIME;
-	int file = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | quietly);
-	if (file >= 0 || !quietly) return file;
-	quietly = 0;
-	return open_file(directory, name);
-}
-
 static int read_whole(int file, uint8_t *out, size_t size) {
 	for (size_t done = 0; done < size;) {
 		ssize_t count = read(file, out + done, size - done);
@@ -93,7 +84,7 @@ static int read_whole(int file, uint8_t *out, size_t size) {
 }
 
 static int write_content(int directory, const char *name, uint8_t *out, size_t size) {
-	int file = open_file(directory, name);
+	int file = open_quietly(directory, name);
 	if (file < 0) return -1;
 	int failed = has_attributes(file) || read_whole(file, out, size) < 0;
 	close(file);
