@@ -7,7 +7,7 @@ import { namesOf, nameWith } from '../sys/directory-listing.ts';
 import { PackedFiles } from '../sys/packed-files.ts';
 import { listXattrs, readXattr } from '../sys/xattr.ts';
 import type { OverlayNamespace } from '../sys/identity.ts';
-import { formatBytePath, joinBytePath, ROOT, type BytePath } from './byte-path.ts';
+import { formatBytePath, joinBytePath, pathPrefix, ROOT, type BytePath } from './byte-path.ts';
 import { readDeviceMark, type DeviceNode } from './device-node.ts';
 import { invalidLayer } from './tar-format.ts';
 import { DEVICE_MARK, isLayerXattr, opaqueXattr, whiteoutXattr, WHITEOUT_PREFIX } from './whiteout.ts';
@@ -81,8 +81,6 @@ function* childrenOf(top: string, directory: Visited): Generator<SnapshotNode | 
   else yield* childrenTogether(top, { path, files });
 }
 
-const pathPrefix = (path: BytePath): string => (path === '' ? '' : `${path}/`);
-
 /** What is plain goes together, the others one by one between them. */
 function* childrenTogether(
   top: string,
@@ -93,13 +91,11 @@ function* childrenTogether(
   const devices = namesOf(files.listing, 'c').map((name) => nodeAt(top, joinBytePath(path, name)));
   const whiteouts = new Set(devices.filter(isWhiteout).map(({ node }) => node.path));
   for (const whiteout of whiteouts) yield { kind: 'whiteout', path: whiteout };
-  for (;;) {
-    if (files.isNextPlain === true) {
-      do yield { kind: 'files', files };
-      while (files.isFull);
+  for (const next of files.runs()) {
+    if (next === 'plain') {
+      yield { kind: 'files', files };
+      continue;
     }
-    const next = files.take();
-    if (next === undefined) return;
     const child = joinBytePath(path, next.name);
     if (next.type === 'd') files.close();
     if (next.type !== 's' && !whiteouts.has(child)) yield nodeAt(top, child);

@@ -74,7 +74,7 @@ export interface TarItem {
 }
 
 /** Entries of many files, made by whoever has them. */
-interface TarFiles {
+export interface TarFiles {
   readonly files: Pick<PackedFiles, 'pack' | 'isFull'>;
 }
 

@@ -52,25 +52,25 @@ export class PackedFiles implements Disposable {
     return library && new PackedFiles(library, listDirectory(path), { path, prefix });
   }
 
-  /** Whether `pack` may do what comes next; undefined at the end. */
-  get isNextPlain(): boolean | undefined {
-    const letter = this.listing.text[this.#done];
-    return letter === undefined ? undefined : letter === 'f' || letter === 'l';
+  /**
+   * All that is listed, in order: 'plain' for files that come next, as many of which are to be packed as there is room
+   * for before more is asked for, and each name between them.
+   */
+  *runs(): Generator<'plain' | ListedName, undefined> {
+    for (;;) {
+      if (this.#isNextPlain()) {
+        do yield 'plain';
+        while (this.#isFull);
+      }
+      const next = this.#take();
+      if (next === undefined) return;
+      yield next;
+    }
   }
 
   /** The last `pack` had no room for what comes next. */
   get isFull(): boolean {
     return this.#isFull;
-  }
-
-  /** Undefined at the end. */
-  take(): ListedName | undefined {
-    const begin = this.#done;
-    const { text } = this.listing;
-    if (begin === text.length) return undefined;
-    const end = text.indexOf('\0', begin);
-    this.#done = end + 1;
-    return { type: text[begin] as TypeLetter, name: text.slice(begin + 1, end) };
   }
 
   /** Plain files to tar entries, until there is no room, or one that is not plain, or no more. */
@@ -93,5 +93,19 @@ export class PackedFiles implements Disposable {
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  #isNextPlain(): boolean {
+    const letter = this.listing.text[this.#done];
+    return letter === 'f' || letter === 'l';
+  }
+
+  #take(): ListedName | undefined {
+    const begin = this.#done;
+    const { text } = this.listing;
+    if (begin === text.length) return undefined;
+    const end = text.indexOf('\0', begin);
+    this.#done = end + 1;
+    return { type: text[begin] as TypeLetter, name: text.slice(begin + 1, end) };
   }
 }

@@ -3,6 +3,8 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync, truncateSync, writeFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { expect, it, vi } from 'vitest';
+import { MergedTree } from '../../src/layer/merged-tree.ts';
+import { rootfsTar } from '../../src/layer/rootfs-tar.ts';
 import { readLayer } from '../../src/layer/write-layer.ts';
 import { PackedFiles } from '../../src/sys/packed-files.ts';
 import { describeWith } from '../support/requires.ts';
@@ -29,6 +31,20 @@ async function oneByOne(root: string): Promise<Buffer> {
   const open = vi.spyOn(PackedFiles, 'open').mockReturnValue(undefined);
   try {
     return await collect(readLayer(root, { includeRoot: true }));
+  } finally {
+    open.mockRestore();
+  }
+}
+
+/** The root file system of these layers, topmost first. */
+const rootfsOf = (...layers: string[]): Promise<Buffer> =>
+  collect(rootfsTar([{ tree: new MergedTree(layers, { overlay: 'trusted' }), folder: '.' }]));
+
+async function expectSameRootfs(...layers: string[]): Promise<void> {
+  const tar = await rootfsOf(...layers);
+  const open = vi.spyOn(PackedFiles, 'open').mockReturnValue(undefined);
+  try {
+    expect(tar.equals(await rootfsOf(...layers))).toBe(true);
   } finally {
     open.mockRestore();
   }
@@ -153,10 +169,46 @@ describeWith(['root', 'files-library'], 'files that go together', () => {
         const paths = Object.keys(items);
         const isFree = (mine: string): boolean => !paths.some((other) => other.startsWith(`${mine}/`));
         const known = Object.entries(items).filter(([mine]) => isFree(mine));
-        await expectSame(makeTree(scratch.path('fs'), Object.fromEntries(known)));
+        const layer = makeTree(scratch.path('fs'), Object.fromEntries(known));
+        await expectSame(layer);
+        await expectSameRootfs(layer);
       }),
       { numRuns: 60 },
     );
+  });
+
+  it('are those of a root file system where one layer has the directory', async () => {
+    await using scratch = await openScratch('packed');
+    const lower = makeTree(scratch.path('lower'), {
+      'a/old': file('old'),
+      'a/gone': file('gone'),
+      'b/kept': file('kept'),
+      'b/sub/deep': file('deep'),
+      plain: file('a name like any other'),
+      'd/hidden': file('hidden'),
+    });
+    const upper = makeTree(scratch.path('upper'), {
+      'a/new': file('new'),
+      'a/gone': whiteout,
+      'c/only': file('only'),
+      'c/link': symlink('only'),
+      'c/none': whiteout,
+      d: opaque(),
+      'd/shown': file('shown'),
+    });
+    await expectSameRootfs(upper, lower);
+    await expectSameRootfs(lower);
+    const files = (await readAll(await rootfsOf(upper, lower))).filter(({ type }) => type !== 'directory');
+    expect(files.map(({ path }) => path)).toEqual([
+      'a/new',
+      'a/old',
+      'b/kept',
+      'b/sub/deep',
+      'c/link',
+      'c/only',
+      'd/shown',
+      'plain',
+    ]);
   });
 
   it('end with what a step left by other means', async () => {
