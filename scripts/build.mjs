@@ -17,7 +17,9 @@ const PROGRAM = 'main.js';
 const LICENCES = 'bundled-licences.txt';
 const C_COMPILER = process.env.CC ?? 'cc';
 const STRICT = ['-Wall', '-Wextra', '-Werror'];
-const C_FLAGS = ['-O2', '-static', '-s', ...STRICT];
+const C_FLAGS = ['-O2', '-s', ...STRICT];
+const PROGRAM_FLAGS = [...C_FLAGS, '-static'];
+const LIBRARY_FLAGS = [...C_FLAGS, '-shared', '-fPIC'];
 // nothing that a C library or a loader would have to prepare
 const FRONT_FLAGS = [
   ...[
@@ -115,15 +117,22 @@ function removeStale(outputs) {
   }
 }
 
-/** Each folder of emulators/native is one program; emulators/front becomes a part of others, on the machine it is written for. */
+/**
+ * Each folder of emulators/native is one program, or, without a `main.c`, a library that the program itself loads;
+ * emulators/front becomes a part of others, on the machine it is written for.
+ */
 function compileHelpers() {
   const sources = join(root, 'emulators/native');
   const names = readdirSync(sources);
   mkdirSync(join(dist, 'native'), { recursive: true });
   const scratch = mkdtempSync(join(dist, 'native-'));
   try {
-    if (!canCompile(scratch)) return warnOfMissing(names);
-    for (const name of names) compile(join(sources, name), C_FLAGS, scratch);
+    if (!canCompile(scratch)) return warnOfMissing(names.filter((name) => isProgram(join(sources, name))));
+    for (const name of names) {
+      const folder = join(sources, name);
+      if (isProgram(folder)) compile(folder, name, { flags: PROGRAM_FLAGS, scratch });
+      else compile(folder, `${name}.so`, { flags: LIBRARY_FLAGS, scratch });
+    }
     if (process.arch === 'x64') compileFront(scratch);
   } finally {
     rmSync(scratch, { recursive: true });
@@ -133,7 +142,7 @@ function compileHelpers() {
 function compileFront(scratch) {
   const folder = join(root, 'emulators/front');
   const link = ['-nostdlib', '-static', '-Wl,--oformat=binary', '-Wl,--build-id=none', '-Wl,-T'];
-  compile(folder, [...FRONT_FLAGS, ...link, join(folder, 'front.ld')], scratch);
+  compile(folder, 'front', { flags: [...FRONT_FLAGS, ...link, join(folder, 'front.ld')], scratch });
 }
 
 /** A compiler without the static C library is as good as none, and unlike an error in our source not fatal. */
@@ -148,19 +157,22 @@ function canCompile(scratch) {
   }
 }
 
-function compile(folder, flags, scratch) {
-  const name = basename(folder);
-  const program = join(scratch, name);
+function isProgram(folder) {
+  return existsSync(join(folder, 'main.c'));
+}
+
+function compile(folder, name, { flags, scratch }) {
+  const made = join(scratch, name);
   const sources = readdirSync(folder).filter((file) => /\.[cS]$/.test(file));
   try {
     const paths = sources.map((file) => join(folder, file));
-    execFileSync(C_COMPILER, [...flags, '-o', program, ...paths], { stdio: 'inherit' });
+    execFileSync(C_COMPILER, [...flags, '-o', made, ...paths], { stdio: 'inherit' });
   } catch {
     process.stderr.write(`build: ${C_COMPILER} could not compile ${folder}\n`);
     process.exitCode = 1;
     return;
   }
-  renameSync(program, join(dist, 'native', name)); // one that is running stays intact
+  renameSync(made, join(dist, 'native', name)); // one that is running stays intact
 }
 
 function warnOfMissing(names) {

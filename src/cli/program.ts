@@ -3,17 +3,8 @@ import { resolve } from 'node:path';
 import { Command, CommanderError, Help, Option } from 'commander';
 import { ArchBuildError } from '../errors.ts';
 import { setLimits } from '../oci/limits.ts';
-import { buildCommand } from './commands/build.ts';
-import { clusterCommand } from './commands/cluster.ts';
+import { COMMAND_GROUPS, DEFAULT_GROUP, groupsFor, type CommandGroup } from './command-groups.ts';
 import { completionCommand } from './commands/completion.ts';
-import { gatherCommand } from './commands/gather.ts';
-import { hostCommands } from './commands/host.ts';
-import { imageCommands } from './commands/images.ts';
-import { kitCommands } from './commands/kit.ts';
-import { manifestCommand, mergeCommand } from './commands/manifest.ts';
-import { mountCommands } from './commands/mount.ts';
-import { runCommand } from './commands/run.ts';
-import { transferCommands } from './commands/transfer.ts';
 import { defaultRoot, isOffline, limitsFrom, type CommandContext, type Globals } from './globals.ts';
 import { setRetryPolicy, type RetryPolicy } from '../transfer/registry-retry.ts';
 import { parseAge, parseCount, repeatable } from './options.ts';
@@ -24,6 +15,37 @@ const DEFAULT_COMMAND = 'build';
 
 /** Runs one command. Returns the exit status; throws what the command throws. */
 export async function run(argv: readonly string[], signal: AbortSignal): Promise<number> {
+  const groups = groupsFor(argv);
+  const status = groups === COMMAND_GROUPS ? undefined : await runQuietly(argv, signal, groups);
+  return status ?? runWithAll(argv, signal);
+}
+
+/** Undefined for words that make no sense to these commands: nothing has been said or done then. */
+async function runQuietly(
+  argv: readonly string[],
+  signal: AbortSignal,
+  groups: readonly CommandGroup[],
+): Promise<number | undefined> {
+  let status = 0;
+  const program = createProgram(signal, (value) => (status = value), groups);
+  silence(program);
+  let hasBegun = false as boolean; // by the hook
+  program.hook('preAction', () => void (hasBegun = true));
+  try {
+    await program.parseAsync(argv, { from: 'user' });
+    return status;
+  } catch (error) {
+    if (error instanceof CommanderError && !hasBegun) return undefined;
+    throw error;
+  }
+}
+
+function silence(command: Command): void {
+  command.configureOutput({ writeOut: () => undefined, writeErr: () => undefined });
+  for (const child of command.commands) silence(child);
+}
+
+async function runWithAll(argv: readonly string[], signal: AbortSignal): Promise<number> {
   let status = 0;
   const program = createProgram(signal, (value) => (status = value));
   try {
@@ -36,7 +58,11 @@ export async function run(argv: readonly string[], signal: AbortSignal): Promise
   }
 }
 
-export function createProgram(signal: AbortSignal, exitWith: (status: number) => void): Command {
+export function createProgram(
+  signal: AbortSignal,
+  exitWith: (status: number) => void,
+  groups: readonly CommandGroup[] = COMMAND_GROUPS,
+): Command {
   const program = new Command('arch-build')
     .description('Builds container images for foreign architectures: no Docker, no daemon, no containers.')
     .usage('[build] [options] [CONTEXT] | COMMAND')
@@ -51,22 +77,11 @@ export function createProgram(signal: AbortSignal, exitWith: (status: number) =>
     setRetryPolicy(retryPolicyOf(program, running));
   });
   const context: CommandContext = { globals: () => globalsOf(program, running, signal), exitWith };
-  program.addCommand(buildCommand(context), { isDefault: true });
-  for (const command of [
-    runCommand(context),
-    ...imageCommands(context),
-    ...mountCommands(context),
-    clusterCommand(context),
-    ...transferCommands(context),
-    mergeCommand(context),
-    manifestCommand(context),
-    ...kitCommands(context),
-    gatherCommand(context),
-    ...hostCommands(context),
-    completionCommand(program),
-  ]) {
-    program.addCommand(command);
+  for (const group of groups) {
+    const isDefault = group === DEFAULT_GROUP;
+    for (const command of group.make(context)) program.addCommand(command, { isDefault });
   }
+  if (groups === COMMAND_GROUPS) program.addCommand(completionCommand(program));
   configure(program);
   acceptGlobalsBehind(program);
   return program;

@@ -3,8 +3,10 @@
  * told by whoever asks (emulation/elf-audit.ts): here files are found, nothing is judged.
  */
 import type { Platform } from '../oci/platform.ts';
+import { directoriesAndPrograms } from '../sys/find-programs.ts';
 import type { BytePath } from './byte-path.ts';
 import type { TarEntry } from './tar-reader.ts';
+import type { TreeDirectory } from './tree-directory.ts';
 
 export interface Binary {
   /** The name of the machine the file is for, as OCI writes it. */
@@ -36,4 +38,13 @@ export async function binaryOf(
   if (entry.content !== undefined) return inspect(entry.content);
   for await (const chunk of entry.body()) return inspect(chunk);
   return undefined;
+}
+
+/**
+ * The names in a directory of a tree whose files may be programs, and those of its directories, sorted; others may be
+ * among them. Undefined where nobody knows without a look at each.
+ */
+export function programNames({ parts }: TreeDirectory): string[] | undefined {
+  const found = parts.map(({ host }) => directoriesAndPrograms(Buffer.from(host, 'latin1')));
+  return found.includes(undefined) ? undefined : [...new Set(found.flatMap((names) => names ?? []))].sort();
 }

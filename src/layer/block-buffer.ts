@@ -31,6 +31,17 @@ export class BlockBuffer {
     }
   }
 
+  /** Lets `write` put as much as it wants into what is left of the block; it returns how much that was. */
+  offer(write: (room: Buffer) => number): void {
+    this.#used += write(this.#block.subarray(this.#used));
+    if (this.#used === this.#block.length) this.#next();
+  }
+
+  /** What comes begins in a block of its own. */
+  cut(): void {
+    if (this.#used > 0) this.#next();
+  }
+
   /** The blocks that are complete. */
   full(): Buffer<ArrayBuffer>[] {
     if (this.#full.length === 0) return NONE;
@@ -41,7 +52,7 @@ export class BlockBuffer {
 
   /** All there is, the last block as far as it is filled. */
   drain(): Buffer<ArrayBuffer>[] {
-    if (this.#used > 0) this.#next();
+    this.cut();
     return this.full();
   }
 

@@ -41,6 +41,9 @@ export function joinBytePath(directory: BytePath, name: string): BytePath {
   return (directory === '' ? name : `${directory}/${name}`) as BytePath;
 }
 
+/** What stands before a name in this directory. */
+export const pathPrefix = (directory: BytePath): string => (directory === '' ? '' : `${directory}/`);
+
 export function parentOf(path: BytePath): BytePath {
   const slash = path.lastIndexOf('/');
   return (slash < 0 ? '' : path.slice(0, slash)) as BytePath;

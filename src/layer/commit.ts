@@ -4,8 +4,17 @@
  * Overlayfs leaves more behind than that: files copied up and not changed, whiteouts of names that were made and
  * removed again, directories that are there only because of them.
  */
-import { readdirSync, rmdirSync, unlinkSync, type Dirent } from 'node:fs';
+import { rmdirSync, unlinkSync } from 'node:fs';
 import { ArchBuildError } from '../errors.ts';
+import {
+  entriesOf,
+  hasType,
+  listDirectory,
+  namesOf,
+  nameWith,
+  type DirectoryListing,
+  type ListedName,
+} from '../sys/directory-listing.ts';
 import { removeXattr } from '../sys/xattr.ts';
 import type { OverlayNamespace } from '../sys/identity.ts';
 import { setModificationTime } from './attributes.ts';
@@ -58,6 +67,16 @@ interface LinkGroup {
   readonly below: Set<string>;
 }
 
+interface Visits {
+  readonly entries: readonly ListedName[];
+  /** There are some that stay without a visit. */
+  readonly hasOthers: boolean;
+}
+
+/** What can be in a new directory without being of the layer, or holds such things. */
+const ODD = ['d', 'c', 's'] as const;
+const USUAL = ['f', 'l', 'b', 'p'] as const;
+
 /** Below this many names a look at each is cheaper than reading the directories below. */
 const FEW = 8;
 
@@ -77,9 +96,9 @@ class UpperCleaner {
   /** Cleans one directory; true when something in it changed. Its own time is put back afterwards. */
   visit(directory: UpperDirectory): boolean {
     const host = hostPath(this.#upper, directory.path);
-    const entries = readDirectory(host);
+    const { entries, hasOthers } = this.#entriesToVisit(directory, readDirectory(host));
     if (entries.length > FEW) directory.below?.load();
-    let changes = 0;
+    let changes = hasOthers ? 1 : 0;
     let removed = 0;
     for (const entry of entries) {
       const path = joinBytePath(directory.path, entry.name);
@@ -99,12 +118,21 @@ class UpperCleaner {
     return this.#unchangedLinks.size > 0;
   }
 
+  /** In a new directory all stays as it is, but for what is not of a layer; so of most nothing needs to be known. */
+  #entriesToVisit({ below, mark }: UpperDirectory, listing: DirectoryListing): Visits {
+    const isAsMade = below === undefined && mark !== 'x' && this.#epochNs === undefined;
+    if (!isAsMade || nameWith(listing, WHITEOUT_PREFIX) !== undefined)
+      return { entries: entriesOf(listing), hasOthers: false };
+    const entries = ODD.flatMap((type) => namesOf(listing, type).map((name) => ({ type, name })));
+    return { entries, hasOthers: USUAL.some((type) => hasType(listing, type)) };
+  }
+
   /** False when the name is gone now. */
-  #visitEntry(entry: Dirent, path: BytePath, directory: UpperDirectory): boolean {
-    const { name } = entry;
+  #visitEntry(entry: ListedName, path: BytePath, directory: UpperDirectory): boolean {
+    const { name, type } = entry;
     const host = hostPath(this.#upper, path);
-    if (entry.isSocket()) return remove(host);
-    if (entry.isDirectory()) return this.#visitDirectory(name, path, directory.below);
+    if (type === 's') return remove(host);
+    if (type === 'd') return this.#visitDirectory(name, path, directory.below);
     if (this.#isWhiteout(entry, host, directory)) {
       return directory.below?.lookup(name) === undefined ? remove(host) : this.#keep(host);
     }
@@ -130,9 +158,9 @@ class UpperCleaner {
     return false;
   }
 
-  #isWhiteout(entry: Dirent, host: Buffer, { mark }: UpperDirectory): boolean {
-    if (entry.isCharacterDevice()) return requireStat(host).rdev === 0n;
-    return mark === 'x' && entry.isFile() && isXattrWhiteout(host, requireStat(host), this.#overlay);
+  #isWhiteout({ type }: ListedName, host: Buffer, { mark }: UpperDirectory): boolean {
+    if (type === 'c') return requireStat(host).rdev === 0n;
+    return mark === 'x' && type === 'f' && isXattrWhiteout(host, requireStat(host), this.#overlay);
   }
 
   #isUnchanged(path: BytePath, host: Buffer, before: TreeNode): boolean {
@@ -186,9 +214,9 @@ function requireStat(host: Buffer): NodeStat {
   return stat;
 }
 
-function readDirectory(host: Buffer): Dirent[] {
+function readDirectory(host: Buffer): DirectoryListing {
   try {
-    return readdirSync(host, { encoding: 'latin1', withFileTypes: true });
+    return listDirectory(host);
   } catch (cause) {
     throw hostError('read', host, cause);
   }

@@ -1,11 +1,12 @@
 /** A whole root file system, as the layers of an image make it, to one tar without whiteouts. */
-import { joinBytePath, ROOT, toBytePath, type BytePath } from './byte-path.ts';
+import { PackedFiles } from '../sys/packed-files.ts';
+import { joinBytePath, pathPrefix, ROOT, toBytePath, type BytePath } from './byte-path.ts';
 import type { MergedTree } from './merged-tree.ts';
 import type { EntryHeader } from './tar-writer.ts';
 import type { TreeDirectory } from './tree-directory.ts';
 import { permissionsOf } from './tree-node.ts';
 import { entryAt, type SnapshotEntry } from './walk-snapshot.ts';
-import { headerOf, tarBlocks, type FirstNames, type TarItem } from './write-layer.ts';
+import { headerOf, tarBlocks, type FirstNames, type TarFiles, type TarItem } from './write-layer.ts';
 
 export interface Rootfs {
   readonly tree: MergedTree;
@@ -20,22 +21,46 @@ export type EntryChange = (header: EntryHeader) => EntryHeader | undefined;
  * The tar in blocks, one root file system after the other. The same trees give the same bytes. Sockets are left out:
  * they mean nothing without the process that made them.
  */
-export function rootfsTar(
-  trees: readonly Rootfs[],
-  change: EntryChange = (header) => header,
-): AsyncGenerator<Buffer, number> {
+export function rootfsTar(trees: readonly Rootfs[], change?: EntryChange): AsyncGenerator<Buffer, number> {
   return tarBlocks(itemsOf(trees, change));
 }
 
-function* itemsOf(trees: readonly Rootfs[], change: EntryChange): Generator<TarItem> {
+function* itemsOf(trees: readonly Rootfs[], change: EntryChange | undefined): Generator<TarItem | TarFiles> {
   for (const { tree, folder } of trees) {
     const firstNames: FirstNames = new Map();
     const top = folder === undefined ? ROOT : toBytePath(folder);
     if (folder !== undefined) yield { header: rootHeader(tree, `${folder}/`) };
-    for (const entry of walkTree(tree.root, top)) {
-      const header = change(headerOf(entry, firstNames));
-      if (header !== undefined) yield { header, source: entry };
+    for (const found of change === undefined ? walkTogether(tree.root, top) : walkTree(tree.root, top)) {
+      if ('files' in found) {
+        yield found;
+        continue;
+      }
+      const header = headerOf(found, firstNames);
+      const changed = change === undefined ? header : change(header);
+      if (changed !== undefined) yield { header: changed, source: found };
     }
+  }
+}
+
+/** As `walkTree`, but what is plain goes together where a directory is of one layer alone. */
+function* walkTogether(directory: TreeDirectory, at: BytePath): Generator<SnapshotEntry | TarFiles> {
+  const { soleLayer } = directory;
+  using files =
+    soleLayer === undefined ? undefined : PackedFiles.open(Buffer.from(soleLayer, 'latin1'), pathPrefix(at));
+  for (const next of files?.runs() ?? directory.names().map((name) => ({ name }))) {
+    if (next === 'plain') {
+      if (files !== undefined) yield { files };
+      continue;
+    }
+    const { name } = next;
+    const node = directory.lookup(name);
+    if (node === undefined || node.type === 'socket') continue;
+    const path = joinBytePath(at, name);
+    yield entryAt(node.host, path);
+    if (node.type !== 'directory') continue;
+    files?.close();
+    const child = directory.open(name);
+    if (child !== undefined) yield* walkTogether(child, path);
   }
 }
 

@@ -57,6 +57,14 @@ export class TreeDirectory {
     this.#reading = reading;
   }
 
+  /** Host path, as a byte string, where all of this directory is one layer's, and each file in it what it seems. */
+  get soleLayer(): string | undefined {
+    const { overlay, filter } = this.#reading;
+    const [part, ...others] = this.parts;
+    const isSole = overlay !== undefined && filter === undefined && others.length === 0;
+    return isSole && part?.xattrWhiteouts === false ? part.host : undefined;
+  }
+
   /** The merged names, sorted bytewise. */
   names(): readonly string[] {
     this.#names ??= this.#listNames();

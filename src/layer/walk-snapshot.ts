@@ -3,14 +3,16 @@
  * the opaque mark, then the whiteouts, then the rest, each sorted bytewise. Never follows a symlink.
  */
 import { lstatSync, readdirSync, type BigIntStats, type Dirent } from 'node:fs';
+import { namesOf, nameWith } from '../sys/directory-listing.ts';
+import { PackedFiles } from '../sys/packed-files.ts';
 import { listXattrs, readXattr } from '../sys/xattr.ts';
 import type { OverlayNamespace } from '../sys/identity.ts';
-import { formatBytePath, joinBytePath, ROOT, type BytePath } from './byte-path.ts';
+import { formatBytePath, joinBytePath, pathPrefix, ROOT, type BytePath } from './byte-path.ts';
 import { readDeviceMark, type DeviceNode } from './device-node.ts';
 import { invalidLayer } from './tar-format.ts';
 import { DEVICE_MARK, isLayerXattr, opaqueXattr, whiteoutXattr, WHITEOUT_PREFIX } from './whiteout.ts';
 
-export type SnapshotNode =
+export type SingleNode =
   | {
       readonly kind: 'entry';
       readonly path: BytePath;
@@ -26,7 +28,10 @@ export type SnapshotNode =
   /** `path` is the directory whose lower content is hidden. */
   | { readonly kind: 'opaque'; readonly path: BytePath };
 
-export type SnapshotEntry = Extract<SnapshotNode, { kind: 'entry' }>;
+/** Of the plain files that come next as many as there is room for are to be packed before the next node is asked for. */
+export type SnapshotNode = SingleNode | { readonly kind: 'files'; readonly files: PackedFiles };
+
+export type SnapshotEntry = Extract<SingleNode, { kind: 'entry' }>;
 
 /** Throws LAYER_INVALID for a name that a layer cannot carry: it would delete its siblings. */
 export function* walkSnapshot(directory: string): Generator<SnapshotNode> {
@@ -34,20 +39,21 @@ export function* walkSnapshot(directory: string): Generator<SnapshotNode> {
   const root = nodeAt(top, ROOT);
   yield root.node;
   const stack = [childrenOf(top, root)];
-  for (;;) {
-    const current = stack.at(-1);
-    if (current === undefined) return;
-    const child = current.next();
-    if (child.done === true) {
-      stack.pop();
-      continue;
+  try {
+    for (;;) {
+      const child = stack.at(-1)?.next();
+      if (child === undefined) return;
+      if (child.done === true) {
+        stack.pop();
+      } else if ('marks' in child.value) {
+        yield child.value.node;
+        if (child.value.node.stats.isDirectory()) stack.push(childrenOf(top, child.value));
+      } else {
+        yield child.value;
+      }
     }
-    if ('marks' in child.value) {
-      yield child.value.node;
-      if (child.value.node.stats.isDirectory()) stack.push(childrenOf(top, child.value));
-    } else {
-      yield child.value;
-    }
+  } finally {
+    for (const open of stack) open.return(undefined);
   }
 }
 
@@ -70,6 +76,34 @@ interface Marks {
 function* childrenOf(top: string, directory: Visited): Generator<SnapshotNode | Visited> {
   const { path, host } = directory.node;
   if (directory.marks.opaque) yield { kind: 'opaque', path };
+  using files = directory.marks.holdsXattrWhiteouts ? undefined : PackedFiles.open(host, pathPrefix(path));
+  if (files === undefined) yield* childrenOneByOne(top, directory);
+  else yield* childrenTogether(top, { path, files });
+}
+
+/** What is plain goes together, the others one by one between them. */
+function* childrenTogether(
+  top: string,
+  { path, files }: { readonly path: BytePath; readonly files: PackedFiles },
+): Generator<SnapshotNode | Visited> {
+  const reserved = nameWith(files.listing, WHITEOUT_PREFIX);
+  if (reserved !== undefined) throw unstorable(joinBytePath(path, reserved));
+  const devices = namesOf(files.listing, 'c').map((name) => nodeAt(top, joinBytePath(path, name)));
+  const whiteouts = new Set(devices.filter(isWhiteout).map(({ node }) => node.path));
+  for (const whiteout of whiteouts) yield { kind: 'whiteout', path: whiteout };
+  for (const next of files.runs()) {
+    if (next === 'plain') {
+      yield { kind: 'files', files };
+      continue;
+    }
+    const child = joinBytePath(path, next.name);
+    if (next.type === 'd') files.close();
+    if (next.type !== 's' && !whiteouts.has(child)) yield nodeAt(top, child);
+  }
+}
+
+function* childrenOneByOne(top: string, directory: Visited): Generator<SnapshotNode | Visited> {
+  const { host } = directory.node;
   const entries = readdirSync(host, { encoding: 'latin1', withFileTypes: true }).sort(byName);
   const { whiteouts, others } = partition(top, directory, entries);
   for (const whiteout of whiteouts) yield { kind: 'whiteout', path: whiteout };

@@ -10,12 +10,13 @@ import { promisify } from 'node:util';
 import { ArchBuildError, systemErrorCode } from '../errors.ts';
 import type { DiffId } from '../oci/digest.ts';
 import { decodeDevice } from '../sys/special-file.ts';
+import type { PackedFiles } from '../sys/packed-files.ts';
 import { formatBytePath, joinBytePath, parentOf, baseNameOf, type BytePath } from './byte-path.ts';
 import { BlockBuffer } from './block-buffer.ts';
 import { eventLoopTurns } from './event-loop.ts';
 import { BLOCK, paddingOf } from './tar-format.ts';
 import { encodeEntry, type EntryHeader } from './tar-writer.ts';
-import { walkSnapshot, type SnapshotNode } from './walk-snapshot.ts';
+import { walkSnapshot, type SingleNode, type SnapshotNode } from './walk-snapshot.ts';
 import { OPAQUE_NAME, WHITEOUT_PREFIX } from './whiteout.ts';
 
 export interface LayerOptions {
@@ -72,6 +73,11 @@ export interface TarItem {
   readonly source?: TarSource | Buffer;
 }
 
+/** Entries of many files, made by whoever has them. */
+export interface TarFiles {
+  readonly files: Pick<PackedFiles, 'pack' | 'isFull'>;
+}
+
 type TarSource = Pick<Extract<SnapshotNode, { kind: 'entry' }>, 'host' | 'path'>;
 
 /** What is said of a file that has another size than its header. */
@@ -84,9 +90,13 @@ function layerBlocks(
   return tarBlocks(layerItems(directory, includeRoot));
 }
 
-function* layerItems(directory: string, includeRoot: boolean): Generator<TarItem> {
+function* layerItems(directory: string, includeRoot: boolean): Generator<TarItem | TarFiles> {
   const firstNames: FirstNames = new Map();
   for (const node of walkSnapshot(directory)) {
+    if (node.kind === 'files') {
+      yield node;
+      continue;
+    }
     if (node.path === '' && node.kind === 'entry' && !includeRoot) continue;
     yield { header: headerOf(node, firstNames), ...(node.kind === 'entry' && { source: node }) };
   }
@@ -94,24 +104,27 @@ function* layerItems(directory: string, includeRoot: boolean): Generator<TarItem
 
 /** A whole tar in blocks of at most 1 MiB; returns the number of entries. */
 export async function* tarBlocks(
-  items: Iterable<TarItem>,
+  items: Iterable<TarItem | TarFiles>,
   changed: Changed = changedLayer,
 ): AsyncGenerator<Buffer, number> {
   const output = new BlockBuffer(CHUNK);
   let entries = 0;
   const turn = eventLoopTurns();
-  for (const { header, source } of items) {
-    entries++;
-    output.append(encodeEntry(header));
-    if (header.size > 0 && source !== undefined) {
-      const { size } = header;
-      if (Buffer.isBuffer(source)) output.append(source);
-      else if (size <= SMALL) appendSmallFile(output, source, { size, changed });
-      else {
+  for (const item of items) {
+    if ('files' in item) {
+      entries += appendFiles(output, item.files);
+    } else {
+      entries++;
+      const { header, source } = item;
+      output.append(encodeEntry(header));
+      if (header.size > SMALL && source !== undefined && !Buffer.isBuffer(source)) {
         yield* output.drain();
-        yield* largeFile(source, { size, changed });
+        yield* largeFile(source, { size: header.size, changed });
+      } else if (header.size > 0 && source !== undefined) {
+        if (Buffer.isBuffer(source)) output.append(source);
+        else appendSmallFile(output, source, { size: header.size, changed });
       }
-      output.appendZeros(paddingOf(header.size));
+      if (source !== undefined) output.appendZeros(paddingOf(header.size));
     }
     yield* output.full();
     const due = turn();
@@ -122,10 +135,21 @@ export async function* tarBlocks(
   return entries;
 }
 
+function appendFiles(output: BlockBuffer, files: TarFiles['files']): number {
+  let entries = 0;
+  output.offer((room) => {
+    const packed = files.pack(room);
+    entries = packed.entries;
+    return packed.size;
+  });
+  if (files.isFull) output.cut();
+  return entries;
+}
+
 /** By inode: what further names of it are links to. */
 export type FirstNames = Map<bigint, BytePath>;
 
-export function headerOf(node: SnapshotNode, firstNames: FirstNames): EntryHeader {
+export function headerOf(node: SingleNode, firstNames: FirstNames): EntryHeader {
   if (node.kind === 'whiteout')
     return markHeader(parentOf(node.path), WHITEOUT_PREFIX + baseNameOf(node.path));
   if (node.kind === 'opaque') return markHeader(node.path, OPAQUE_NAME);

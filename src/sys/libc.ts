@@ -61,6 +61,19 @@ function bind(): Libc {
   } as Libc;
 }
 
+/** The functions of a library of our own; undefined when it cannot be loaded here. */
+export function bindLibrary<Library>(
+  path: string,
+  signatures: Readonly<Record<keyof Library & string, string>>,
+): Library | undefined {
+  const koffi = loadKoffi();
+  return optional(() => {
+    const library = koffi.load(path);
+    const functions = Object.entries<string>(signatures).map(([name, text]) => [name, library.func(text)]);
+    return Object.fromEntries(functions);
+  }) as Library | undefined;
+}
+
 function optional(bindOne: () => unknown): unknown {
   try {
     return bindOne();

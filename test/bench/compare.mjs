@@ -3,6 +3,11 @@
 // Needs root, buildah, a fetched emulator, and the Debian root file systems that the tests make, for arm64 and for
 // this machine (.cache/debian-arm64.tar, .cache/debian-host.tar). buildah has to have a host-wide binfmt entry: it is made at the start and removed at
 // the end. Rounds alternate; the table shows medians. Nothing here is an assertion.
+//
+// 20,000 small files, recorded on two cores with twenty programs waiting for them: 3.75 s to buildah's 7.71 s (0.49). Of our
+// own processor time in that build 0.33 s where it was 1.15 s before plain files went together
+// (emulators/native/files): hashing the layer 0.12 s (0.74 s), the audit 0.04 s (0.21 s); a new COPY of the 20,000
+// 2.2 s (3.0 s), a root file system of them as a tar 0.11 s (0.76 s).
 import { spawn, spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';

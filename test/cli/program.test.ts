@@ -1,7 +1,9 @@
 /** The command line as such: which words reach which command, and what is wrong usage. */
 import { lstatSync, mkdirSync, readFileSync } from 'node:fs';
+import { CommanderError, type Command } from 'commander';
 import { describe, expect, it, vi } from 'vitest';
 import { exitStatusOf } from '../../src/cli/explain.ts';
+import { COMMAND_GROUPS, groupsFor } from '../../src/cli/command-groups.ts';
 import { createProgram, run } from '../../src/cli/program.ts';
 import { makeNode, S_IFCHR } from '../../src/sys/special-file.ts';
 import { describeWithRoot } from '../support/requires.ts';
@@ -225,6 +227,14 @@ describe('help and version', () => {
     expect(stdout).toMatch(/^Usage: arch-build/);
   });
 
+  it('are of groups that know the names of their commands', () => {
+    const context = { globals: () => expect.unreachable(), exitWith: () => undefined };
+    for (const { names, make } of COMMAND_GROUPS) {
+      const made = make(context).flatMap((command) => [command.name(), ...command.aliases()]);
+      expect(made.sort()).toEqual([...names].sort());
+    }
+  });
+
   it('name every command with a description', () => {
     const program = createProgram(new AbortController().signal, () => undefined);
     const commands = program.commands.flatMap((command) => [command, ...command.commands]);
@@ -233,6 +243,55 @@ describe('help and version', () => {
       expect(command.description()).not.toBe('');
       for (const option of command.options) expect(option.description).not.toBe('');
     }
+  });
+});
+
+describe('the commands that are made for a line', () => {
+  const made = (...argv: string[]): string =>
+    groupsFor(argv)
+      .map(({ names }) => names[0])
+      .join(' ');
+  const all = COMMAND_GROUPS.map(({ names }) => names[0]).join(' ');
+
+  it.each<[string[], string]>([
+    [[], 'build'],
+    [['-t', 'x', '.'], 'build'],
+    [['build', 'images'], 'build'],
+    [['--root', '/x', 'history', 'img'], 'build images'],
+    [['unmount', 'x'], 'mount'],
+    [['--root', 'run', 'pull', 'x'], 'build run copy'],
+    [['imagse'], 'build'],
+    [['images', '--help'], all],
+    [['help', 'run'], all],
+    [['completion', 'bash'], all],
+    [['--version'], all],
+  ])('are those that it may mean: %j', (argv, expected) => {
+    expect(made(...argv)).toBe(expected);
+  });
+
+  it.each([
+    ['images', '--jsno'],
+    ['--root'],
+    ['--wrong', '.'],
+    ['rmi'],
+    ['emulators'],
+    ['emulators', 'lss'],
+    ['build', 'a', 'b'],
+    ['-t'],
+    ['--retry', 'many', 'images'],
+  ])('say of wrong words what all of them say: %s %s', async (...argv) => {
+    const outcome = await call(argv);
+    const program = createProgram(new AbortController().signal, () => undefined);
+    let text = '';
+    const listen = (command: Command): void => {
+      command.configureOutput({ writeOut: (data) => (text += data), writeErr: (data) => (text += data) });
+      command.commands.forEach(listen);
+    };
+    listen(program);
+    await expect(program.parseAsync(argv, { from: 'user' })).rejects.toThrow(CommanderError);
+    expect(outcome).toMatchObject({ status: 2, error: undefined });
+    expect(outcome.stdout + outcome.stderr).toBe(text);
+    expect(text).not.toBe('');
   });
 });
 

@@ -206,7 +206,11 @@ describeWithRoot('a layer', () => {
     const root = scratch.path('fs');
     for (let d = 0; d < 20; d++) {
       mkdirSync(`${root}/${d}`, { recursive: true });
-      for (let f = 0; f < 200; f++) writeFileSync(`${root}/${d}/${f}`, '');
+      for (let f = 0; f < 100; f++) writeFileSync(`${root}/${d}/é${f}`, ''); // these go one by one, the next together
+      for (let f = 0; f < 20; f++) {
+        writeFileSync(`${root}/${d}/${f}`, '');
+        truncateSync(`${root}/${d}/${f}`, 256 << 10);
+      }
     }
     let turns = 0;
     const timer = setInterval(() => turns++, 1);

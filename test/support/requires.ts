@@ -9,6 +9,7 @@ import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, readFileSync
 import { delimiter, join } from 'node:path';
 import { tmpdir } from 'node:os';
 import { describe, it, type TestContext } from 'vitest';
+import { nativeLibrary } from '../../src/sys/native.ts';
 import { isWritable } from '../../src/sys/writable.ts';
 
 export type Requirement = keyof typeof PROBES | `command:${string}`;
@@ -61,6 +62,8 @@ const PROBES = {
   root: () => (process.getuid?.() === 0 ? undefined : 'needs root'),
   overlay: probeOverlay,
   'control-groups': probeControlGroups,
+  'files-library': () =>
+    nativeLibrary('files') === undefined ? 'needs dist/native/files.so (npm run build)' : undefined,
   'user-namespaces': () => tryCommand(['unshare', '--user', 'true'], 'needs user namespaces'),
   /** Kernel 6.7: binfmt_misc belongs to the user namespace that mounts it. */
   'private-binfmt': () =>

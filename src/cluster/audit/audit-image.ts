@@ -5,7 +5,7 @@
 import { createReadStream } from 'node:fs';
 import { ArchBuildError } from '../../errors.ts';
 import { inspectBinary, platformRuns } from '../../emulation/elf-audit.ts';
-import { binaryOf } from '../../layer/audit-programs.ts';
+import { binaryOf, programNames } from '../../layer/audit-programs.ts';
 import { formatBytePath } from '../../layer/byte-path.ts';
 import { decompress } from '../../layer/decompress.ts';
 import { beginningOf, type MergedTree } from '../../layer/merged-tree.ts';
@@ -51,8 +51,13 @@ interface Audit {
 const ARCHIVE = /^\/(?:cri|images)\/.*\.(?:tar(?:\.\w+)?|tgz)$|^\/registry\/.*\/blobs\/.*\/data$/;
 const INNER = /\.tar(?:\.\w+)?$|\.tgz$|(?:^|\/)blobs\/sha256\/[0-9a-f]{64}$/;
 
+/** Directories below which a file can be an archive that hosts unpack. */
+const ARCHIVES = /^(?:cri|images|registry)(?:\/|$)/;
+
+/** All that may be programs or archives: to look at each file of an image takes long. */
 function* filesOf(directory: TreeDirectory): Generator<TreeNode> {
-  for (const name of directory.names()) {
+  const programs = ARCHIVES.test(directory.path) ? undefined : programNames(directory);
+  for (const name of programs ?? directory.names()) {
     const node = directory.lookup(name);
     const child = node?.type === 'directory' ? directory.open(name) : undefined;
     if (child !== undefined) yield* filesOf(child);
