@@ -265,6 +265,8 @@ describe('the commands that are made for a line', () => {
     [['help', 'run'], all],
     [['completion', 'bash'], all],
     [['--version'], all],
+    [['images', '--config', '/x.yaml'], all],
+    [['--config=/x.yaml', 'images'], all],
   ])('are those that it may mean: %j', (argv, expected) => {
     expect(made(...argv)).toBe(expected);
   });
