@@ -30,7 +30,7 @@ const emulators =
 
 /**
  * unit: pure or plain-file code, no mounts. conformance: vectors that others wrote, fetched once. system: real
- * mounts, namespaces, emulators. e2e: the built program. host: what changes the binfmt_misc table of the host, which
+ * mounts, namespaces, emulators. e2e: the built program. host: what changes the binfmt_misc or mount table of the host, which
  * all the others look at: one file at a time, when nothing else runs.
  */
 export default defineConfig({

@@ -1,4 +1,7 @@
-/** `mount` and `umount`: trees of images on directories, and the registry of all platforms. */
+/**
+ * `mount` and `umount`: trees of images on directories, and the registry of all platforms. Every sandbox that runs at the
+ * same time has a copy of such a mount for as long as it lives.
+ */
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
@@ -7,7 +10,7 @@ import { runTool } from '../support/foreign-tools.ts';
 import { keepArchitecture } from '../support/registry-tree.ts';
 import { describeWith } from '../support/requires.ts';
 import { DockerRegistry } from '../system/docker-registry.ts';
-import { build } from './projects.ts';
+import { build } from '../e2e/projects.ts';
 
 const PLATFORMS = ['--platform', 'linux/amd64,linux/arm64'];
 const KUBEFILE = 'FROM scratch\nCOPY ${ARCH}/tool bin\n';
