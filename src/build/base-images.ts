@@ -139,6 +139,12 @@ export class BaseImages {
     return { ...image, root, platform, origin: { name: known, digest: manifest.digest, historyCount } };
   }
 
+  /** What a full name means, whatever named contexts say. Throws as `get` does. */
+  async named(name: string, platform: Platform): Promise<BaseImage> {
+    const root = await this.resolve(name, platform);
+    return this.#read({ name, root, platform });
+  }
+
   /** Once, however many stages and copies name it. */
   #read(wanted: Wanted): ReturnType<typeof readImage> {
     const key = keyOf(wanted);

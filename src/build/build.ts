@@ -62,7 +62,10 @@ export async function build(job: Job, options: BuildOptions): Promise<BuildResul
   if (options.offline) checkOffline(source, bases);
   await using emulation = openEmulation(emulationRequest(work.job, options));
   for (const platform of options.emulate) await emulation.forPlatform(platform); // must work even if nothing needs it
-  const twins = new NativeTwins(work.job, bases, options.accelerate);
+  const twins = new NativeTwins(work.job, bases, {
+    accelerate: options.accelerate,
+    unpacked: work.unpacked,
+  });
   const context = buildContextOnce(options, kubefile.dialect);
   const directories = new ContextDirectories(options.buildContexts);
   await using caches = new ImportedCaches(work.job, options.cacheFrom, options.insecure);

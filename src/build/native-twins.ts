@@ -14,10 +14,11 @@ import type { TwinMachines } from '../emulation/twins/find-twins.ts';
 import type { RootFiles } from '../emulation/twins/root-files.ts';
 import { toBytePath } from '../layer/byte-path.ts';
 import { MergedTree, readLink } from '../layer/merged-tree.ts';
+import type { ChainId } from '../oci/digest.ts';
 import { formatPlatform, type Platform } from '../oci/platform.ts';
 import type { StepMount } from '../sys/step-mounts.ts';
 import { readXattr } from '../sys/xattr.ts';
-import { ensureRootfs, readImage, type BaseImage, type BaseOrigin } from './base-image.ts';
+import { ensureRootfs, type BaseImage, type BaseOrigin } from './base-image.ts';
 import type { BaseImages } from './base-images.ts';
 import type { Job } from './options.ts';
 import { SharedWork } from './shared-work.ts';
@@ -35,16 +36,24 @@ interface Accelerated {
   readonly origin?: BaseOrigin | undefined;
 }
 
+interface TwinOptions {
+  readonly accelerate: Acceleration;
+  readonly unpacked?: SharedWork<ChainId, void>;
+}
+
 export class NativeTwins {
   readonly #job: Job;
   readonly #bases: BaseImages;
   readonly #accelerate: Acceleration;
+  readonly #unpacked: SharedWork<ChainId, void>;
   readonly #directories = new SharedWork<string, string | undefined>();
 
-  constructor(job: Job, bases: BaseImages, accelerate: Acceleration) {
+  /** `unpacked`: the layers that stages unpack at the same time. */
+  constructor(job: Job, bases: BaseImages, { accelerate, unpacked = new SharedWork() }: TwinOptions) {
     this.#job = job;
     this.#bases = bases;
     this.#accelerate = accelerate;
+    this.#unpacked = unpacked;
   }
 
   /**
@@ -114,9 +123,8 @@ export class NativeTwins {
   }
 
   async #image(name: string, platform: Platform): Promise<BaseImage> {
-    const root = await this.#bases.resolve(name, platform);
-    const image = readImage(this.#job.store, { name, root, platform, reach: 'architecture' });
-    await ensureRootfs(this.#job, image);
+    const image = await this.#bases.named(name, platform);
+    await ensureRootfs(this.#job, image, this.#unpacked);
     return image;
   }
 

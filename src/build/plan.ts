@@ -56,7 +56,7 @@ export async function planBuild(job: Job, options: BuildOptions): Promise<BuildP
     options,
     kubefile,
     emulation: NO_EMULATION,
-    twins: new NativeTwins(job, bases, 'off'),
+    twins: new NativeTwins(job, bases, { accelerate: 'off' }),
     bases,
     context: buildContextOnce(options, kubefile.dialect),
     directories: new ContextDirectories(options.buildContexts),

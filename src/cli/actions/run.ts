@@ -43,7 +43,7 @@ export async function run(globals: Globals, wanted: Wanted, flags: RunFlags): Pr
   const bases = new BaseImages(job, { ...flags, offline: globals.offline, reach: 'machine' });
   const image = await bases.get(wanted.image, platform);
   const accelerate = accelerationOf(flags);
-  const twins = new NativeTwins(job, bases, accelerate);
+  const twins = new NativeTwins(job, bases, { accelerate });
   await using emulation = openEmulation({
     platforms: [platformOfConfig(image.config)],
     isolation: flags.isolation,

@@ -1,6 +1,7 @@
 /** What a dynamically linked ELF file of a 64-bit little-endian machine asks its loader for. Reads hostile bytes. */
 import type { Architecture } from '../architecture.ts';
 import { architectureOfElf, inspectElf } from '../elf.ts';
+import { PT_DYNAMIC, PT_INTERP, PT_LOAD, segmentsOf, type Segment } from './elf-segments.ts';
 import { openForReading, readPart, type ReadableFile } from './open-file.ts';
 
 export interface LinkedElf {
@@ -13,21 +14,10 @@ export interface LinkedElf {
   readonly runpath: readonly string[];
 }
 
-interface Segment {
-  readonly type: number;
-  readonly offset: number;
-  readonly address: number;
-  readonly sizeBytes: number;
-}
-
 const HEAD_BYTES = 4096;
-const SEGMENT_BYTES = 56;
 const MAX_DYNAMIC_BYTES = 64 << 10;
 const MAX_NAME_BYTES = 256;
 
-const PT_LOAD = 1;
-const PT_DYNAMIC = 2;
-const PT_INTERP = 3;
 const DT_NULL = 0;
 const DT_NEEDED = 1;
 const DT_STRTAB = 5;
@@ -57,6 +47,7 @@ export function readLinkedElf(hostPath: string): LinkedElf | undefined {
     const facts = inspectElf(head);
     if (facts?.bits !== 64 || facts.order !== 'little' || facts.linking === 'unknown') return undefined;
     const segments = segmentsOf(head);
+    if (segments === undefined) return undefined;
     const wanted = wantedBy(file, segments);
     if (wanted === undefined) return undefined;
     const interpreter = segments.find(({ type }) => type === PT_INTERP)?.offset;
@@ -79,18 +70,6 @@ export function machineOf(hostPath: string): Architecture | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** They are within the head, or the facts would have said `unknown`. */
-function segmentsOf(head: Buffer): Segment[] {
-  const start = Number(head.readBigUInt64LE(32));
-  const [step, count] = [head.readUInt16LE(54), head.readUInt16LE(56)];
-  if (step < SEGMENT_BYTES) return [];
-  return Array.from({ length: count }, (_, index) => {
-    const at = start + step * index;
-    const word = (offset: number): number => Number(head.readBigUInt64LE(at + offset));
-    return { type: head.readUInt32LE(at), offset: word(8), address: word(16), sizeBytes: word(32) };
-  });
 }
 
 function wantedBy(

@@ -6,11 +6,8 @@
  * The front's bytes follow the emulator's; a segment is made for them of a note that only tools read, and the entry
  * leads there (elf(5)).
  */
+import { PT_LOAD, PT_NOTE, segmentsOf } from './elf-segments.ts';
 
-const HEADER_SIZE = 64;
-const PROGRAM_HEADER_SIZE = 56;
-const PT_LOAD = 1;
-const PT_NOTE = 4;
 const READ_EXECUTE = 5;
 const PAGE = 0x1000;
 /** Where a process's own memory ends. */
@@ -19,18 +16,11 @@ const HIGHEST = 2 ** 47;
 /** Where the front begins: before it stands how far the emulator's entry is away. */
 const FRONT_ENTRY = 8;
 
-interface Segment {
-  /** Of its program header. */
-  readonly at: number;
-  readonly type: number;
-  /** Of its last byte in memory, and one more. */
-  readonly end: number;
-}
-
 /** The program, or why the emulator cannot have a front (continues "the emulator …"). Takes a 64-bit little-endian ELF. */
 export function joinFront(emulator: Buffer, front: Buffer): Buffer | string {
   const segments = segmentsOf(emulator);
-  if (segments === undefined) return 'has no program headers that could be read';
+  if (segments === undefined || segments.some(({ end }) => end >= HIGHEST))
+    return 'has no program headers that could be read';
   const note = segments.findLast(({ type }) => type === PT_NOTE);
   const lastLoad = segments.findLast(({ type }) => type === PT_LOAD);
   if (lastLoad === undefined) return 'has nothing to load';
@@ -50,17 +40,3 @@ export function joinFront(emulator: Buffer, front: Buffer): Buffer | string {
 }
 
 const roundUp = (value: number): number => Math.ceil(value / PAGE) * PAGE;
-
-function segmentsOf(emulator: Buffer): Segment[] | undefined {
-  if (emulator.length < HEADER_SIZE) return undefined;
-  const first = Number(emulator.readBigUInt64LE(32));
-  const count = emulator.readUInt16LE(56);
-  if (emulator.readUInt16LE(54) !== PROGRAM_HEADER_SIZE) return undefined;
-  if (first + count * PROGRAM_HEADER_SIZE > emulator.length) return undefined;
-  const segments = Array.from({ length: count }, (_, index) => {
-    const at = first + index * PROGRAM_HEADER_SIZE;
-    const end = emulator.readBigUInt64LE(at + 16) + emulator.readBigUInt64LE(at + 40);
-    return { at, type: emulator.readUInt32LE(at), end: Number(end) };
-  });
-  return segments.every(({ end }) => end < HIGHEST) ? segments : undefined;
-}

@@ -1,6 +1,6 @@
 /**
  * The directory that a step gets: the twins, their loader and libraries, and a table by which the front of the
- * emulator (emulators/native) finds them. Copies, so that nothing of the store is within reach of a step; where the
+ * emulator (emulators/front) finds them. Copies, so that nothing of the store is within reach of a step; where the
  * file system can, they share the bytes.
  */
 import { constants } from 'node:fs';

@@ -7,8 +7,7 @@ import { join } from 'node:path';
 import { ArchBuildError } from '../../errors.ts';
 import { isWritable } from '../writable.ts';
 import { planGroup, tryGroup } from './group.ts';
-import type { Hierarchy } from './hierarchies.ts';
-import { readHierarchies } from './hierarchies.ts';
+import { readHierarchies, type Hierarchy } from './hierarchies.ts';
 import { CONTROLLERS, type Controller, type GroupLimits } from './limits.ts';
 import { groupsToPass, passRefusal } from './parent-group.ts';
 
