@@ -5,10 +5,9 @@
  *
  * The suite comes out of Debian's source package, as the other conformance data does; test/conformance/bud stands in
  * for the programs, the registries and the web sites it uses, and its deltas.txt says which tests are skipped and why,
- * and where arch-build does the same under other words than a test has. With --recheck none is skipped: what passes
- * then has to leave that list. Prints `N passed, N failed, N skipped` and writes one line per test to FILE. With --platform only stand-ins for those platforms are made,
- * with --image REGEXP only those with such a name;
- * --jobs says how many tests run at the same time (default: processors, at most 4).
+ * and where a test runs with other words in it. With --recheck none is skipped: what passes
+ * then has to leave that list. Prints `N passed, N failed, N skipped` and writes one line per test to FILE. With
+ * --platform only stand-ins for those platforms are made, with --image REGEXP only those with such a name; --jobs says how many tests run at the same time (default: processors, at most 4).
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -18,6 +17,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { readDeltas } from '../test/conformance/bud/deltas.mjs';
 import { readSuite } from '../test/conformance/bud/world/suite.mjs';
 import { openWorld } from '../test/conformance/bud/world/world.mjs';
 
@@ -54,6 +54,11 @@ async function main() {
   const tests = join(scratch, 'tests');
   cpSync(join(source, 'tests'), tests, { recursive: true, verbatimSymlinks: true });
   shortenWaits(join(tests, 'helpers.bash'));
+  const deltas = readDeltas(join(shims, 'deltas.txt'));
+  for (const { file, theirs, ours } of deltas.files) {
+    const path = join(tests, 'bud', file);
+    writeFileSync(path, inOurWords(file, readFileSync(path, 'utf8'), [{ theirs, ours }]));
+  }
   const world = await openWorld({
     scratch,
     source,
@@ -63,7 +68,7 @@ async function main() {
   });
   try {
     const suite = readSuite(join(tests, 'bud.bats'));
-    const results = await Promise.all(splitSuite(suite).map((path) => runBats(path, world)));
+    const results = await Promise.all(splitSuite(suite, deltas).map((path) => runBats(path, world)));
     return report(results.flat(), suite.tests);
   } finally {
     world.close();
@@ -94,8 +99,7 @@ function shortenWaits(helpers) {
 }
 
 /** The tests dealt out to files, one per job; a `skip` becomes the first line of its test. */
-function splitSuite({ preamble, tests }) {
-  const { skips, wordings } = readDeltas();
+function splitSuite({ preamble, tests }, { skips, wordings }) {
   for (const name of [...skips.keys(), ...wordings.keys()])
     if (!tests.some((test) => test.name === name))
       throw new Error(`deltas.txt lists ${name}, which is no test`);
@@ -115,29 +119,12 @@ function splitSuite({ preamble, tests }) {
   });
 }
 
-/** What the test expects to be said, as arch-build says it. */
-function inOurWords(name, test, wordings = []) {
-  return wordings.reduce((text, { theirs, ours }) => {
-    if (!text.includes(theirs)) throw new Error(`deltas.txt: ${name} does not have ${theirs}`);
-    return text.replaceAll(theirs, () => ours);
-  }, test);
-}
-
-/** By name of a test: why it is skipped, and which words of it are others here. */
-function readDeltas() {
-  const skips = new Map();
-  const wordings = new Map();
-  let note = () => {};
-  for (const line of readFileSync(join(shims, 'deltas.txt'), 'utf8').split('\n')) {
-    if (line.startsWith('#') || line.trim() === '') continue;
-    const reason = /^skip +(.*)$/.exec(line)?.[1];
-    const [, theirs, ours] = /^errmsg "(.*)" "(.*)"$/.exec(line) ?? [];
-    if (reason !== undefined) note = (name) => skips.set(name, reason);
-    else if (ours !== undefined)
-      note = (name) => wordings.set(name, [...(wordings.get(name) ?? []), { theirs, ours }]);
-    else note(line.trim());
-  }
-  return { skips, wordings };
+/** A test or a file of one, with our words in the place of theirs. */
+function inOurWords(name, text, wordings = []) {
+  return wordings.reduce((changed, { theirs, ours }) => {
+    if (!changed.includes(theirs)) throw new Error(`deltas.txt: ${name} does not have ${theirs}`);
+    return changed.replaceAll(theirs, () => ours);
+  }, text);
 }
 
 async function runBats(path, world) {

@@ -45,6 +45,17 @@ const SAMPLES: readonly Sample[] = [
       'bud with .dockerignore - unmatched',
     ],
   },
+  {
+    what: 'what BuildKit does otherwise than buildah',
+    count: 5,
+    names: [
+      'bud-shell changed during build in OCI format',
+      'bud with CMD and empty RUN',
+      'bud cache by format',
+      'build-env-precedence',
+      'build-with-inline-platform-and-variant',
+    ],
+  },
   { what: 'outputs', count: 8, names: ['build with custom build output.*'] },
 ];
 

@@ -111,7 +111,7 @@ function makeSites(directory, source) {
     run('tar', ['-xzf', join(daemon, archive), '-C', path, '--no-same-owner']);
     return path;
   };
-  unpack('release-1.11-rhel.tar.gz', join(repositories, 'containers/buildah'));
+  addMain(unpack('release-1.11-rhel.tar.gz', join(repositories, 'containers/buildah')), source);
   unpack('repo.tar.gz', join(repositories, 'projectatomic/nulecule-library'));
   const crun = join(directory, 'crun-1.4.5');
   mkdirSync(join(crun, 'src'), { recursive: true });
@@ -123,7 +123,7 @@ function makeSites(directory, source) {
     if (url === 'https://github.com/containers/crun/releases/download/1.4.5/crun-1.4.5.tar.xz')
       return `${crun}.tar.xz`;
     const [, raw, page] =
-      /^https:\/\/(?:raw\.githubusercontent\.com\/containers\/buildah\/main\/(.*)|github\.com\/(.*\/blob\/.*))$/.exec(
+      /^https:\/\/(?:raw\.githubusercontent\.com\/containers\/buildah\/(?:main|[0-9a-f]{40})\/(.*)|github\.com\/(.*\/blob\/.*))$/.exec(
         url,
       ) ?? [];
     if (page !== undefined) writeFileSync(join(directory, 'page'), `${page} ${Math.random()}\n`); // never twice the same
@@ -132,7 +132,32 @@ function makeSites(directory, source) {
   return { files, repositories };
 }
 
-function run(command, args) {
-  const { status, stderr } = spawnSync(command, args, { encoding: 'utf8' });
+/** A branch `main` of two commits that are always the same: the first has a Dockerfile, the second Containerfiles. */
+function addMain(repository, source) {
+  const date = '2017-01-01T00:00:00Z';
+  const env = {
+    PATH: process.env.PATH,
+    GIT_DIR: repository,
+    GIT_INDEX_FILE: `${repository}.index`,
+    ...{ GIT_AUTHOR_NAME: 'tests', GIT_AUTHOR_EMAIL: 'tests@localhost', GIT_AUTHOR_DATE: date },
+    ...{ GIT_COMMITTER_NAME: 'tests', GIT_COMMITTER_EMAIL: 'tests@localhost', GIT_COMMITTER_DATE: date },
+  };
+  const git = (...args) => run('git', args, { env }).trim();
+  const commit = (names, parents) => {
+    git('read-tree', '--empty');
+    for (const name of names) {
+      const blob = git('hash-object', '-w', join(source, 'tests/bud/from-scratch/Containerfile'));
+      git('update-index', '--add', '--cacheinfo', `100644,${blob},tests/bud/from-scratch/${name}`);
+    }
+    return git('commit-tree', git('write-tree'), '-m', names[0], ...parents);
+  };
+  const first = commit(['Dockerfile'], []);
+  git('update-ref', 'refs/heads/main', commit(['Containerfile', 'Containerfile2'], ['-p', first]));
+  git('symbolic-ref', 'HEAD', 'refs/heads/main');
+}
+
+function run(command, args, options) {
+  const { status, stderr, stdout } = spawnSync(command, args, { encoding: 'utf8', ...options });
   if (status !== 0) throw new Error(`${command}: ${stderr}`);
+  return stdout;
 }
