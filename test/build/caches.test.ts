@@ -225,7 +225,9 @@ describeWithRoot('a cache in the image', () => {
     const options = { ...buildOptions(TEXT), context: place.scratch.path('context') };
     const layersOf = async (more: Partial<BuildOptions>): Promise<unknown> => {
       const { root } = await build(job, { ...options, ...more });
-      return describeImage(store, { name: undefined, root }).platforms.map(({ manifest }) => manifest.layers);
+      return describeImage(store.blobs, { name: undefined, root }).platforms.map(
+        ({ manifest }) => manifest.layers,
+      );
     };
     expect(await layersOf({ cacheTo: [{ type: 'inline' }] })).toEqual(await layersOf({}));
     expect(existsSync(place.cache)).toBe(false);
