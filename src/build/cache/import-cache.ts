@@ -4,6 +4,7 @@
  * build alone. That the step really makes that layer is the cache's word: who names it trusts who writes to it.
  */
 import { ArchBuildError } from '../../errors.ts';
+import { decompress } from '../../layer/decompress.ts';
 import type { ContentSource } from '../../oci/content.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
 import { digestOfDiffId, type CacheKey } from '../../oci/digest.ts';
@@ -76,8 +77,9 @@ export class ImportedCaches implements AsyncDisposable {
   }: Extract<CacheSource, { type: 'registry' }>): Promise<{ source: ContentSource; root: Descriptor }> {
     const { openRepository } = await import('../../transfer/transports/registry.ts'); // most builds have no such cache
     const { onlyImage } = await import('../../transfer/image-choice.ts');
-    const { report, signal } = this.#job;
+    const { store, report, signal } = this.#job;
     const opened = await openRepository(reference, {
+      store,
       report,
       signal,
       registry: { insecure: this.#insecure },
@@ -94,8 +96,9 @@ export class ImportedCaches implements AsyncDisposable {
     const { diffId, size } = layer;
     const tar: Descriptor = { mediaType: MEDIA_TYPES.ociLayer, digest: digestOfDiffId(diffId), size };
     if (!(await storeSink(store).has(tar))) {
-      const { bringLayer } = await import('./bring-layer.ts');
-      await bringLayer(this.#job, tar, { source, descriptor });
+      const { verified } = await import('../../transfer/verified-stream.ts');
+      const { data } = await decompress(verified(descriptor, source.read(descriptor)));
+      await store.blobs.write(tar, data);
     }
     return { created, snapshot: { diffId, size } };
   }
