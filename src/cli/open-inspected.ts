@@ -1,4 +1,7 @@
 /** Opens what `inspect` and `history` are pointed at. */
+import { statSync } from 'node:fs';
+import { ArchBuildError } from '../errors.ts';
+import type { StoredImage } from '../store/images.ts';
 import type { Store } from '../store/store.ts';
 import { namesTransport } from '../transfer/transports/words.ts';
 import type { Globals } from './globals.ts';
@@ -24,9 +27,22 @@ export async function openInspected(
     return openElsewhere(globals, store, { name, flags });
   }
   return {
-    image: store.images.get(name),
+    image: storedImage(store, name),
     documents: () => Promise.resolve(store.blobs),
     storeWith: () => Promise.resolve(store),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
+}
+
+/** `verify` takes a path as it is; here it takes a word in front, which is told. */
+function storedImage(store: Store, name: string): StoredImage {
+  try {
+    return store.images.get(name);
+  } catch (error) {
+    const found = statSync(name, { throwIfNoEntry: false });
+    if (!(error instanceof ArchBuildError) || found === undefined) throw error;
+    throw new ArchBuildError(error.code, error.message, {
+      hint: `what is at that path is ${found.isDirectory() ? 'oci' : 'oci-archive'}:${name}`,
+    });
+  }
 }

@@ -3,6 +3,7 @@ import { ArchBuildError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { parseImageConfig, type ImageConfig } from '../oci/image-config.ts';
 import { parseDocument, parseManifest, type Index, type Manifest } from '../oci/manifest.ts';
+import { isConfigType } from '../oci/media-types.ts';
 import { formatPlatform, matchesPlatform, platformOfConfig, type Platform } from '../oci/platform.ts';
 import type { Blobs } from './blobs.ts';
 import type { StoredImage } from './images.ts';
@@ -83,6 +84,10 @@ export function pickPlatform(
 
 function platformImage(documents: ImageDocuments, descriptor: Descriptor): PlatformImage {
   const manifest = parseManifest(documents.readDocument(descriptor.digest));
+  if (!isConfigType(manifest.config.mediaType)) {
+    const message = `${descriptor.digest} is not an image: its config is ${manifest.config.mediaType}`;
+    throw new ArchBuildError('DOCUMENT_INVALID', message, { hint: '`inspect --raw` prints its manifest' });
+  }
   const config = parseImageConfig(documents.readDocument(manifest.config.digest));
   const size = manifest.layers.reduce((sum, layer) => sum + layer.size, 0);
   return { platform: platformOfConfig(config), descriptor, manifest, config, size };
