@@ -192,7 +192,14 @@ export interface PlatformFlags {
   readonly platform?: string;
 }
 
-export interface InspectFlags extends PlatformFlags {
+/** An image of the store or of another place. */
+interface InspectedFlags extends PlatformFlags {
+  readonly insecure: readonly string[];
+}
+
+export type HistoryFlags = InspectedFlags & ListFlags;
+
+export interface InspectFlags extends InspectedFlags {
   readonly format: 'json' | 'config' | 'manifest' | 'index' | 'sealer';
   readonly raw?: boolean;
 }

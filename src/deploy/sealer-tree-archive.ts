@@ -34,7 +34,7 @@ export async function* sealerTreeArchive(
   await copyGraph(root, { from: content, to: storeSink(store) }, options);
   const { platforms, metadata, owners } = await sealerDocuments(
     { store, signal },
-    describeImage(store, { name, root }),
+    describeImage(store.blobs, { name, root }),
   );
   const written = new Set<string>();
   for (const { image, id, text, snapshots } of platforms) {

@@ -65,18 +65,24 @@ export class Images {
     });
   }
 
-  /** Points every name at the image, all in one change. Without names the image is kept under those it has, or none. */
-  async put(root: Descriptor, names: readonly string[]): Promise<void> {
+  /**
+   * Points every name at the image, all in one change. Without names the image is kept under those it has, or none.
+   * Returns the names that meant another image until then, with it.
+   */
+  async put(root: Descriptor, names: readonly string[]): Promise<readonly StoredImage[]> {
+    let taken: readonly StoredImage[] = [];
     await this.#change((images) => {
       const others = images.filter(({ name, root: old }) =>
         name === undefined ? old.digest !== root.digest : !names.includes(name),
       );
+      taken = images.filter((image) => image.root.digest !== root.digest && !others.includes(image));
       const orphans = displaced(images, others, root);
       const isKept = others.some(({ root: old }) => old.digest === root.digest);
       const nameless = names.length === 0 && !isKept ? [{ name: undefined, root }] : [];
       const named = [...nameless, ...[...new Set(names)].map((name) => ({ name, root }))];
       return [...others, ...orphans, ...named];
     });
+    return taken;
   }
 
   /** Removes the entries the predicate picks; returns them. */

@@ -12,7 +12,7 @@ import type { Store } from './store.ts';
  * has the same manifest.
  */
 export async function removePlatform(store: Store, image: StoredImage, wanted: Platform): Promise<void> {
-  const details = describeImage(store, image);
+  const details = describeImage(store.blobs, image);
   const { descriptor } = pickPlatform(details, wanted);
   if (details.platforms.length === 1) {
     await store.images.remove(({ root }) => root.digest === image.root.digest);

@@ -11,6 +11,7 @@ import { mapConcurrently } from './concurrency.ts';
 import { loadGraph, type ChildSelection } from './content-graph.ts';
 import { once } from './once.ts';
 import { retrying } from './registry-retry.ts';
+import { isRangeSource } from './registry-source.ts';
 
 export interface CopyEnds {
   readonly from: ContentSource;
@@ -49,7 +50,7 @@ export async function copyGraph(
       throwIfAborted(options.signal);
       if (await to.has(descriptor)) return;
       await retrying(options, async () =>
-        to.write(descriptor, observed(descriptor, from.read(descriptor), { ...options, stopped })),
+        to.write(descriptor, observed(descriptor, streamOf(from, descriptor), { ...options, stopped })),
       );
     },
   );
@@ -58,6 +59,10 @@ export async function copyGraph(
     if (!(await to.has(descriptor))) await to.write(descriptor, once(bytes));
   }
 }
+
+/** As it comes: a sink takes nothing before it has looked at all of it, and starts anew where it has to. */
+const streamOf = (from: ContentSource, descriptor: Descriptor): AsyncIterable<Uint8Array> =>
+  isRangeSource(from) ? from.readFrom(descriptor, 0) : from.read(descriptor);
 
 async function* observed(
   { mediaType, digest, size }: Descriptor,

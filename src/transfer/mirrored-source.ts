@@ -2,6 +2,10 @@
  * A name's content from its mirrors and its registry: the first that has it, and the next where that one stops, or where
  * what it sends is not what was promised.
  */
+import { randomBytes } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { ArchBuildError, type ErrorCode } from '../errors.ts';
 import { ContentCheck } from '../oci/content-check.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
@@ -9,6 +13,7 @@ import { isConfigType, isIndexType, isManifestType } from '../oci/media-types.ts
 import type { Reference } from '../oci/reference.ts';
 import type { RegistryClient } from './registry-client.ts';
 import { StartAnewError } from './registry-errors.ts';
+import { retrying } from './registry-retry.ts';
 import type { Route } from './registry-routes.ts';
 import { RegistrySource, type RangeSource } from './registry-source.ts';
 import { verified } from './verified-stream.ts';
@@ -26,8 +31,9 @@ const ELSEWHERE: Readonly<Partial<Record<ErrorCode, 'absent' | 'wrong'>>> = {
   SIZE_MISMATCH: 'wrong',
 };
 
-/** Blobs up to here are looked at before anybody gets them, so that nobody notices who sent them. Bytes. */
-const HELD_WHOLE = 1 << 20;
+/** Blobs up to here are held in memory, larger ones in a file. Bytes. */
+const HELD_IN_MEMORY = 1 << 20;
+const READ_SIZE = 1 << 20;
 
 interface Place {
   readonly name: string;
@@ -37,13 +43,17 @@ interface Place {
 export class MirroredSource implements RangeSource {
   readonly #client: RegistryClient;
   readonly #only: RegistrySource | undefined;
+  readonly #scratch: () => string;
+  #directory: string | undefined;
   /** Those that were not given up yet, best first. */
   #places: readonly Place[];
   /** Why the others were. */
   readonly #givenUp: string[] = [];
 
-  constructor(client: RegistryClient, routes: readonly [Route, ...Route[]]) {
+  /** `scratch`: a directory for what has to be looked at before anybody gets it, made when it is needed. */
+  constructor(client: RegistryClient, routes: readonly [Route, ...Route[]], scratch: () => string) {
     this.#client = client;
+    this.#scratch = scratch;
     this.#places = routes.map((route) => ({
       name: `${route.domain}/${route.path}`,
       source: new RegistrySource(client, route),
@@ -56,17 +66,31 @@ export class MirroredSource implements RangeSource {
     return this.#first(async (source) => source.resolve(reference));
   }
 
-  /** Throws StartAnewError when what was given out already turned out to be wrong and there is another place. */
+  /** Where there are mirrors, nobody gets anything of what turns out to be wrong: so it can go where nothing is taken back. */
   async *read(descriptor: Descriptor): AsyncGenerator<Uint8Array, void, undefined> {
     if (this.#only !== undefined) yield* this.#only.read(descriptor);
-    else if (isHeldWhole(descriptor))
+    else if (isHeldInMemory(descriptor))
       yield* await this.#first(async (source) => wholeOf(verified(descriptor, source.read(descriptor))));
-    else yield* this.#from(descriptor, 0);
+    else yield* this.#throughFile(descriptor);
   }
 
-  /** As `read`; what comes from the middle on is the reader's to look at. */
+  /**
+   * At once, and what comes from the middle on is the reader's to look at. Throws StartAnewError when what was given out
+   * already turned out to be wrong and there is another place.
+   */
   readFrom(descriptor: Descriptor, offset: number): AsyncIterable<Uint8Array> {
     return this.#only?.readFrom(descriptor, offset) ?? this.#from(descriptor, offset);
+  }
+
+  async *#throughFile(descriptor: Descriptor): AsyncGenerator<Uint8Array, void, undefined> {
+    this.#directory ??= this.#scratch();
+    const path = join(this.#directory, randomBytes(16).toString('hex'));
+    try {
+      await retrying(this.#client.options, async () => writeFile(path, this.#from(descriptor, 0)));
+      yield* createReadStream(path, { highWaterMark: READ_SIZE }) as AsyncIterable<Buffer>;
+    } finally {
+      await rm(path, { force: true });
+    }
   }
 
   async #first<Value>(work: (source: RegistrySource) => Promise<Value>): Promise<Value> {
@@ -143,8 +167,9 @@ export class MirroredSource implements RangeSource {
 const isWrong = (error: unknown): error is ArchBuildError =>
   error instanceof ArchBuildError && ELSEWHERE[error.code] === 'wrong';
 
-const isHeldWhole = ({ mediaType, size }: Descriptor): boolean =>
-  size <= HELD_WHOLE || [isConfigType, isIndexType, isManifestType].some((isOfType) => isOfType(mediaType));
+const isHeldInMemory = ({ mediaType, size }: Descriptor): boolean =>
+  size <= HELD_IN_MEMORY ||
+  [isConfigType, isIndexType, isManifestType].some((isOfType) => isOfType(mediaType));
 
 async function wholeOf(data: AsyncIterable<Uint8Array>): Promise<readonly Uint8Array[]> {
   const chunks: Uint8Array[] = [];

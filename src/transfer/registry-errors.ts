@@ -20,10 +20,7 @@ export class TransientError extends ArchBuildError {
 /** What has come was wrong, and somebody else will be asked now: to be read again from its beginning, at once. */
 export class StartAnewError extends ArchBuildError {
   constructor(cause: ArchBuildError) {
-    super(cause.code, cause.message, {
-      cause,
-      hint: 'the mirror sends something wrong: take it out of registries.conf, or pull into the store, which asks the next one',
-    });
+    super(cause.code, cause.message, { cause });
   }
 }
 

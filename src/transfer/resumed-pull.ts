@@ -56,10 +56,13 @@ async function* readWith(
   held: ReadonlyMap<Digest, PartialBlob>,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const partial = held.get(descriptor.digest);
-  const have = partial?.have ?? 0;
-  if (partial !== undefined) yield* partial.read();
-  if (have === 0) yield* registry.read(descriptor);
-  else if (have < descriptor.size) yield* registry.readFrom(descriptor, have);
+  if (partial === undefined) {
+    yield* registry.read(descriptor);
+    return;
+  }
+  const { have } = partial;
+  yield* partial.read();
+  if (have < descriptor.size) yield* registry.readFrom(descriptor, have);
 }
 
 /** What was kept may have been damaged since: it is gone now, and the registry deserves a try from the beginning. */

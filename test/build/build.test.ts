@@ -35,7 +35,8 @@ async function openWorkshop(): Promise<Workshop> {
     report: (event: BuildEvent) => void events.push(event),
     signal: new AbortController().signal,
   };
-  const images: Workshop['images'] = ({ root }) => describeImage(store, { name: undefined, root }).platforms;
+  const images: Workshop['images'] = ({ root }) =>
+    describeImage(store.blobs, { name: undefined, root }).platforms;
   return {
     store,
     context,

@@ -100,13 +100,14 @@ describeWithRoot('a cache in a directory', () => {
 
   it('is replaced as a whole: nothing of the one before stays', async () => {
     await using place = await openPlace();
-    await place.build({ cacheTo: toLocal(place.cache) });
+    const sourceDateEpoch = 1; // or a layer would be one or two, by the second in which each platform's was made
+    await place.build({ cacheTo: toLocal(place.cache), sourceDateEpoch });
     const before = blobsOf(place.cache);
     await place.scratch.write('context/file', 'changed\n');
-    await place.build({ cacheTo: toLocal(place.cache) });
+    await place.build({ cacheTo: toLocal(place.cache), sourceDateEpoch });
     expect(blobsOf(place.cache)).toHaveLength(before.length);
     expect(blobsOf(place.cache)).not.toEqual(before);
-    const { made } = await place.build(fromLocal(place.cache));
+    const { made } = await place.build({ ...fromLocal(place.cache), sourceDateEpoch });
     expect(made).toEqual([]);
   });
 
@@ -225,7 +226,9 @@ describeWithRoot('a cache in the image', () => {
     const options = { ...buildOptions(TEXT), context: place.scratch.path('context') };
     const layersOf = async (more: Partial<BuildOptions>): Promise<unknown> => {
       const { root } = await build(job, { ...options, ...more });
-      return describeImage(store, { name: undefined, root }).platforms.map(({ manifest }) => manifest.layers);
+      return describeImage(store.blobs, { name: undefined, root }).platforms.map(
+        ({ manifest }) => manifest.layers,
+      );
     };
     expect(await layersOf({ cacheTo: [{ type: 'inline' }] })).toEqual(await layersOf({}));
     expect(existsSync(place.cache)).toBe(false);

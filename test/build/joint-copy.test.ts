@@ -28,7 +28,7 @@ async function layersOf(
     platforms: ['linux/amd64', 'linux/arm64'].map((platform) => parsePlatform(platform)),
     ...options,
   });
-  const platforms = describeImage(store, { name: undefined, root }).platforms;
+  const platforms = describeImage(store.blobs, { name: undefined, root }).platforms;
   return {
     layers: platforms.map(({ manifest }) => manifest.layers.at(-1)?.digest ?? ''),
     snapshots: readdirSync(store.layout.snapshots).length,

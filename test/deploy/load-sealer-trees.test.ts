@@ -114,7 +114,7 @@ describeWithRoot('an archive of sealer itself', () => {
     await using archive = await open(archiveOf(images, layers));
     const [image] = archive.images;
     expect(image?.references).toEqual(['docker.io/team/cluster:v1']);
-    const { platforms } = describeImage(store, { name: undefined, root: image!.root });
+    const { platforms } = describeImage(store.blobs, { name: undefined, root: image!.root });
     expect(platforms.map(({ platform }) => platform.architecture)).toEqual(['amd64', 's390x']);
     const [first, second] = platforms.map(({ config }) => config.rootfs.diff_ids);
     expect(first?.[1]).toBe(second?.[1]);

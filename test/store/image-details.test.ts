@@ -19,7 +19,7 @@ describe('an image', () => {
   it('of one platform is described, with the size of its layers', async () => {
     await withStore((store) => {
       const root = addImage(store, { layers: ['aaa', 'bb'] });
-      const details = describeImage(store, { name: 'x', root });
+      const details = describeImage(store.blobs, { name: 'x', root });
       expect(details.index).toBeUndefined();
       expect(details.platforms).toMatchObject([
         { platform: amd64, size: 5, descriptor: { digest: root.digest } },
@@ -43,7 +43,7 @@ describe('an image', () => {
       };
       const root = addIndex(store, [...images, attestation]);
       store.blobs.remove(images[1]!.digest);
-      const details = describeImage(store, { name: undefined, root });
+      const details = describeImage(store.blobs, { name: undefined, root });
       expect(details.platforms.map(({ platform }) => platform)).toEqual([arm64, armv7]);
       expect(details.index?.manifests).toHaveLength(4);
       expect(pickPlatform(details, armv7).descriptor.digest).toBe(images[2]!.digest);
@@ -62,7 +62,7 @@ describe('an image', () => {
     await withStore((store) => {
       const root = addImage(store, { layers: ['a'] });
       store.blobs.remove(root.digest);
-      expect(() => describeImage(store, { name: 'x', root })).toThrow(
+      expect(() => describeImage(store.blobs, { name: 'x', root })).toThrow(
         expect.objectContaining({ code: 'BLOB_MISSING' }) as Error,
       );
     });

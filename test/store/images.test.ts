@@ -36,6 +36,17 @@ describe('a name', () => {
     });
   });
 
+  it('that is taken from another image is told, with that image', async () => {
+    await withStore(async (store) => {
+      await store.images.put(root('aaaa'), [hub('x:1'), hub('x:2')]);
+      expect(await store.images.put(root('aaaa'), [hub('x:1'), hub('y:1')])).toEqual([]);
+      expect(await store.images.put(root('bbbb'), [hub('x:1'), hub('new:1')])).toEqual([
+        { name: hub('x:1'), root: root('aaaa') },
+      ]);
+      expect(await store.images.put(root('bbbb'), [])).toEqual([]);
+    });
+  });
+
   it('is taken once, however often it is given', async () => {
     await withStore(async (store) => {
       await store.images.put(root('aaaa'), [hub('x:1'), hub('x:1')]);

@@ -1,6 +1,6 @@
 /** Pulls through mirrors that are down, empty, or liars: what arrives is right, and who was wrong is said. */
 import { randomBytes } from 'node:crypto';
-import { readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ArchBuildError } from '../../src/errors.ts';
@@ -13,7 +13,9 @@ import { MEDIA_TYPES } from '../../src/oci/media-types.ts';
 import { parsePlatform } from '../../src/oci/platform.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import { pullImage } from '../../src/transfer/pull.ts';
+import type { RegistryOptions } from '../../src/transfer/registry-options.ts';
 import { setRetryPolicy } from '../../src/transfer/registry-retry.ts';
+import { openRepository } from '../../src/transfer/transports/registry.ts';
 import { openScratch, type Scratch } from '../support/scratch.ts';
 import { FakeRegistry, type Behaviour } from './fake-registry.ts';
 import { collect } from './memory-content.ts';
@@ -56,18 +58,23 @@ function addImage({ content, tags }: FakeRegistry): typeof image {
 
 const nameOf = ({ host }: FakeRegistry): string => `${host}/app`;
 
-async function pull(places: readonly FakeRegistry[] = mirrors): Promise<readonly BuildEvent[]> {
+function optionsFor(places: readonly FakeRegistry[]): RegistryOptions {
   const text = [`[[registry]]\nprefix = "images.test"\nlocation = "${main.host}"\n`]
     .concat(places.map(({ host }) => `[[registry.mirror]]\nlocation = "${host}"\n`))
     .join('');
   writeFileSync(scratch.path('registries.conf'), text);
-  const events: BuildEvent[] = [];
-  await pullImage({ store, report: (event) => events.push(event) }, 'images.test/app:v1', {
+  return {
     environment: { CONTAINERS_REGISTRIES_CONF: scratch.path('registries.conf') },
     backoffMs: 1,
     stallMs: 2000,
     certificateDirectories: [],
-  });
+  };
+}
+
+async function pull(places: readonly FakeRegistry[] = mirrors): Promise<readonly BuildEvent[]> {
+  const events: BuildEvent[] = [];
+  const job = { store, report: (event: BuildEvent) => void events.push(event) };
+  await pullImage(job, 'images.test/app:v1', optionsFor(places));
   return events;
 }
 
@@ -202,6 +209,50 @@ describe('a mirror that sends', () => {
     await expectWhole();
     const asked = mirrors[1].asked(image.layer.digest).map(({ headers }) => headers.range);
     expect(asked).toEqual(['bytes=2000000-']);
+  });
+});
+
+describe('what is read where nothing is taken back', () => {
+  const directory = (): string => scratch.path('read');
+  const openImage = (): ReturnType<typeof openRepository> => {
+    const held = { makeDirectory: () => (mkdirSync(directory(), { recursive: true }), directory()) };
+    return openRepository('images.test/app:v1', { store: held, registry: optionsFor(mirrors) });
+  };
+
+  it.each(LIES)('is right though a mirror sends %s', async (_name, lie) => {
+    mirrors[0].behaviours.push(lying(image.layer.digest, lie));
+    await using source = await openImage();
+    expect((await collect(source.content.read(image.layer))).equals(bytes)).toBe(true);
+    expect(readdirSync(directory())).toEqual([]);
+  });
+
+  it('is right though a mirror breaks off in the middle of something wrong', async () => {
+    const lie = breaksAfter(() => randomBytes(2_000_000));
+    mirrors[0].behaviours.push(lying(image.layer.digest, lie));
+    await using source = await openImage();
+    expect((await collect(source.content.read(image.layer))).equals(bytes)).toBe(true);
+  });
+
+  it('is nothing where all send something wrong', async () => {
+    const lie = sends(() => randomBytes(SIZE));
+    for (const registry of [...mirrors, main]) registry.behaviours.push(lying(image.layer.digest, lie));
+    await using source = await openImage();
+    const chunks: Uint8Array[] = [];
+    const read = async (): Promise<void> => {
+      for await (const chunk of source.content.read(image.layer)) chunks.push(chunk);
+    };
+    await expect(read()).rejects.toMatchObject({ code: 'DIGEST_MISMATCH' });
+    expect([chunks, readdirSync(directory())]).toEqual([[], []]);
+  });
+
+  it('leaves no file where somebody stops reading', async () => {
+    await using source = await openImage();
+    for await (const chunk of source.content.read(image.layer)) {
+      expect(bytes.subarray(0, chunk.length).equals(chunk)).toBe(true);
+      expect(readdirSync(directory())).toHaveLength(1);
+      break;
+    }
+    expect(readdirSync(directory())).toEqual([]);
   });
 });
 

@@ -2,8 +2,9 @@
 import { describe, expect, it } from 'vitest';
 import { chosenImages, findImage, onlyImage, renamed, splitPath } from '../../src/transfer/image-choice.ts';
 import { namedImages, indexEntries, type NamedImage } from '../../src/transfer/image-list.ts';
-import { namesTransport, parsePlace, TRANSPORTS } from '../../src/transfer/transports/places.ts';
+import { parsePlace, TRANSPORTS } from '../../src/transfer/transports/places.ts';
 import { storeTransport } from '../../src/transfer/transports/store.ts';
+import { namesTransport } from '../../src/transfer/transports/words.ts';
 import { addImage, MemoryContent } from './memory-content.ts';
 
 const content = new MemoryContent();

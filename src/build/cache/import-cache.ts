@@ -9,9 +9,7 @@ import type { ContentSource } from '../../oci/content.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
 import { digestOfDiffId, type CacheKey } from '../../oci/digest.ts';
 import { MEDIA_TYPES } from '../../oci/media-types.ts';
-import { parseReference } from '../../oci/reference.ts';
 import { storeSink } from '../../store/content-sink.ts';
-import type { RegistryClient } from '../../transfer/registry-client.ts';
 import type { Job } from '../options.ts';
 import { SharedWork } from '../shared-work.ts';
 import type { MadeStep } from '../step-context.ts';
@@ -28,7 +26,7 @@ export class ImportedCaches implements AsyncDisposable {
   readonly #job: Job;
   readonly #sources: readonly CacheSource[];
   readonly #insecure: readonly string[];
-  readonly #clients: RegistryClient[] = [];
+  readonly #opened: AsyncDisposable[] = [];
   readonly #found = new SharedWork<CacheKey, MadeStep | undefined>();
   #caches: Promise<readonly OpenCache[]> | undefined;
 
@@ -54,7 +52,7 @@ export class ImportedCaches implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const client of this.#clients) await client[Symbol.asyncDispose]();
+    for (const opened of this.#opened) await opened[Symbol.asyncDispose]();
   }
 
   async #openAll(): Promise<readonly OpenCache[]> {
@@ -73,28 +71,32 @@ export class ImportedCaches implements AsyncDisposable {
     return { name, source, records };
   }
 
+  /** By the way that pulls go: mirrors first. */
   async #openRegistry({
     reference,
   }: Extract<CacheSource, { type: 'registry' }>): Promise<{ source: ContentSource; root: Descriptor }> {
-    const { RegistryClient } = await import('../../transfer/registry-client.ts'); // most builds have no such cache
-    const { RegistrySource } = await import('../../transfer/registry-source.ts');
-    const { report, signal } = this.#job;
-    const client = new RegistryClient({ insecure: this.#insecure, report, signal });
-    this.#clients.push(client);
-    const parsed = parseReference(reference);
-    const source = new RegistrySource(client, parsed);
-    return { source, root: await source.resolve(parsed) };
+    const { openRepository } = await import('../../transfer/transports/registry.ts'); // most builds have no such cache
+    const { onlyImage } = await import('../../transfer/image-choice.ts');
+    const { store, report, signal } = this.#job;
+    const opened = await openRepository(reference, {
+      store,
+      report,
+      signal,
+      registry: { insecure: this.#insecure },
+    });
+    this.#opened.push(opened);
+    return { source: opened.content, root: onlyImage(opened.images, reference).root };
   }
 
   async #bring({ source }: OpenCache, { created, layer, descriptor }: FoundRecord): Promise<MadeStep> {
     if (layer === undefined) return { created };
     if (descriptor === undefined)
       throw new ArchBuildError('DOCUMENT_INVALID', `it has no layer ${layer.index}`);
-    const { verified } = await import('../../transfer/verified-stream.ts');
     const { store } = this.#job;
     const { diffId, size } = layer;
     const tar: Descriptor = { mediaType: MEDIA_TYPES.ociLayer, digest: digestOfDiffId(diffId), size };
     if (!(await storeSink(store).has(tar))) {
+      const { verified } = await import('../../transfer/verified-stream.ts');
       const { data } = await decompress(verified(descriptor, source.read(descriptor)));
       await store.blobs.write(tar, data);
     }
@@ -108,7 +110,8 @@ export class ImportedCaches implements AsyncDisposable {
     } catch (error) {
       signal.throwIfAborted();
       if (!(error instanceof ArchBuildError)) throw error;
-      report({ type: 'warning', text: `the cache ${name} is of no use here: ${error.message}` });
+      const places = error.items.map((item) => `; ${item}`).join('');
+      report({ type: 'warning', text: `the cache ${name} is of no use here: ${error.message}${places}` });
       return undefined;
     }
   }

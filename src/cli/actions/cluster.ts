@@ -72,7 +72,7 @@ async function planFor(
   { store, ssh }: { readonly store: Store; readonly ssh: Ssh },
   { image, flags }: Wanted,
 ): Promise<{ plan: ClusterPlan; details: ImageDetails }> {
-  const details = describeImage(store, store.images.get(image));
+  const details = describeImage(store.blobs, store.images.get(image));
   const hosts = await hostsOf(ssh, flags, signal);
   const facts = await imageFacts({ store, signal }, details);
   const environment = variablesOf('--env', flags.env);

@@ -38,7 +38,7 @@ export async function tag(
   const wanted = platformFlag(flags);
   const stored = store.images.get(image);
   const root =
-    wanted === undefined ? stored.root : pickPlatform(describeImage(store, stored), wanted).descriptor;
+    wanted === undefined ? stored.root : pickPlatform(describeImage(store.blobs, stored), wanted).descriptor;
   await store.images.put(root, names.map(fullName));
 }
 

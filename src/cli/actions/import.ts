@@ -8,13 +8,17 @@ import { beginStage, withStep } from '../../build/stage-state.ts';
 import { applyLayer } from '../../layer/apply-layer.ts';
 import { decompress } from '../../layer/decompress.ts';
 import { hashLayer } from '../../layer/write-layer.ts';
+import { formatPlatform, type Platform } from '../../oci/platform.ts';
 import { fullName } from '../../oci/reference.ts';
+import { factsOr } from '../../store/document-facts.ts';
+import { summarizeImage } from '../../store/image-summary.ts';
+import type { StoredImage } from '../../store/images.ts';
 import type { Snapshot } from '../../store/snapshots.ts';
 import type { Store } from '../../store/store.ts';
 import { overlayNamespace } from '../../sys/identity.ts';
 import { platformNamed } from '../architectures.ts';
 import type { ImportFlags } from '../transfer-flags.ts';
-import { storeFor, type Globals } from '../globals.ts';
+import { reporterFor, storeFor, type Globals } from '../globals.ts';
 import { requireRoot } from '../require-root.ts';
 
 export async function importRootfs(
@@ -40,8 +44,31 @@ export async function importRootfs(
     sourceDateEpoch: undefined,
   };
   const root = writeManifest(store, state, { platform, options });
-  await store.images.put(root, [reference]);
+  const taken = await store.images.put(root, [reference]);
+  for (const before of taken) tellTaken(globals, store, { before, platform });
   process.stdout.write(`${root.digest}\n`);
+}
+
+/** A name means one image, as it does to `build` and `load`; who wanted it to mean both platforms is told how. */
+function tellTaken(
+  globals: Globals,
+  store: Store,
+  { before, platform }: { readonly before: StoredImage; readonly platform: Platform },
+): void {
+  const { name = '', root } = before;
+  const summary = factsOr(() => summarizeImage(store.facts, before, store.blobs), undefined);
+  const names = summary?.platforms.map((each) => each.platform) ?? [];
+  const still = store.images.list().find((image) => image.root.digest === root.digest)?.name;
+  const fate = still === undefined ? 'that image has no name now' : `that image is still ${still}`;
+  const all = names.length > 1 ? '--all ' : '';
+  const both = `one name for all of them: \`arch-build manifest create ${all}NAME ${root.digest} ${name}\``;
+  reporterFor(globals)({
+    type: 'warning',
+    text: [
+      `${name} was ${root.digest}${names.length === 0 ? '' : ` for ${names.join(', ')}`}: ${fate}`,
+      ...(names.length === 0 || names.includes(formatPlatform(platform)) ? [] : [both]),
+    ].join('; '),
+  });
 }
 
 /** The layer is written by our own rules, so its bytes need not be kept beside the snapshot. */

@@ -15,10 +15,11 @@ import {
   writeList,
   type EntryChange,
 } from '../../transfer/manifest-list.ts';
-import { namesTransport, parsePlace } from '../../transfer/transports/places.ts';
+import { parsePlace } from '../../transfer/transports/places.ts';
 import { registryTransport } from '../../transfer/transports/registry.ts';
 import { storeTransport } from '../../transfer/transports/store.ts';
 import type { Place } from '../../transfer/transports/transport.ts';
+import { namesTransport } from '../../transfer/transports/words.ts';
 import { readDocument } from '../../transfer/verified-stream.ts';
 import { printJson } from '../answer.ts';
 import { platformNamed, platformsFlag } from '../architectures.ts';

@@ -37,7 +37,7 @@ export async function mount(
   }
   requireMountRights('mount', `look at files with \`arch-build run ${image} …\`, or run as root`);
   await using store = await storeFor(globals);
-  const details = describeImage(store, store.images.get(image));
+  const details = describeImage(store.blobs, store.images.get(image));
   const writable = flags.rw === true;
   const request: MountRequest = {
     store,

@@ -1,8 +1,23 @@
 /** The commands about images of the store: their tables of options. */
 import { Command, Option } from 'commander';
-import type { DfFlags, ImagesFlags, InspectFlags, ListFlags, PlatformFlags, PruneFlags } from '../flags.ts';
+import type {
+  DfFlags,
+  HistoryFlags,
+  ImagesFlags,
+  InspectFlags,
+  PlatformFlags,
+  PruneFlags,
+} from '../flags.ts';
 import type { CommandContext } from '../globals.ts';
-import { choice, formatOption, jsonOption, parseSize, platformOption, repeatable } from '../options.ts';
+import {
+  choice,
+  formatOption,
+  insecureOption,
+  jsonOption,
+  parseSize,
+  platformOption,
+  repeatable,
+} from '../options.ts';
 
 export function imageCommands(context: CommandContext): Command[] {
   return [
@@ -36,10 +51,12 @@ function imagesCommand({ globals }: CommandContext): Command {
     });
 }
 
+const INSPECTED = 'a name or digest of the store, or a place (docker://NAME, oci:DIR:TAG, …)';
+
 function inspectCommand({ globals }: CommandContext): Command {
   return new Command('inspect')
     .description('print an image’s documents as JSON')
-    .argument('<image>')
+    .argument('<image>', INSPECTED)
     .addOption(platformOption())
     .addOption(
       choice(
@@ -49,6 +66,7 @@ function inspectCommand({ globals }: CommandContext): Command {
       ).default('json'),
     )
     .option('--raw', 'the bytes of the index or manifest, as they are')
+    .addOption(insecureOption())
     .action(async (image: string, flags: InspectFlags) => {
       await (await import('../actions/inspect.ts')).inspect(globals(), image, flags);
     });
@@ -57,11 +75,12 @@ function inspectCommand({ globals }: CommandContext): Command {
 function historyCommand({ globals }: CommandContext): Command {
   return new Command('history')
     .description('list the steps an image was made by')
-    .argument('<image>')
+    .argument('<image>', INSPECTED)
     .addOption(platformOption())
     .addOption(formatOption())
     .addOption(jsonOption())
-    .action(async (image: string, flags: PlatformFlags & ListFlags) => {
+    .addOption(insecureOption())
+    .action(async (image: string, flags: HistoryFlags) => {
       await (await import('../actions/inspect.ts')).history(globals(), image, flags);
     });
 }

@@ -24,17 +24,22 @@ export interface SourceOptions {
   readonly insecure: readonly string[];
 }
 
+interface RegistryAccess extends RegistryOptions {
+  /** Makes a directory for what mirrors send. */
+  readonly scratch: () => string;
+}
+
 export class ImageSources implements AsyncDisposable {
   readonly #local: readonly ImageSource[];
   readonly #open: readonly AsyncDisposable[];
-  readonly #registry: RegistryOptions | undefined;
+  readonly #registry: RegistryAccess | undefined;
   /** By what is said to registries. */
   readonly #clients = new Map<string, RegistryClient>();
 
   private constructor(
     local: readonly ImageSource[],
     open: readonly AsyncDisposable[],
-    registry: RegistryOptions | undefined,
+    registry: RegistryAccess | undefined,
   ) {
     this.#local = local;
     this.#open = open;
@@ -55,7 +60,8 @@ export class ImageSources implements AsyncDisposable {
     if (kit !== undefined) local.push(kitSource(kit));
     if (pull !== 'always') local.push(storeSource(store));
     const asksRegistries = pull !== 'never' && !offline;
-    return new ImageSources(local, open, asksRegistries ? { insecure, report, signal } : undefined);
+    const scratch = (): string => store.makeDirectory('mirrored');
+    return new ImageSources(local, open, asksRegistries ? { insecure, report, signal, scratch } : undefined);
   }
 
   /** In order; with credentials for the registry, which are for nobody else. */
@@ -69,7 +75,7 @@ export class ImageSources implements AsyncDisposable {
   }
 
   /** Through the mirrors there are, but for a password that is given: that is for the registry alone. */
-  #registrySource(options: RegistryOptions, credentials: Credentials | undefined): ImageSource {
+  #registrySource(options: RegistryAccess, credentials: Credentials | undefined): ImageSource {
     return {
       label: 'its registry',
       find: async (reference) => {
@@ -82,9 +88,9 @@ export class ImageSources implements AsyncDisposable {
     };
   }
 
-  async #mirrored(options: RegistryOptions, reference: Reference): Promise<MirroredSource> {
+  async #mirrored(options: RegistryAccess, reference: Reference): Promise<MirroredSource> {
     const routes = await routesOf(reference, 'pull', options);
-    return new MirroredSource(this.#client(withRoutes(options, routes)), routes);
+    return new MirroredSource(this.#client(withRoutes(options, routes)), routes, options.scratch);
   }
 
   #client(options: RegistryOptions): RegistryClient {

@@ -6,6 +6,7 @@ import { layoutTransport } from './layout.ts';
 import { registryTransport } from './registry.ts';
 import { storeTransport } from './store.ts';
 import type { Place, Transport } from './transport.ts';
+import { FOREIGN } from './words.ts';
 
 export const TRANSPORTS: readonly Transport[] = [
   storeTransport,
@@ -15,9 +16,6 @@ export const TRANSPORTS: readonly Transport[] = [
   dockerArchiveTransport,
   directoryTransport,
 ];
-
-/** Of skopeo, and nothing we have: said by name, because `docker-daemon:app` would be a good image name. */
-const FOREIGN = /^(?:docker-daemon|containers-storage|ostree|atomic|tarball|sif):/;
 
 /** A word without a transport is taken for `otherwise`. `more`: transports of whoever asks. Throws USAGE, REFERENCE_INVALID. */
 export function parsePlace(text: string, otherwise: Transport, more: readonly Transport[] = []): Place {
@@ -31,7 +29,3 @@ export function parsePlace(text: string, otherwise: Transport, more: readonly Tr
   }
   return otherwise.place(text, text);
 }
-
-/** Whether a word has a transport in front. */
-export const namesTransport = (text: string): boolean =>
-  TRANSPORTS.some(({ prefix }) => text.startsWith(prefix)) || FOREIGN.test(text);

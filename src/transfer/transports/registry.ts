@@ -1,5 +1,6 @@
 /** `docker://NAME[:TAG|@DIGEST]`: a repository of a registry. */
 import { formatReference, parseReference, withDefaultTag } from '../../oci/reference.ts';
+import type { Store } from '../../store/store.ts';
 import { selectionOf, type ImageSource } from '../image-set.ts';
 import { onlyImage } from '../image-choice.ts';
 import { MirroredSource } from '../mirrored-source.ts';
@@ -39,17 +40,21 @@ function registryPlace(name: string, text: string): Place {
   };
 }
 
+interface Scratch {
+  readonly store: Pick<Store, 'makeDirectory'>;
+}
+
 /** The caller disposes it. Throws IMAGE_NOT_FOUND, REFERENCE_INVALID, REGISTRY, REGISTRY_AUTH, NETWORK… */
 export async function openRepository(
   name: string,
-  { registry = {}, ...control }: Control & Pick<TransportContext, 'registry'>,
+  { registry = {}, store, ...control }: Control & Pick<TransportContext, 'registry'> & Scratch,
 ): Promise<ImageSource & { readonly content: MirroredSource }> {
   const reference = withDefaultTag(parseReference(name));
   const options = { ...registry, ...controlOf(control) };
   const routes = await routesOf(reference, 'pull', options);
   const client = new RegistryClient(withRoutes(options, routes));
   try {
-    const source = new MirroredSource(client, routes);
+    const source = new MirroredSource(client, routes, () => store.makeDirectory('mirrored'));
     const root = await source.resolve(reference);
     // A digest names itself; a tag beside it may by now mean something else.
     const references = reference.digest === undefined ? [formatReference(reference)] : [];
