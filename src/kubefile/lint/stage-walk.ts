@@ -27,9 +27,9 @@ export function walkStages(kubefile: Kubefile, options: WalkOptions): LintStage[
     );
     const base = findBaseStage(kubefile, image, stage.index);
     const parent = base === undefined ? undefined : stages[base.index];
-    const known = parent?.environment ?? options.facts.images.get(image)?.environment;
+    const known = options.facts.images.get(image)?.environment;
     const complete = parent?.complete ?? (known !== undefined || image.toLowerCase() === 'scratch');
-    const begin = known ?? DEFAULT_ENVIRONMENT;
+    const begin = parent?.end ?? { variables: known ?? DEFAULT_ENVIRONMENT, declared: new Set() };
     stages.push({
       stage,
       parent,
@@ -68,11 +68,10 @@ function argSources(
 function walkStage(
   kubefile: Kubefile,
   instructions: readonly LintStep['instruction'][],
-  { begin, sources }: { readonly begin: Variables; readonly sources: ArgSources },
-): Pick<LintStage, 'steps' | 'environment'> {
-  let variables = new Map(begin);
-  const environment = new Map(begin);
-  let declared = new Set<string>();
+  { begin, sources }: { readonly begin: LintStage['end']; readonly sources: ArgSources },
+): Pick<LintStage, 'steps' | 'end'> {
+  let variables = new Map(begin.variables);
+  let declared = new Set(begin.declared);
   const steps: LintStep[] = [];
   for (const instruction of instructions) {
     steps.push({ instruction, variables, declared });
@@ -88,13 +87,10 @@ function walkStage(
       }
     } else if (instruction.keyword === 'ENV') {
       variables = new Map(variables);
-      for (const [key, value] of expandPairs(instruction.pairs, expand)) {
-        variables.set(key, value);
-        environment.set(key, value);
-      }
+      for (const [key, value] of expandPairs(instruction.pairs, expand)) variables.set(key, value);
     }
   }
-  return { steps, environment };
+  return { steps, end: { variables, declared } };
 }
 
 const expandPairs = (pairs: readonly KeyValue[], expand: (word: string) => string): [string, string][] =>
