@@ -39,7 +39,10 @@ export function containerConfigOf(state: StageState): ContainerConfig {
   return state.config.config ?? {};
 }
 
-/** A stage at its beginning: its base image's config and layers, and the ARGs of its base when that is a stage. */
+/**
+ * A stage at its beginning: its base image's config and layers, and the ARGs of its base when that is a stage. There
+ * the last writer has won; here ENV goes before them.
+ */
 export function beginStage(
   platform: Platform,
   base: {
@@ -58,7 +61,7 @@ export function beginStage(
     config,
     layers: base.layers,
     chain: base.chain,
-    variables: base.variables ?? environmentOf(config),
+    variables: new Map([...(base.variables ?? []), ...environmentOf(config)]),
     declaredArgs: [],
     cmdSet: false,
     origin: base.origin,

@@ -113,11 +113,11 @@ describeWith(['root', 'private-binfmt'], 'ARG and ENV', () => {
     },
     {
       name: 'what a stage has declared is there in those that begin with it, and in the history of its own alone',
-      text: 'FROM base AS one\nARG A=1 TARGETARCH\nENV E=$A\nARG E=2\nFROM one AS two\nFROM two\nRUN echo "$A $E $TARGETARCH" > /a\nARG B=${A}3\nRUN echo $B > /b\n',
+      text: 'FROM base AS one\nARG A=1 TARGETARCH\nENV E=$A\nARG E=2\nFROM one AS two\nFROM two\nRUN echo "$A $E $TARGETARCH" > /a\nARG B=${A}3 E=4\nRUN echo $B $E > /b\n',
       args: ['--build-arg', 'A=9'],
-      layers: [{ a: file('9 2 arm64') }, { b: file('93') }],
+      layers: [{ a: file('9 9 arm64') }, { b: file('93 4') }],
       config: { Env: expect.not.arrayContaining([expect.stringMatching(/^[AB]=/)]) as unknown },
-      history: ['RUN /bin/sh -c echo "$A $E $TARGETARCH" > /a', 'RUN |1 B=93 /bin/sh -c echo $B > /b'],
+      history: ['RUN /bin/sh -c echo "$A $E $TARGETARCH" > /a', 'RUN |2 B=93 E=4 /bin/sh -c echo $B $E > /b'],
     },
     {
       name: 'an explicit default beats the automatic value',

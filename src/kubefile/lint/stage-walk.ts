@@ -27,9 +27,10 @@ export function walkStages(kubefile: Kubefile, options: WalkOptions): LintStage[
     );
     const base = findBaseStage(kubefile, image, stage.index);
     const parent = base === undefined ? undefined : stages[base.index];
-    const known = options.facts.images.get(image)?.environment;
+    const known = parent?.end.environment ?? options.facts.images.get(image)?.environment;
     const complete = parent?.complete ?? (known !== undefined || image.toLowerCase() === 'scratch');
-    const begin = parent?.end ?? { variables: known ?? DEFAULT_ENVIRONMENT, declared: new Set() };
+    const environment = known ?? DEFAULT_ENVIRONMENT;
+    const begin = parent?.end ?? { variables: environment, environment, declared: new Set() };
     stages.push({
       stage,
       parent,
@@ -71,6 +72,7 @@ function walkStage(
   { begin, sources }: { readonly begin: LintStage['end']; readonly sources: ArgSources },
 ): Pick<LintStage, 'steps' | 'end'> {
   let variables = new Map(begin.variables);
+  const environment = new Map(begin.environment);
   let declared = new Set(begin.declared);
   const steps: LintStep[] = [];
   for (const instruction of instructions) {
@@ -87,10 +89,14 @@ function walkStage(
       }
     } else if (instruction.keyword === 'ENV') {
       variables = new Map(variables);
-      for (const [key, value] of expandPairs(instruction.pairs, expand)) variables.set(key, value);
+      for (const [key, value] of expandPairs(instruction.pairs, expand)) {
+        variables.set(key, value);
+        environment.set(key, value);
+      }
     }
   }
-  return { steps, end: { variables, declared } };
+  const end = { variables: new Map([...variables, ...environment]), environment, declared };
+  return { steps, end };
 }
 
 const expandPairs = (pairs: readonly KeyValue[], expand: (word: string) => string): [string, string][] =>
