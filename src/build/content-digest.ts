@@ -1,9 +1,9 @@
 /**
  * The digest of what a COPY selects, for its cache key: names, types, modes, contents and link targets. Times are not
- * part of it; owners and capabilities are only where they are copied, from one stage to another.
+ * part of it; owners and extended attributes are only where they are copied, from one stage to another.
  */
 import { createHash } from 'node:crypto';
-import { listXattrs, readXattr } from '../sys/xattr.ts';
+import { xattrsOf } from '../layer/attributes.ts';
 import { readLink } from '../layer/merged-tree.ts';
 import type { TreeNode } from '../layer/tree-node.ts';
 import { abortableTurns } from './abortable-turns.ts';
@@ -11,7 +11,7 @@ import type { SelectedSource } from './copy-sources.ts';
 import { hashFile, type FileDigests } from './file-digests.ts';
 
 export interface DigestOptions {
-  /** Owner and capabilities count: they are kept by the copy. */
+  /** Owner and extended attributes count: they are kept by the copy. */
   readonly keepsOwner: boolean;
   /** Where digests of unchanged files are remembered. */
   readonly known?: FileDigests;
@@ -30,7 +30,7 @@ export async function digestSources(
     const links = new Map<string, number>();
     for (const [index, { path, node }] of files.entries()) {
       hash.add(path, node.type, node.stat.mode, contentOf(node, links, { known: options.known, index }));
-      if (options.keepsOwner) hash.add(node.stat.uid, node.stat.gid, capabilityOf(node));
+      if (options.keepsOwner) hash.add(node.stat.uid, node.stat.gid, describeXattrs(node));
       const pause = turn();
       if (pause !== undefined) await pause;
     }
@@ -85,7 +85,8 @@ function contentOf(
   return known === undefined ? hashFile(node) : known.digest(node);
 }
 
-function capabilityOf({ type, host }: TreeNode): string {
-  if (type !== 'file' || !listXattrs(host).includes('security.capability')) return '';
-  return readXattr(host, 'security.capability')?.toString('hex') ?? '';
+function describeXattrs(node: TreeNode): string {
+  if (node.type !== 'file' && node.type !== 'directory') return '';
+  const xattrs = [...xattrsOf(node)].map(([name, value]) => [name, value.toString('hex')]);
+  return xattrs.length === 0 ? '' : JSON.stringify(xattrs.sort());
 }

@@ -4,13 +4,11 @@
  */
 import { ArchBuildError } from '../errors.ts';
 import { cleanBytePath, formatBytePath, joinBytePath, parentOf, type BytePath } from '../layer/byte-path.ts';
-import type { Attributes } from '../layer/attributes.ts';
+import { xattrsOf, type Attributes } from '../layer/attributes.ts';
 import type { LayerWriter } from '../layer/layer-writer.ts';
 import { readLink, type MergedTree } from '../layer/merged-tree.ts';
 import { permissionsOf, type TreeNode } from '../layer/tree-node.ts';
-import { DEVICE_MARK } from '../layer/whiteout.ts';
 import { decodeDevice } from '../sys/special-file.ts';
-import { listXattrs, readXattr } from '../sys/xattr.ts';
 import { abortableTurns } from './abortable-turns.ts';
 import type { ModeChange } from './chmod.ts';
 import type { SelectedSource } from './copy-sources.ts';
@@ -195,22 +193,14 @@ class Copier {
     const { owner, chmod, keepsOwner } = this.#request;
     const own = keepsOwner ? { uid: Number(node.stat.uid), gid: Number(node.stat.gid) } : { uid: 0, gid: 0 };
     const permissions = permissionsOf(node.stat);
-    const xattrs = keepsOwner && node.type === 'file' ? keptXattrs(node) : undefined;
+    const hasXattrs = keepsOwner && (node.type === 'file' || node.type === 'directory');
     return {
       ...(owner ?? own),
       mode: chmod?.(permissions, node.type === 'directory') ?? permissions,
       mtimeNs: wholeSecond(node.stat.mtimeNs),
-      ...(xattrs === undefined ? {} : { xattrs }),
+      ...(hasXattrs && { xattrs: xattrsOf(node) }),
     };
   }
-}
-
-/** Capabilities, and what says that a file stands for a device node. */
-const KEPT_XATTRS = ['security.capability', DEVICE_MARK];
-
-function keptXattrs({ host }: TreeNode): Map<string, Buffer> {
-  const names = listXattrs(host).filter((name) => KEPT_XATTRS.includes(name));
-  return new Map(names.map((name) => [name, readXattr(host, name) ?? Buffer.alloc(0)]));
 }
 
 /** As a layer keeps it, so that a snapshot and the same layer pulled again agree. */

@@ -51,7 +51,7 @@ export function expandOperands(
     urls: words.filter(isRemote),
     heredocs: sources.flatMap((source) =>
       source.kind === 'heredoc'
-        ? [{ name: source.heredoc.name, body: bodyOf(source.heredoc, state.variables, escape) }]
+        ? [{ name: source.heredoc.name, body: bodyOf(source.heredoc, state.variables) }]
         : [],
     ),
     destination: expand(destination),
@@ -70,8 +70,8 @@ export function withArch({ dialect, target }: CopyContext, variables: Variables)
     : new Map([...variables, ['ARCH', target.architecture]]);
 }
 
-const bodyOf = ({ body, expand }: Heredoc, variables: Variables, escape: '\\' | '`'): string =>
-  expand ? expandText(body, scopeOf(variables), { escape }) : body;
+const bodyOf = ({ body, expand }: Heredoc, variables: Variables): string =>
+  expand ? expandText(body, scopeOf(variables)) : body;
 
 /** As the image's history has it: BuildKit's words, and `--from` besides. */
 export function historyText({ keyword, flags, sources }: CopyInstruction, operands: CopyOperands): string {

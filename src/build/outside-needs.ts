@@ -47,11 +47,12 @@ export function findOutsideNeeds(written: NeedsSource): OutsideNeeds {
   const { options } = written;
   const kubefile = replaceStages(written.kubefile, options.buildContexts);
   const source = { ...written, kubefile };
-  const all = options.platforms.flatMap((target) =>
-    selectStages(kubefile, options, fromScope(source, target)).map((stage) =>
-      needsOfStage(source, stage, target),
-    ),
-  );
+  const all = options.platforms.flatMap((target) => {
+    const ends: StageEnds = new Map();
+    return selectStages(kubefile, options, fromScope(source, target)).map((stage) =>
+      needsOfStage(source, { stage, target, ends }),
+    );
+  });
   return {
     images: eachImageOnce(all.flatMap(({ images }) => images)),
     urls: firstOfEach(
@@ -75,19 +76,27 @@ export function expectedImages(source: NeedsSource): readonly NeededImage[] {
   }
 }
 
-function needsOfStage(source: NeedsSource, stage: Stage, target: Platform): OutsideNeeds {
+/** What stages end as, their layers aside, by index. */
+type StageEnds = Map<number, StageState>;
+
+interface StagePlace {
+  readonly stage: Stage;
+  readonly target: Platform;
+  /** Of the stages before; this one's is added. */
+  readonly ends: StageEnds;
+}
+
+function needsOfStage(source: NeedsSource, { stage, target, ends }: StagePlace): OutsideNeeds {
   const { kubefile } = source;
   const args = stageArgs(source, stage, target);
   const { image, platform } = expandFrom(source, stage.from, { args, target });
-  const isImage =
-    image !== '' &&
-    image.toLowerCase() !== 'scratch' &&
-    findBaseStage(kubefile, image, stage.index) === undefined;
+  const earlier = findBaseStage(kubefile, image, stage.index);
+  const isImage = image !== '' && image.toLowerCase() !== 'scratch' && earlier === undefined;
   const use = imageUse(source, stage, target);
   const images = isImage ? neededImages(source, stage.from, { image, platform, use }) : [];
   const urls: { url: string; location: SourceLocation }[] = [];
   const hostNetwork: SourceLocation[] = [];
-  let state = beginStage(platform, scratchImage(platform));
+  let state = beginStage(platform, (earlier && ends.get(earlier.index)) ?? scratchImage(platform));
   for (const instruction of stage.instructions) {
     const location = locationOf(kubefile, instruction);
     const expand = (word: string): string | undefined => expandOrNothing(word, state, kubefile.escape);
@@ -112,6 +121,7 @@ function needsOfStage(source: NeedsSource, stage: Stage, target: Platform): Outs
       images.push(...neededImages(source, instruction, { image: name, platform: target, use: 'content' }));
     }
   }
+  ends.set(stage.index, state);
   return { images, urls, hostNetwork };
 }
 

@@ -2,6 +2,7 @@
 import { ArchBuildError } from '../errors.ts';
 import type { StepName } from '../events.ts';
 import type { RunInstruction } from '../kubefile/instruction.ts';
+import { environmentOf } from '../oci/image-config.ts';
 import { formatPlatform } from '../oci/platform.ts';
 import type { Snapshot } from '../store/snapshots.ts';
 import { cacheKeyOf } from './cache-key.ts';
@@ -38,13 +39,12 @@ export function planRun(
   const command = runCommand(instruction, shellOf(state));
   const network = networkOf(instruction, options);
   const { User = '', WorkingDir = '/' } = containerConfigOf(state);
-  const variables = [...state.variables].filter(([key]) => !isProxyArg(key));
   const key = cacheKeyOf({
     platform: formatPlatform(state.platform),
     parent: state.chain.at(-1),
     instruction: ['RUN', ...command.argv],
     context: [
-      ...variables,
+      ...keyedVariables(state),
       ['#user', User],
       ['#workdir', WorkingDir],
       ['#network', network],
@@ -64,6 +64,15 @@ export function planRun(
     make: () =>
       makeLayer(context, state, { command, network, mounts, loan, step: { name, text: instruction.source } }),
   };
+}
+
+/** A proxy that the image sets is part of it, unlike one that only the build is given. */
+function keyedVariables({ config, variables }: StageState): [string, string][] {
+  const environment = environmentOf(config);
+  return [...variables].flatMap(([key, value]): [string, string][] => {
+    const keyed = isProxyArg(key) ? environment.get(key) : value;
+    return keyed === undefined ? [] : [[key, keyed]];
+  });
 }
 
 /** For a plan that cannot know what the step's mounts hold, or whether it is lent a shell: the sandbox without them. */

@@ -10,10 +10,8 @@ export { argValue, globalArgs, scopeOf } from '../kubefile/arg-values.ts';
 export type { ArgSources, Variables } from '../kubefile/arg-values.ts';
 
 /** Usable as ARG without declaration, kept out of history and cache keys: they say where we are, not what we build. */
-const PROXY_ARGS = ['HTTP_PROXY', 'HTTPS_PROXY', 'FTP_PROXY', 'NO_PROXY', 'ALL_PROXY'].flatMap((name) => [
-  name,
-  name.toLowerCase(),
-]);
+const PROXY_NAMES = ['HTTP_PROXY', 'HTTPS_PROXY', 'FTP_PROXY', 'NO_PROXY', 'ALL_PROXY'];
+const PROXY_ARGS = PROXY_NAMES.flatMap((name) => [name, name.toLowerCase()]);
 
 /** The automatic platform ARGs. `stage` is the stage being built, the target unless FROM --platform says otherwise. */
 export function platformArgs(build: Platform, target: Platform, stage: string): Variables {
@@ -27,11 +25,19 @@ export function platformArgs(build: Platform, target: Platform, stage: string): 
   return new Map([...of('BUILD', build), ...of('TARGET', target), ['TARGETSTAGE', stage]]);
 }
 
-/** Proxy settings given with --build-arg reach RUN although nobody declared them. */
+/**
+ * Proxy settings given with --build-arg reach RUN although nobody declared them, and in both spellings: some programs
+ * look at the one, some at the other.
+ */
 export function proxyVariables(buildArgs: Readonly<Record<string, string>>): [string, string][] {
-  return PROXY_ARGS.flatMap((name) => {
-    const value = buildArgs[name];
-    return value === undefined ? [] : [[name, value] as [string, string]];
+  return PROXY_NAMES.flatMap((name) => {
+    const [upper, lower] = [buildArgs[name], buildArgs[name.toLowerCase()]];
+    const either = upper ?? lower;
+    if (either === undefined) return [];
+    return [
+      [name, either],
+      [name.toLowerCase(), lower ?? either],
+    ] satisfies [string, string][];
   });
 }
 

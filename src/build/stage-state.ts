@@ -39,13 +39,17 @@ export function containerConfigOf(state: StageState): ContainerConfig {
   return state.config.config ?? {};
 }
 
-/** A stage at its beginning: its base image's config and layers. */
+/**
+ * A stage at its beginning: its base image's config and layers, and the ARGs of its base when that is a stage. There
+ * the last writer has won; here ENV goes before them.
+ */
 export function beginStage(
   platform: Platform,
   base: {
     readonly config: ImageConfig;
     readonly layers: readonly Descriptor[];
     readonly chain: readonly ChainId[];
+    readonly variables?: Variables;
     readonly origin?: BaseOrigin | undefined;
     readonly made?: readonly StepRecord[];
     readonly cluster?: ClusterImage | undefined;
@@ -57,7 +61,7 @@ export function beginStage(
     config,
     layers: base.layers,
     chain: base.chain,
-    variables: environmentOf(config),
+    variables: new Map([...(base.variables ?? []), ...environmentOf(config)]),
     declaredArgs: [],
     cmdSet: false,
     origin: base.origin,

@@ -28,9 +28,10 @@ export function expandWords(word: string, scope: Scope, options: ExpandOptions):
 }
 
 /**
- * The body of a here-document of COPY: variables replaced, quotes kept, and a backslash kept unless it stands before
- * `$` or another one, as a shell does it. Throws as `expandWord` does, but for quotes.
+ * The body of a here-document of COPY: variables replaced, quotes kept, and of a backslash and a character only that,
+ * whatever the file's escape character is: BuildKit's rule, a shell would keep most backslashes. Throws as `expandWord`
+ * does, but for quotes.
  */
-export function expandText(text: string, scope: Scope, options: ExpandOptions): string {
-  return lexWord(text, scope, { ...options, asText: true }).text;
+export function expandText(text: string, scope: Scope): string {
+  return lexWord(text, scope, { escape: '\\', asText: true }).text;
 }

@@ -21,7 +21,7 @@ export interface LexOptions {
   readonly keepQuotes?: boolean;
   readonly keepEscapes?: boolean;
   readonly keepUnset?: boolean;
-  /** Text, not a word: quotes are characters like others, and an escape only guards `$` and itself. */
+  /** Text, not a word: quotes are characters like others. */
   readonly asText?: boolean;
 }
 
@@ -88,8 +88,6 @@ class WordLexer {
     if (next === '"' && !text) return { piece: this.#doubleQuoted(), quoted: true };
     this.#take();
     if (next !== this.#options.escape) return { piece: next, quoted: false };
-    if (text && this.#depth === 0 && !['$', next].includes(this.#peek()))
-      return { piece: next, quoted: true };
     return { piece: (this.#rawEscapes ? next : '') + this.#take(), quoted: true };
   }
 

@@ -18,21 +18,27 @@ export interface Attributes {
   readonly xattrs?: ReadonlyMap<string, Uint8Array>;
 }
 
-/** Of an existing file, to make it again: what a copy-up keeps. An empty `host` (no layer has it) has no xattrs. */
-export function attributesOf({ host, stat, type }: TreeNode): Attributes {
+/** Of an existing file, to make it again: what a copy-up keeps. */
+export function attributesOf(node: TreeNode): Attributes {
+  const { stat } = node;
+  return {
+    mode: permissionsOf(stat),
+    uid: Number(stat.uid),
+    gid: Number(stat.gid),
+    mtimeNs: stat.mtimeNs,
+    xattrs: xattrsOf(node),
+  };
+}
+
+/** Those that stay with a file when it is made again. An empty `host` (no layer has it) has none. */
+export function xattrsOf({ host, type }: TreeNode): Map<string, Buffer> {
   const names = host.length === 0 || type === 'symlink' ? [] : listXattrs(host).filter(isSnapshotXattr);
   const xattrs = new Map<string, Buffer>();
   for (const name of names) {
     const value = readXattr(host, name);
     if (value !== undefined) xattrs.set(name, value);
   }
-  return {
-    mode: permissionsOf(stat),
-    uid: Number(stat.uid),
-    gid: Number(stat.gid),
-    mtimeNs: stat.mtimeNs,
-    xattrs,
-  };
+  return xattrs;
 }
 
 export function applyAttributes(

@@ -60,6 +60,18 @@ describeWithRoot('the digest of sources', () => {
     );
   });
 
+  it('changes with extended attributes where they are kept, and only there', async () => {
+    const plain: Items = { 'd/f': file('x') };
+    const others: Items[] = [
+      { 'd/f': file('x', { xattrs: { 'user.k': 'v' } }) },
+      { 'd/f': file('x', { xattrs: { 'user.k': 'w' } }) },
+      { ...plain, d: dir({ xattrs: { 'user.k': 'v' } }) },
+    ];
+    const kept = await Promise.all([plain, ...others].map((items) => digestOf(items, { keepsOwner: true })));
+    expect(new Set(kept).size).toBe(4);
+    expect(new Set(await Promise.all([plain, ...others].map((items) => digestOf(items)))).size).toBe(1);
+  });
+
   it('changes with the order and the names of sources', async () => {
     const items = { a: file('x'), b: file('x') };
     const digests = await Promise.all(

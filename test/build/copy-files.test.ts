@@ -9,7 +9,7 @@ import { ROOT, toBytePath } from '../../src/layer/byte-path.ts';
 import { commitUpper } from '../../src/layer/commit.ts';
 import { LayerWriter } from '../../src/layer/layer-writer.ts';
 import { MergedTree } from '../../src/layer/merged-tree.ts';
-import { readXattr } from '../../src/sys/xattr.ts';
+import { listXattrs, readXattr } from '../../src/sys/xattr.ts';
 import { describeWithRoot } from '../support/requires.ts';
 import { openScratch } from '../support/scratch.ts';
 import {
@@ -300,7 +300,7 @@ describeWithRoot('COPY gives', () => {
     });
   });
 
-  it('owners of a stage back, and capabilities', () =>
+  it('owners of a stage back, capabilities and the attributes of users', () =>
     copying(
       {
         context: {
@@ -311,17 +311,26 @@ describeWithRoot('COPY gives', () => {
             xattrs: {
               'security.capability': '\u0001\0\0\u0002\0\u0004\0\0\0\0\0\0\0\0\0\0\0\0\0\0',
               'user.x': 'y',
+              'user.overlay.opaque': 'y',
+              'trusted.x': 'y',
             },
           }),
+          'd/sub': dir({ xattrs: { 'user.x': 'z' } }),
         },
-        words: ['p'],
-        to: '/q',
+        words: ['p', 'd'],
+        to: '/q/',
         with: { keepsOwner: true },
       },
       (target) => {
-        expect(describeTree(target)).toEqual({ q: 'file 0755 5:6 P' });
-        expect(readXattr(join(target, 'q'), 'security.capability')).toHaveLength(20);
-        expect(readXattr(join(target, 'q'), 'user.x')).toBeUndefined();
+        expect(describeTree(target)).toEqual({
+          q: 'dir 0755',
+          'q/p': 'file 0755 5:6 P',
+          'q/sub': 'dir 0755',
+        });
+        expect(listXattrs(join(target, 'q/p')).sort()).toEqual(['security.capability', 'user.x']);
+        expect(readXattr(join(target, 'q/p'), 'security.capability')).toHaveLength(20);
+        expect(readXattr(join(target, 'q/p'), 'user.x')?.toString()).toBe('y');
+        expect(readXattr(join(target, 'q/sub'), 'user.x')?.toString()).toBe('z');
       },
     ));
 

@@ -64,6 +64,19 @@ it('is every image of the needed stages, on its own platform, at its first place
   ]);
 });
 
+it('knows what an earlier stage has set', () => {
+  const text = `FROM a AS one
+ARG VERSION=3
+ENV HOST=files.test
+FROM one AS two
+FROM two
+COPY --from=extra:$VERSION /a /a
+ADD https://$HOST/$VERSION.tar /e/
+`;
+  expect(imagesOf(text)).toContain('docker.io/library/extra:3 linux/arm64 COPY --from 6');
+  expect(findOutsideNeeds(sourceOf(text)).urls.map(({ url }) => url)).toEqual(['https://files.test/3.tar']);
+});
+
 it('leaves out what only the base image can say', () => {
   expect(imagesOf('FROM a\nCOPY --from=$SET_BY_THE_BASE /d /d\n')).toEqual([
     'docker.io/library/a:latest linux/arm64 FROM 1',

@@ -239,6 +239,7 @@ describe('RUN', () => {
     ['an ARG of another value', 'ARG A=2\nRUN make'],
     ['a --build-arg', 'ARG A=1\nRUN make', { buildArgs: { A: '3' } }],
     ['an ENV', 'ENV B=1\nRUN make'],
+    ['a proxy of the image', 'ENV http_proxy=p\nRUN make'],
     ['a user', 'USER nobody\nRUN make'],
     ['a shell', 'SHELL ["/bin/bash", "-c"]\nRUN make'],
     ['a network', 'RUN --network=none make'],
@@ -246,6 +247,13 @@ describe('RUN', () => {
     ['exec form', 'RUN ["make"]'],
   ])('has another cache key with %s', (_what, text, options) => {
     expect(keyOf(text, options)).not.toBe(keyOf(same));
+  });
+
+  it('tells proxies of images apart, whatever the build is given', () => {
+    const keys = ['p', 'q'].map((proxy) => keyOf(`ENV http_proxy=${proxy}\nRUN make`));
+    expect(keys[0]).not.toBe(keys[1]);
+    const given = { buildArgs: { http_proxy: 'x' } };
+    expect(keyOf('ENV http_proxy=p\nARG http_proxy\nRUN make', given)).toBe(keys[0]);
   });
 
   it.each<[string, string, StageOptions?]>([
@@ -277,11 +285,27 @@ describe('RUN', () => {
 
 describe('proxy settings', () => {
   it('reach RUN without a declaration, in both spellings', () => {
-    const given = { HTTP_PROXY: 'a', all_proxy: 'b', Http_Proxy: 'c', OTHER: 'd' };
+    const given = {
+      HTTP_PROXY: 'a',
+      all_proxy: 'b',
+      Http_Proxy: 'c',
+      OTHER: 'd',
+      no_proxy: 'e',
+      NO_PROXY: 'f',
+    };
     expect(proxyVariables(given)).toEqual([
       ['HTTP_PROXY', 'a'],
+      ['http_proxy', 'a'],
+      ['NO_PROXY', 'f'],
+      ['no_proxy', 'e'],
+      ['ALL_PROXY', 'b'],
       ['all_proxy', 'b'],
     ]);
-    expect([...Object.keys(given)].filter(isProxyArg)).toEqual(['HTTP_PROXY', 'all_proxy']);
+    expect([...Object.keys(given)].filter(isProxyArg)).toEqual([
+      'HTTP_PROXY',
+      'all_proxy',
+      'no_proxy',
+      'NO_PROXY',
+    ]);
   });
 });

@@ -33,6 +33,8 @@ interface Case {
   /** Layers above the base's. */
   readonly layers?: readonly LayerEntries[];
   readonly config?: object;
+  /** Of the entries above the base's, those of RUN. */
+  readonly history?: readonly string[];
   readonly error?: string | RegExp;
 }
 
@@ -63,6 +65,10 @@ async function check({ text, files = {}, prepare, args = [], ...expected }: Case
   if (expected.layers !== undefined)
     expect(layers.slice(fromScratch ? 0 : BASE_LAYERS)).toEqual(expected.layers);
   if (expected.config !== undefined) expect(config.config).toMatchObject(expected.config);
+  if (expected.history !== undefined) {
+    const runs = config.history.flatMap(({ created_by: text = '' }) => (/^RUN /.test(text) ? [text] : []));
+    expect(runs.slice(-expected.history.length)).toEqual(expected.history);
+  }
   const filled = config.history.filter((entry) => entry.empty_layer !== true);
   expect([filled.length, config.rootfs.diff_ids.length]).toEqual([layers.length, layers.length]);
 }
@@ -104,6 +110,14 @@ describeWith(['root', 'private-binfmt'], 'ARG and ENV', () => {
       args: ['--build-arg', 'A=9'],
       layers: [{ a: file('9') }],
       config: { Env: expect.arrayContaining(['A=2']) as unknown },
+    },
+    {
+      name: 'what a stage has declared is there in those that begin with it, and in the history of its own alone',
+      text: 'FROM base AS one\nARG A=1 TARGETARCH\nENV E=$A\nARG E=2\nFROM one AS two\nFROM two\nRUN echo "$A $E $TARGETARCH" > /a\nARG B=${A}3 E=4\nRUN echo $B $E > /b\n',
+      args: ['--build-arg', 'A=9'],
+      layers: [{ a: file('9 9 arm64') }, { b: file('93 4') }],
+      config: { Env: expect.not.arrayContaining([expect.stringMatching(/^[AB]=/)]) as unknown },
+      history: ['RUN /bin/sh -c echo "$A $E $TARGETARCH" > /a', 'RUN |2 B=93 E=4 /bin/sh -c echo $B $E > /b'],
     },
     {
       name: 'an explicit default beats the automatic value',

@@ -20,25 +20,23 @@ describe('the body of a here-document', () => {
     ['"$a" \'$a\'', '"A" \'A\''],
     ['it\'s "half', 'it\'s "half'],
     ['$q', '"x y"'],
-    ['a\\nb \\" \\\' \\t', 'a\\nb \\" \\\' \\t'],
-    ['end\\', 'end\\'],
+    ['a\\nb \\" \\\' \\t', 'anb " \' t'],
+    ['end\\', 'end'],
+    ['a\\\nb\\\\\nc', 'a\nb\\\nc'],
+    ['`$a', '`A'],
     ['$nothing.', '.'],
     ['100$', '100$'],
     ['', ''],
     ['  two  blanks \t', '  two  blanks \t'],
   ])('%j becomes %j', (body, expected) => {
-    expect(expandText(body, scope, { escape: '\\' })).toBe(expected);
-  });
-
-  it('guards with a backtick where that is the escape character', () => {
-    expect(expandText('`$a c:\\d\\$a `x', scope, { escape: '`' })).toBe('$a c:\\d\\A `x');
+    expect(expandText(body, scope)).toBe(expected);
   });
 
   it('leaves text without a dollar and without a backslash as it is', () => {
     fc.assert(
       fc.property(fc.string(), (text) => {
         const plain = text.replace(/[$\\]/g, '');
-        expect(expandText(plain, scope, { escape: '\\' })).toBe(plain);
+        expect(expandText(plain, scope)).toBe(plain);
       }),
     );
   });

@@ -73,8 +73,8 @@ export interface LintStage {
   /** FROM's image, expanded. */
   readonly image: string;
   readonly steps: readonly LintStep[];
-  /** ENV at the end: what a stage built on this one sees. */
-  readonly environment: Variables;
+  /** What a stage built on this one sees, ENV before ARG. */
+  readonly end: Omit<LintStep, 'instruction'> & { readonly environment: Variables };
   /** False when the base's environment is not known, so that any name may come from there. */
   readonly complete: boolean;
 }

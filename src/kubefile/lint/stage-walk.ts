@@ -27,9 +27,10 @@ export function walkStages(kubefile: Kubefile, options: WalkOptions): LintStage[
     );
     const base = findBaseStage(kubefile, image, stage.index);
     const parent = base === undefined ? undefined : stages[base.index];
-    const known = parent?.environment ?? options.facts.images.get(image)?.environment;
+    const known = parent?.end.environment ?? options.facts.images.get(image)?.environment;
     const complete = parent?.complete ?? (known !== undefined || image.toLowerCase() === 'scratch');
-    const begin = known ?? DEFAULT_ENVIRONMENT;
+    const environment = known ?? DEFAULT_ENVIRONMENT;
+    const begin = parent?.end ?? { variables: environment, environment, declared: new Set() };
     stages.push({
       stage,
       parent,
@@ -68,11 +69,11 @@ function argSources(
 function walkStage(
   kubefile: Kubefile,
   instructions: readonly LintStep['instruction'][],
-  { begin, sources }: { readonly begin: Variables; readonly sources: ArgSources },
-): Pick<LintStage, 'steps' | 'environment'> {
-  let variables = new Map(begin);
-  const environment = new Map(begin);
-  let declared = new Set<string>();
+  { begin, sources }: { readonly begin: LintStage['end']; readonly sources: ArgSources },
+): Pick<LintStage, 'steps' | 'end'> {
+  let variables = new Map(begin.variables);
+  const environment = new Map(begin.environment);
+  let declared = new Set(begin.declared);
   const steps: LintStep[] = [];
   for (const instruction of instructions) {
     steps.push({ instruction, variables, declared });
@@ -94,7 +95,8 @@ function walkStage(
       }
     }
   }
-  return { steps, environment };
+  const end = { variables: new Map([...variables, ...environment]), environment, declared };
+  return { steps, end };
 }
 
 const expandPairs = (pairs: readonly KeyValue[], expand: (word: string) => string): [string, string][] =>
