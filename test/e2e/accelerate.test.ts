@@ -87,6 +87,12 @@ describeWith(['root', 'private-binfmt', 'command:debootstrap'], '--accelerate', 
     expect(await sh(script)).not.toContain(NATIVE);
   });
 
+  it('takes limits of memory for no more than the emulator does: it could not start with them', async () => {
+    const script = 'ulimit -v 50000; ulimit -s 100; ulimit -d 100; ulimit -n 99; echo a | sort; ulimit -a';
+    expect(await sh(script)).toBe(await sh(script, []));
+    expect(await sh(`${script}; ${EXE}`)).toMatch(/^a\n[^]*nofiles +99\n[^]*\/dev\/twins\/loader$/);
+  });
+
   it('leaves programs of a rootfs inside the rootfs to the emulator', async () => {
     const library = '/lib/aarch64-linux-gnu';
     const script = `mkdir -p /r/bin /r${library} && cp /bin/ls /r/bin && cp /lib/ld-linux-aarch64.so.1 /r/lib
