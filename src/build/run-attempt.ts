@@ -128,6 +128,7 @@ function sandboxOf(
     network,
     user: { ...user, groups: [...new Set([...groups, ...added])] },
     isolation: emulation.isolation,
+    noMemoryLimits: twins.length > 0,
     mounts: placeMounts(rootfs, lowers, [
       ...settingsMounts(options.steps),
       ...twins,

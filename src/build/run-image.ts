@@ -93,7 +93,7 @@ export async function runImage(
     ids: ownIdentity(),
     pipes: [],
     mounts: placeMounts(rootfs, lowers, [...settingsMounts({ mounts: [], masks: options.masks }), ...twins]),
-    isolation: emulation.isolation,
+    ...{ isolation: emulation.isolation, noMemoryLimits: twins.length > 0 },
     user,
     environment: [...variables].map(([key, value]) => `${key}=${value}`),
     network: options.network,

@@ -16,7 +16,7 @@ import { withTools } from './step-toolbox.ts';
 /** What only the step knows: where its files are, how foreign programs run, who it runs as. */
 export interface SandboxParts extends Pick<
   StepPlanOptions,
-  'scratch' | 'lowerCount' | 'binds' | 'mounts' | 'isolation' | 'user'
+  'scratch' | 'lowerCount' | 'binds' | 'mounts' | 'isolation' | 'user' | 'noMemoryLimits'
 > {
   readonly command: RunCommand;
   readonly network: 'host' | 'none';

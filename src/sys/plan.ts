@@ -79,6 +79,8 @@ export type Operation =
   | { readonly op: 'group'; readonly path: string }
   | { readonly op: 'join' }
   | { readonly op: 'no-new-privileges' }
+  /** Whoever limits the memory of processes is told that it is done, and nothing is. */
+  | { readonly op: 'no-memory-limits' }
   /** Raises a hard limit that is below; the soft one stays. */
   | { readonly op: 'raise'; readonly resource: number; readonly hard: bigint }
   | { readonly op: 'limit'; readonly resource: number; readonly soft: bigint; readonly hard: bigint }
@@ -121,11 +123,9 @@ function encodeOperation(operation: Operation): string[] {
     case 'mask':
       return [operation.op, operation.path];
     case 'symlink':
-      return ['symlink', operation.target, operation.path];
     case 'copy':
-      return ['copy', operation.source, operation.target];
     case 'write':
-      return ['write', operation.path, operation.text];
+      return encodeContent(operation);
     case 'enter':
       return ['enter', String(operation.flags), operation.uidMap, operation.gidMap];
     case 'pivot':
@@ -135,7 +135,9 @@ function encodeOperation(operation: Operation): string[] {
     case 'umask':
     case 'raise':
     case 'limit':
+    case 'no-memory-limits':
     case 'capabilities':
+    case 'no-new-privileges':
     case 'ids':
       return encodeRight(operation);
     case 'environment':
@@ -145,17 +147,31 @@ function encodeOperation(operation: Operation): string[] {
     case 'loopback':
     case 'init':
     case 'join':
-    case 'no-new-privileges':
     case 'terminal':
       return [operation.op];
   }
 }
 
-/** What the command may do, and as whom. */
-function encodeRight(
-  operation: Extract<Operation, { op: 'umask' | 'raise' | 'limit' | 'capabilities' | 'ids' }>,
-): string[] {
+/** What is to be there, and where. */
+function encodeContent(operation: Extract<Operation, { op: 'symlink' | 'copy' | 'write' }>): string[] {
   switch (operation.op) {
+    case 'symlink':
+      return ['symlink', operation.target, operation.path];
+    case 'copy':
+      return ['copy', operation.source, operation.target];
+    case 'write':
+      return ['write', operation.path, operation.text];
+  }
+}
+
+type Right = 'umask' | 'raise' | 'limit' | 'no-memory-limits' | 'capabilities' | 'no-new-privileges' | 'ids';
+
+/** What the command may do, and as whom. */
+function encodeRight(operation: Extract<Operation, { op: Right }>): string[] {
+  switch (operation.op) {
+    case 'no-memory-limits':
+    case 'no-new-privileges':
+      return [operation.op];
     case 'umask':
       return ['umask', String(operation.mask)];
     case 'raise':

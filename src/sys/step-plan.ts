@@ -49,6 +49,8 @@ export interface StepPlanOptions {
   readonly limits?: readonly Limit[];
   /** Set-id bits and file capabilities give the command nothing. */
   readonly noNewPrivileges?: boolean;
+  /** The command cannot limit the memory of processes, and does not notice: as under an emulator. */
+  readonly noMemoryLimits?: boolean;
   /** Without it the command is where we are, and sees nothing of it. */
   readonly group?: StepGroup;
   /** Room in /dev/shm; 64 MiB unless said. */
@@ -95,6 +97,7 @@ export function stepPlan(options: StepPlanOptions): Operation[] {
     ...joinGroups(group),
     ...(options.terminal === undefined ? [] : [{ op: 'terminal' } as const]),
     ...limits.map((limit): Operation => ({ op: 'limit', ...limit })),
+    ...(options.noMemoryLimits === true ? [{ op: 'no-memory-limits' } as const] : []),
     { op: 'capabilities', keep: capabilities },
     ...(options.noNewPrivileges === true ? [{ op: 'no-new-privileges' } as const] : []),
     { op: 'ids', ...options.user },

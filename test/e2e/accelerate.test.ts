@@ -59,6 +59,13 @@ describeWith(['root', 'private-binfmt', 'command:debootstrap'], '--accelerate', 
     expect(await sh(`echo '${EXE}' > /x; sed -i '1i #!/bin/sh' /x; chmod +x /x; /x`)).toBe(NATIVE);
   });
 
+  it.each(['LANG=en_US.UTF-8', 'LC_ALL=C.UTF-8', 'LC_MESSAGES=POSIX', 'LC_TIME=ja_JP.UTF-8'])(
+    'starts them under a locale without translations: %s',
+    async (variable) => {
+      expect(await sh(exe(variable))).toBe(NATIVE);
+    },
+  );
+
   it('starts them for other users, and in a directory of another', async () => {
     expect(await sh(`id -un; ${EXE}; stat -c %U /etc/shadow`, ['--accelerate', '-u', 'nobody'])).toBe(
       `nobody\n${NATIVE}\nroot`,
@@ -70,11 +77,20 @@ describeWith(['root', 'private-binfmt', 'command:debootstrap'], '--accelerate', 
     ['that has got other rights', `chmod g+s /bin/ls; ${EXE}`],
     ['under LD_LIBRARY_PATH', exe('LD_LIBRARY_PATH=/nowhere')],
     ['under another locale', exe('LC_ALL=de_DE.ISO-8859-1')],
+    ['whose messages are translated', exe('LANG=ja_JP.UTF-8')],
+    ['whose messages are translated by one language or another', exe('LANGUAGE=en_US.UTF-8:ja.utf8')],
+    ['whose messages get another charset', exe('OUTPUT_CHARSET=EUC-JP')],
     ['when names are looked up elsewhere', `echo 'passwd: ldap files' > /etc/nsswitch.conf; ${EXE}`],
     ['that names a file of /proc', 'ls -l /proc/self/exe'],
     ['when libraries are preloaded', `echo > /etc/ld.so.preload; ${EXE}`],
   ])('leaves a program to the emulator %s', async (_, script) => {
     expect(await sh(script)).not.toContain(NATIVE);
+  });
+
+  it('takes limits of memory for no more than the emulator does: it could not start with them', async () => {
+    const script = 'ulimit -v 50000; ulimit -s 100; ulimit -d 100; ulimit -n 99; echo a | sort; ulimit -a';
+    expect(await sh(script)).toBe(await sh(script, []));
+    expect(await sh(`${script}; ${EXE}`)).toMatch(/^a\n[^]*nofiles +99\n[^]*\/dev\/twins\/loader$/);
   });
 
   it('leaves programs of a rootfs inside the rootfs to the emulator', async () => {

@@ -88,6 +88,7 @@ const ROWS: readonly [string, Operation, string[], string][] = [
   ],
   ['join', { op: 'join' }, ['join'], 'join'],
   ['new privileges', { op: 'no-new-privileges' }, ['no-new-privileges'], 'no-new-privileges'],
+  ['memory limits', { op: 'no-memory-limits' }, ['no-memory-limits'], 'no-memory-limits'],
   ['cgroup', { op: 'unshare', flags: CLONE.NEWCGROUP }, ['unshare', '33554432'], 'unshare cgroup'],
   ['mask', { op: 'mask', path: 'm/a' }, ['mask', 'm/a'], 'mask m/a'],
   ['copy', { op: 'copy', source: 'm/a', target: 'c' }, ['copy', 'm/a', 'c'], 'copy m/a c'],

@@ -118,6 +118,18 @@ describe('the plan of a step', () => {
     ]);
   });
 
+  it('takes limits of memory away from the command, not from those it is started with', () => {
+    const limits = [{ resource: 9, soft: 1n, hard: 2n }];
+    const named = (options: Partial<StepPlanOptions>): string[] => planOf(options).map(({ op }) => op);
+    expect(named({ limits })).not.toContain('no-memory-limits');
+    const names = named({ limits, noMemoryLimits: true });
+    expect(names.slice(names.indexOf('limit'))).toEqual([
+      'limit',
+      'no-memory-limits',
+      ...['capabilities', 'ids', 'workdir', 'environment', 'exec'],
+    ]);
+  });
+
   it('opens groups while the host is there, joins them in the command’s own process, and shows them read-only', () => {
     const shown = [{ source: '/sys/fs/cgroup/pids/g', name: 'pids', links: ['p'] }];
     const plan = planOf({ group: { joined: ['/sys/fs/cgroup/pids/g'], isPrivate: true, shown } });

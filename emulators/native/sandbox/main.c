@@ -33,6 +33,7 @@ static const struct { const char *name; int (*run)(void); } operations[] = {
 	{ "init", op_init }, { "trace", op_trace }, { "umask", op_umask }, { "terminal", op_terminal }, { "ids", op_ids },
 	{ "raise", op_raise }, { "limit", op_limit }, { "group", op_group }, { "join", op_join }, { "copy", op_copy },
 	{ "mask", op_mask }, { "no-new-privileges", op_no_new_privileges },
+	{ "no-memory-limits", op_no_memory_limits },
 	{ "capabilities", op_capabilities }, { "environment", op_environment }, { "exec", op_exec },
 };
 

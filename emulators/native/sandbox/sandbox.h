@@ -77,4 +77,7 @@ int op_exec(void);
 extern int is_traced;
 int op_trace(void);
 
+/* memory.c */
+int op_no_memory_limits(void);
+
 #endif

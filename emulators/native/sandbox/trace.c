@@ -14,11 +14,9 @@ int is_traced;
 
 #ifdef __x86_64__
 #include "exec.h"
+#include "filter.h"
 #include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -30,11 +28,7 @@ enum { I386_EXECVE = 11, I386_EXECVEAT = 358, SYSCALL_STOP = SIGTRAP | 0x80 };
 /* Without a filter every system call stops: much slower, and as good. */
 static bool filtered;
 
-#define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
-#define UNLESS(value, skip) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, skip)
-#define ANSWER(what) BPF_STMT(BPF_RET | BPF_K, what)
-
-static int install_filter(void) {
+static int stop_at_exec(void) {
 	static struct sock_filter code[] = {
 		LOAD(arch),
 		UNLESS(AUDIT_ARCH_X86_64, 6),
@@ -48,10 +42,7 @@ static int install_filter(void) {
 		UNLESS(I386_EXECVEAT, 1), ANSWER(SECCOMP_RET_TRACE | EXECVEAT_32),
 		ANSWER(SECCOMP_RET_ALLOW),
 	};
-	struct sock_fprog program = { sizeof code / sizeof *code, code };
-	/* Before Linux 5.16 a filter costs speculation, and emulators a lot of speed, unless it says that it need not. */
-	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, &program) == 0) return 0;
-	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0);
+	return install_filter(code, sizeof code / sizeof *code);
 }
 
 static void resume(pid_t tid, int signal_number) {
@@ -171,7 +162,7 @@ int op_trace(void) {
 	}
 	close(gate[0]);
 	default_signals();
-	char with_filter = install_filter() == 0, go;
+	char with_filter = stop_at_exec() == 0, go;
 	if (write(gate[1], &with_filter, 1) != 1 || read(gate[1], &go, 1) != 1) _exit(FAILED);
 	is_traced = 1;
 	return close(gate[1]);
