@@ -27,7 +27,6 @@ export function applyWorkdir(
   words: WordContext,
 ): StageState {
   const expanded = expandWord(word, scopeOf(state.variables), { escape: words.escape });
-  if (expanded === '') throw new ArchBuildError('KUBEFILE_SEMANTICS', 'WORKDIR needs a path');
   return withContainerConfig(state, { WorkingDir: resolveWorkdir(state, expanded) });
 }
 

@@ -282,6 +282,12 @@ describeWith(['root', 'private-binfmt'], 'COPY', () => {
       text: 'COPY --chown=1:1 f /t/\n',
       layers: [{ ...T, 't/f': 'file 0644 1:1 F' }],
     },
+    {
+      name: '--chown and --chmod of variables that come to nothing, as if they were not there',
+      text: 'FROM base AS one\nCOPY --chown=3:4 --chmod=600 f /from\nFROM base\nARG NONE\nCOPY --chown=$NONE --chmod=${NONE} f /x\nCOPY --from=one --chown=$NONE /from /y\n',
+      files: FILES,
+      layers: [{ x: file('F') }, { y: 'file 0600 3:4 F' }],
+    },
     { name: '--chown of a name nobody has', text: 'COPY --chown=nosuch f /x\n', error: /nosuch/ },
     {
       name: '--chmod of files and folders, not of the destination',
@@ -630,6 +636,12 @@ describeWith(['root', 'private-binfmt'], 'USER and WORKDIR', () => {
         { 'u/': 'dir 0755 70:1000' },
         { 't50/': 'dir 0755 0:50' },
       ],
+    },
+    {
+      name: 'a variable that comes to nothing changes nothing',
+      text: 'WORKDIR /d\nARG NONE\nWORKDIR $NONE\nWORKDIR "${NONE}"\nRUN pwd > /a\n',
+      layers: [{ a: file('/d') }],
+      config: { WorkingDir: '/d' },
     },
     {
       name: 'paths are cleaned, / is there',
