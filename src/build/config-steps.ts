@@ -181,7 +181,7 @@ function wordStep(state: StageState, keyword: 'USER' | 'STOPSIGNAL' | 'MAINTAINE
   }
 }
 
-/** WORKDIR's new value: relative to the old one, cleaned. */
+/** WORKDIR's new value: relative to the old one, cleaned; the old one where a variable came to nothing. */
 export function resolveWorkdir(state: StageState, word: string): string {
   const cleaned = posix.resolve('/', containerConfigOf(state).WorkingDir ?? '', word);
   return cleaned.replace(/^\/\//, '/');

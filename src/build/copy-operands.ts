@@ -45,7 +45,8 @@ export function expandOperands(
     throw new ArchBuildError('COPY', `COPY takes no URL: ${remote}`, { hint: 'write ADD' });
   const optional = (word: string | undefined): string | undefined =>
     word === undefined ? undefined : expand(word);
-  const chmod = optional(flags.chmod);
+  // Variables may come to nothing, and that to no flag at all.
+  const [chown, chmod] = [flags.chown, flags.chmod].map((word) => optional(word) || undefined);
   return {
     words: words.filter((word) => !isRemote(word)),
     urls: words.filter(isRemote),
@@ -56,7 +57,7 @@ export function expandOperands(
     ),
     destination: expand(destination),
     from: optional(flags.from),
-    chown: optional(flags.chown),
+    chown,
     chmod,
     changeMode: chmod === undefined ? undefined : parseChmod(chmod),
     exclude: flags.exclude.map(expand),

@@ -80,13 +80,13 @@ interface Surroundings {
   readonly hasTools: boolean;
 }
 
-/** The environment of the step's command, without what its emulator needs. */
+/** The environment of the step's command, without what its emulator needs. The proxies of where it runs go before the image's. */
 export function stepVariables(
   { buildArgs }: Pick<BuildOptions, 'buildArgs'>,
   state: StageState,
   { home, added, hasTools }: Surroundings,
 ): Variables {
-  const own = [...proxyVariables(buildArgs), ...state.variables, ...added];
+  const own = [...state.variables, ...proxyVariables(buildArgs), ...added];
   const variables = new Map([['PATH', DEFAULT_PATH], ['HOME', home], ...own]);
   return hasTools ? withTools(variables) : variables;
 }

@@ -19,7 +19,7 @@ import { readAccounts } from './rootfs-files.ts';
 import type { RunContext } from './step-context.ts';
 import { scopeOf } from './scope.ts';
 import { containerConfigOf, withContainerConfig, type StageState } from './stage-state.ts';
-import { lookUpUser } from './user-lookup.ts';
+import { lookUpOwner } from './user-lookup.ts';
 
 export function applyWorkdir(
   state: StageState,
@@ -27,7 +27,6 @@ export function applyWorkdir(
   words: WordContext,
 ): StageState {
   const expanded = expandWord(word, scopeOf(state.variables), { escape: words.escape });
-  if (expanded === '') throw new ArchBuildError('KUBEFILE_SEMANTICS', 'WORKDIR needs a path');
   return withContainerConfig(state, { WorkingDir: resolveWorkdir(state, expanded) });
 }
 
@@ -48,6 +47,12 @@ export function planWorkdir(
   return { name, text: instruction.source, createdBy, key, make: () => makeDirectory(context, state) };
 }
 
+/** As --chown has it: the group of a lone number is that number, whatever the group of that user is. */
+function ownerFor(user: string, lower: MergedTree): { uid: number; gid: number } {
+  const [name = '', ...group] = user.split(':');
+  return lookUpOwner([name || '0', ...group].join(':'), readAccounts(lower));
+}
+
 async function makeDirectory(context: RunContext, state: StageState): Promise<Snapshot | undefined> {
   const { job, options } = context;
   const { WorkingDir = '/', User = '' } = containerConfigOf(state);
@@ -62,7 +67,7 @@ async function makeDirectory(context: RunContext, state: StageState): Promise<Sn
   mkdirSync(directory, { mode: 0o755 });
   const mtimeNs = newFileTime(options);
   const writer = new LayerWriter(directory, lower, { now: mtimeNs });
-  const { uid, gid } = lookUpUser(User, readAccounts(lower));
+  const { uid, gid } = ownerFor(User, lower);
   writer.ensureParents(path, { uid, gid });
   writer.makeDirectory(path, { mode: 0o755, uid, gid, mtimeNs });
   return commitLayer(job, directory, {

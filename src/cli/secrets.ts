@@ -1,8 +1,8 @@
 /** `--secret` and `--ssh` of the command line, as docker buildx has them. */
-import { existsSync, statSync } from 'node:fs';
+import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Secret } from '../build/options.ts';
-import { ArchBuildError } from '../errors.ts';
+import { ArchBuildError, systemErrorCode } from '../errors.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -24,13 +24,27 @@ function secretOf(word: string, environment: Environment): [string, Secret] {
   }
   const path = fields.get('src') ?? fields.get('source');
   const isVariable = fields.get('type') === 'env';
-  if (path !== undefined && !isVariable) return [id, { path: resolve(path) }];
+  if (path !== undefined && !isVariable) return [id, { path: fileOf(id, path) }];
   const name = fields.get('env') ?? path ?? id;
   const value = environment[name];
   if (value !== undefined) return [id, { value }];
   if (fields.has('env') || isVariable)
     throw new ArchBuildError('USAGE', `--secret ${id}: the variable ${name} is not set`);
-  return [id, { path: resolve(id) }];
+  return [id, { path: fileOf(id, id) }];
+}
+
+/** Looked at before anything runs: the step that needs it may be hours away. */
+function fileOf(id: string, word: string): string {
+  const path = resolve(word);
+  try {
+    accessSync(path, constants.R_OK);
+  } catch (error) {
+    const code = systemErrorCode(error) ?? String(error);
+    throw new ArchBuildError('USAGE', `--secret ${id}: cannot read ${path}: ${code}`);
+  }
+  if (statSync(path).isDirectory())
+    throw new ArchBuildError('USAGE', `--secret ${id}: ${path} is a directory`);
+  return path;
 }
 
 function pairOf(field: string): [string, string] {

@@ -186,6 +186,18 @@ RUN --mount=type=secret,id=s --mount=type=secret,id=e,env=TOKEN --mount=type=sec
     ]);
   });
 
+  it.each([
+    ['a file that is not there', 'id=s,src=/nowhere/token', '--secret s: cannot read /nowhere/token: ENOENT'],
+    ['a directory', 'id=s,src=/usr', '--secret s: /usr is a directory'],
+    ['neither a variable nor a file', 'id=no-such-secret', /--secret no-such-secret: cannot read .*: ENOENT/],
+  ])('is refused before anything runs: %s', async (_, secret, refusal) => {
+    const kubefile = 'FROM busybox\nRUN echo before\nRUN --mount=type=secret,id=s true\n';
+    const { status, stderr } = await tryBuild(cli, 'x', { kubefile, args: [...ARGS, '--secret', secret] });
+    expect(status).toBe(2);
+    expect(stderr).toMatch(refusal);
+    expect(stderr).not.toContain('RUN echo before');
+  });
+
   it('may be missing unless it is required', async () => {
     expect(
       await outputOf(

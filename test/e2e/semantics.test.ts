@@ -120,6 +120,14 @@ describeWith(['root', 'private-binfmt'], 'ARG and ENV', () => {
       history: ['RUN /bin/sh -c echo "$A $E $TARGETARCH" > /a', 'RUN |2 B=93 E=4 /bin/sh -c echo $B $E > /b'],
     },
     {
+      name: 'a proxy the build is given is there in both spellings, and goes before the image’s',
+      text: 'ENV http_proxy=image NO_PROXY=own\nRUN echo "$HTTP_PROXY $http_proxy $NO_PROXY" > /a\n',
+      args: ['--build-arg', 'HTTP_PROXY=given'],
+      layers: [{ a: file('given given own') }],
+      config: { Env: expect.arrayContaining(['http_proxy=image']) as unknown },
+      history: ['RUN /bin/sh -c echo "$HTTP_PROXY $http_proxy $NO_PROXY" > /a'],
+    },
+    {
       name: 'an explicit default beats the automatic value',
       text: 'ARG TARGETARCH=zz\nRUN echo $TARGETARCH > /a\n',
       layers: [{ a: file('zz') }],
@@ -273,6 +281,12 @@ describeWith(['root', 'private-binfmt'], 'COPY', () => {
       name: '--chown does not touch a folder that is there',
       text: 'COPY --chown=1:1 f /t/\n',
       layers: [{ ...T, 't/f': 'file 0644 1:1 F' }],
+    },
+    {
+      name: '--chown and --chmod of variables that come to nothing, as if they were not there',
+      text: 'FROM base AS one\nCOPY --chown=3:4 --chmod=600 f /from\nFROM base\nARG NONE\nCOPY --chown=$NONE --chmod=${NONE} f /x\nCOPY --from=one --chown=$NONE /from /y\n',
+      files: FILES,
+      layers: [{ x: file('F') }, { y: 'file 0600 3:4 F' }],
     },
     { name: '--chown of a name nobody has', text: 'COPY --chown=nosuch f /x\n', error: /nosuch/ },
     {
@@ -611,6 +625,23 @@ describeWith(['root', 'private-binfmt'], 'USER and WORKDIR', () => {
         { 'w/': DIR, 'w/x/': DIR, 'w/x/y/': 'dir 0755 1000:1000', 'w/x/y/z/': 'dir 0755 1000:1000' },
       ],
       config: { WorkingDir: '/w/x/y/z' },
+    },
+    {
+      name: 'of a lone number, known or not, to the group of that number, as --chown has it',
+      text: 'RUN echo "other:x:70:1000::/:/bin/sh" >> /etc/passwd\nUSER 70\nWORKDIR /w\nUSER 4242\nWORKDIR /v\nUSER other\nWORKDIR /u\nUSER :50\nWORKDIR /t50\n',
+      layers: [
+        expect.objectContaining({}) as LayerEntries,
+        { 'w/': 'dir 0755 70:70' },
+        { 'v/': 'dir 0755 4242:4242' },
+        { 'u/': 'dir 0755 70:1000' },
+        { 't50/': 'dir 0755 0:50' },
+      ],
+    },
+    {
+      name: 'a variable that comes to nothing changes nothing',
+      text: 'WORKDIR /d\nARG NONE\nWORKDIR $NONE\nWORKDIR "${NONE}"\nRUN pwd > /a\n',
+      layers: [{ a: file('/d') }],
+      config: { WorkingDir: '/d' },
     },
     {
       name: 'paths are cleaned, / is there',

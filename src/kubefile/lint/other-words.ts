@@ -17,7 +17,7 @@ export const workdirRelativePath: Rule = {
         const path = expandOr(instruction.word, variables, kubefile);
         if (path.startsWith('/')) absolute = true;
         if (absolute) continue;
-        const message = `${path} is relative to a directory that only the base image knows`;
+        const message = `${path || instruction.word} is relative to a directory that only the base image knows`;
         yield { message, position: placeOf(source, instruction.range, instruction.word) };
       }
     }
