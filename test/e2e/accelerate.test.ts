@@ -15,6 +15,7 @@ beforeAll(async () => {
   await cli.run(['import', await debianRootfs(), 'foreign', '--platform', 'linux/arm64']);
   await cli.run(['import', await debianHost(), 'native', '--platform', 'linux/amd64']);
   await cli.run(['import', await busyboxRootfs(), 'busybox', '--platform', 'linux/arm64']);
+  await cli.run(['import', await busyboxRootfs('armv7l'), 'armbox', '--platform', 'linux/arm/v7']);
   await cli.run(['manifest', 'create', 'debian', 'foreign', 'native']);
 });
 afterAll(() => closeVerified(cli));
@@ -108,14 +109,20 @@ describeWith(['root', 'private-binfmt', 'command:debootstrap'], '--accelerate', 
     await expect(build(cli, 'bare', { kubefile, args: ['--accelerate=on', '--no-cache'] })).rejects.toThrow(
       /HOST_INCAPABLE.*not accelerated/s,
     );
-    const { status, stderr } = await cli.call([
-      'run',
-      '--accelerate=on',
-      '--isolation',
-      'prefix',
-      'busybox',
-      'true',
-    ]);
-    expect([status, stderr]).toEqual([2, expect.stringContaining('--isolation private')]);
+  });
+
+  it('says that a machine has no twins without asking for the base of this one', async () => {
+    const options = { platforms: ['--platform', 'linux/arm/v7'], args: ['--accelerate', '--no-cache'] };
+    const { log } = await build(cli, 'arm', { kubefile: 'FROM armbox\nRUN true\n', ...options });
+    expect(log).toMatch(/programs of .*armbox:latest are not accelerated: no program of arm is known/);
+  });
+
+  it.each([
+    ['auto', 0, 'warning: programs are not accelerated: '],
+    ['on', 2, '--isolation private'],
+  ])('says that programs started by a tracer are not accelerated (%s)', async (choice, expected, text) => {
+    const flags = [`--accelerate=${choice}`, '--isolation', 'prefix'];
+    const { status, stderr } = await cli.call(['run', ...flags, 'busybox', 'true']);
+    expect([status, stderr]).toEqual([expected, expect.stringContaining(text)]);
   });
 });

@@ -25,7 +25,11 @@ export interface NeutralPrograms {
 export const PROGRAM_DIRECTORIES = ['/bin', '/sbin', '/usr/bin', '/usr/sbin'];
 
 /** 64-bit little-endian machines whose signals have the same numbers as those of x86: shells print them. */
-export const NEUTRAL_MACHINES = ['aarch64', 'loongarch64', 'ppc64le', 'riscv64'];
+const NEUTRAL_MACHINES = ['aarch64', 'loongarch64', 'ppc64le', 'riscv64'];
+
+/** Why no program of the machine has a twin, as in `not accelerated: …`. */
+export const machineFault = (arch: string): string | undefined =>
+  NEUTRAL_MACHINES.includes(arch) ? undefined : `no program of ${arch} is known to do the same natively`;
 
 const COREUTILS_EXCEPT = [
   ...['uname', 'arch'], // say which machine it is
