@@ -7,6 +7,9 @@ static const char STEERING[][16] = {
 	"LD_", "GLIBC_TUNABLES=", "GCONV_PATH=", "LOCPATH=", "MALLOC_", "OUTPUT_CHARSET=",
 };
 
+/* ls(1): as the option --block-size. */
+static const char BLOCKS[][16] = {"LS_BLOCK_SIZE=", "BLOCK_SIZE=", "BLOCKSIZE="};
+
 /* locale(7): a charset other than UTF-8 is a module that the C library loads. */
 static const char LOCALE[][16] = {"LC_", "LANG=", "LANGUAGE="};
 static const char PLAIN_ENDS[][8] = {".UTF-8", ".utf8"};
@@ -48,6 +51,9 @@ static int is_plain_variable(const char *variable)
 {
 	for (unsigned i = 0; i < LENGTH(STEERING); i++)
 		if (after(variable, STEERING[i]) != 0)
+			return 0;
+	for (unsigned i = 0; i < LENGTH(BLOCKS); i++)
+		if (after(variable, BLOCKS[i]) != 0)
 			return 0;
 	for (unsigned i = 0; i < LENGTH(LOCALE); i++)
 		if (after(variable, LOCALE[i]) != 0)

@@ -32,12 +32,13 @@ static long auxiliary(char **after_environment, unsigned long type, long otherwi
 
 /*
  * The emulator has a /proc/cpuinfo, a /proc/self/maps and more of its own (qemu's linux-user/syscall.c), and who names
- * them, a shell in its script too, is to see those. Some programs say with their version what machine they are for.
+ * them, a shell in its script too, is to see those. Some programs say with their version what machine they are for,
+ * and with --block-size `ls` counts in long double, which is not the same on all.
  */
 static int asks_for_machine(char **arguments)
 {
 	for (; *arguments != 0; arguments++)
-		if (contains(*arguments, "/proc/") || equals(*arguments, "--version"))
+		if (contains(*arguments, "/proc/") || equals(*arguments, "--version") || after(*arguments, "--bl") != 0)
 			return 1;
 	return 0;
 }

@@ -89,6 +89,9 @@ export class NativeTwins {
   async #directory({ platform, origin }: Accelerated): Promise<Made> {
     const machine = architectureOf(platform);
     if (origin?.name === undefined || machine === undefined) return { fault: 'it has no name' };
+    const { machineFault } = await import('../emulation/twins/neutral-programs.ts');
+    const fault = machineFault(machine.arch); // before an image is brought for nothing
+    if (fault !== undefined) return { fault };
     try {
       const foreign = await this.#image(origin.name, platform);
       const native = await this.#image(origin.name, hostPlatform());

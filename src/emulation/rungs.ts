@@ -239,7 +239,7 @@ const LIMITS: Partial<Readonly<Record<ForeignRung, string>>> = {
 };
 
 function announce(
-  { report }: EmulationRequest,
+  { report, accelerate }: EmulationRequest,
   { rung, records }: Prepared,
   refused: readonly string[],
 ): void {
@@ -253,6 +253,8 @@ function announce(
   const programs = records.map(({ path, version }) => `qemu ${version ?? '?'} (${path ?? 'place unknown'})`);
   const better = refused.length === 0 ? '' : `; not ${refused.join('; not ')}`;
   report({ type: 'info', text: `emulation: ${[...programs, DESCRIPTIONS[rung]].join(', ')}${better}` });
+  if (accelerate !== 'off' && rung !== 'private')
+    report({ type: 'warning', text: 'programs are not accelerated: they are with --isolation private only' });
   const limits = LIMITS[rung];
   if (limits !== undefined) report({ type: 'warning', text: limits });
 }

@@ -15,6 +15,7 @@ beforeAll(async () => {
   await cli.run(['import', await debianRootfs(), 'foreign', '--platform', 'linux/arm64']);
   await cli.run(['import', await debianHost(), 'native', '--platform', 'linux/amd64']);
   await cli.run(['import', await busyboxRootfs(), 'busybox', '--platform', 'linux/arm64']);
+  await cli.run(['import', await busyboxRootfs('armv7l'), 'armbox', '--platform', 'linux/arm/v7']);
   await cli.run(['manifest', 'create', 'debian', 'foreign', 'native']);
 });
 afterAll(() => closeVerified(cli));
@@ -87,6 +88,12 @@ describeWith(['root', 'private-binfmt', 'command:debootstrap'], '--accelerate', 
     expect(await sh(script)).not.toContain(NATIVE);
   });
 
+  it('counts blocks as on the other machine', async () => {
+    const script =
+      'cd /var; head -c 4608000 /dev/zero > f; ls -s --block-size=1500 f; BLOCK_SIZE=1500 ls -s f';
+    expect(await sh(script)).toBe(await sh(script, [])); // 3072, where 64 bits of precision make 3073 of it
+  });
+
   it('takes limits of memory for no more than the emulator does: it could not start with them', async () => {
     const script = 'ulimit -v 50000; ulimit -s 100; ulimit -d 100; ulimit -n 99; echo a | sort; ulimit -a';
     expect(await sh(script)).toBe(await sh(script, []));
@@ -108,14 +115,20 @@ describeWith(['root', 'private-binfmt', 'command:debootstrap'], '--accelerate', 
     await expect(build(cli, 'bare', { kubefile, args: ['--accelerate=on', '--no-cache'] })).rejects.toThrow(
       /HOST_INCAPABLE.*not accelerated/s,
     );
-    const { status, stderr } = await cli.call([
-      'run',
-      '--accelerate=on',
-      '--isolation',
-      'prefix',
-      'busybox',
-      'true',
-    ]);
-    expect([status, stderr]).toEqual([2, expect.stringContaining('--isolation private')]);
+  });
+
+  it('says that a machine has no twins without asking for the base of this one', async () => {
+    const options = { platforms: ['--platform', 'linux/arm/v7'], args: ['--accelerate', '--no-cache'] };
+    const { log } = await build(cli, 'arm', { kubefile: 'FROM armbox\nRUN true\n', ...options });
+    expect(log).toMatch(/programs of .*armbox:latest are not accelerated: no program of arm is known/);
+  });
+
+  it.each([
+    ['auto', 0, 'warning: programs are not accelerated: '],
+    ['on', 2, '--isolation private'],
+  ])('says that programs started by a tracer are not accelerated (%s)', async (choice, expected, text) => {
+    const flags = [`--accelerate=${choice}`, '--isolation', 'prefix'];
+    const { status, stderr } = await cli.call(['run', ...flags, 'busybox', 'true']);
+    expect([status, stderr]).toEqual([expected, expect.stringContaining(text)]);
   });
 });

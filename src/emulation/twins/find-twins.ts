@@ -6,7 +6,7 @@ import type { Architecture } from '../architecture.ts';
 import { factsOf, type FileFacts } from './file-facts.ts';
 import { LibraryShelf, type Library, type RootPair } from './libraries.ts';
 import { nameServicesOf } from './name-services.ts';
-import { NEUTRAL_MACHINES } from './neutral-programs.ts';
+import { machineFault } from './neutral-programs.ts';
 import { C_LIBRARY, PackageRoot, type OwnedFile } from './package-root.ts';
 import { ProgramSearch, type Twin } from './program-search.ts';
 import { resolveInRoot, type RootFiles } from './root-files.ts';
@@ -40,8 +40,8 @@ const OLDEST_C_LIBRARY = { major: 2, minor: 33 };
 
 /** A text says why there are none, as in `not accelerated: …`. */
 export function findTwins(foreign: RootFiles, native: RootFiles, machines: TwinMachines): TwinSet | string {
-  const machine = machines.foreign.arch;
-  if (!NEUTRAL_MACHINES.includes(machine)) return `no program of ${machine} is known to do the same natively`;
+  const fault = machineFault(machines.foreign.arch);
+  if (fault !== undefined) return fault;
   const roots = {
     foreign: PackageRoot.read(foreign, machines.foreign),
     native: PackageRoot.read(native, machines.native),

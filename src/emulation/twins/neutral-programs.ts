@@ -17,15 +17,19 @@ export interface NeutralPrograms {
   readonly except?: readonly string[];
   /** Where its programs are besides the usual places. */
   readonly directory?: string;
-  /** qemu's names of the machines that this was found out for; all where absent. */
-  readonly machines?: readonly string[];
+  /** Of programs that are not alike on all machines: qemu's names of those on which they are as here. */
+  readonly machines?: Readonly<Record<string, readonly string[]>>;
 }
 
 /** Where programs are; a `/usr` may be in front. */
 export const PROGRAM_DIRECTORIES = ['/bin', '/sbin', '/usr/bin', '/usr/sbin'];
 
 /** 64-bit little-endian machines whose signals have the same numbers as those of x86: shells print them. */
-export const NEUTRAL_MACHINES = ['aarch64', 'loongarch64', 'ppc64le', 'riscv64'];
+const NEUTRAL_MACHINES = ['aarch64', 'loongarch64', 'ppc64le', 'riscv64'];
+
+/** Why no program of the machine has a twin, as in `not accelerated: …`. */
+export const machineFault = (arch: string): string | undefined =>
+  NEUTRAL_MACHINES.includes(arch) ? undefined : `no program of ${arch} is known to do the same natively`;
 
 const COREUTILS_EXCEPT = [
   ...['uname', 'arch'], // say which machine it is
@@ -38,11 +42,15 @@ const COREUTILS_EXCEPT = [
   ...['chcon', 'runcon'], // need SELinux, so nobody has compared them
 ];
 
+/** What zstd's library writes depends on whether the machine it was built for has vectors of 128 bits. */
+const WITH_VECTORS = ['aarch64'];
+
 /** By the name of Debian's package. */
 export const NEUTRAL_PACKAGES: Readonly<Record<string, NeutralPrograms>> = {
   apt: {
     only: ['copy', 'file', 'gpgv', 'http', 'store'], // what they are to do comes through a pipe
     directory: '/usr/lib/apt/methods',
+    machines: { store: WITH_VECTORS },
   },
   bzip2: {},
   coreutils: { except: COREUTILS_EXCEPT },
@@ -50,7 +58,10 @@ export const NEUTRAL_PACKAGES: Readonly<Record<string, NeutralPrograms>> = {
   dash: {},
   debianutils: { only: ['run-parts'] },
   diffutils: {},
-  dpkg: { only: ['dpkg-deb', 'update-alternatives'] }, // the others know their architecture; so does dpkg-deb --version
+  dpkg: {
+    only: ['dpkg-deb', 'update-alternatives'], // the others know their architecture; so does dpkg-deb --version
+    machines: { 'dpkg-deb': WITH_VECTORS },
+  },
   findutils: {},
   gpgv: {},
   grep: {},
@@ -63,5 +74,5 @@ export const NEUTRAL_PACKAGES: Readonly<Record<string, NeutralPrograms>> = {
   'util-linux': { only: ['flock', 'getopt', 'rev'] }, // most others look at the machine
   'xz-utils': {},
   zip: {},
-  zstd: { only: ['zstd'], machines: ['aarch64'] }, // what it writes depends on whether the machine has vectors of 128 bits
+  zstd: { only: ['zstd'], machines: { zstd: WITH_VECTORS } },
 };

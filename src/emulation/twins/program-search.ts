@@ -60,13 +60,14 @@ export class ProgramSearch {
 
   #addPackage(candidates: Map<bigint, Candidate>, name: string, rule: NeutralPrograms): void {
     const { foreign, native } = this.#roots;
-    if (rule.machines?.includes(foreign.machine.arch) === false) return;
+    const { arch } = foreign.machine;
     const [theirs, ours] = [foreign.packages.installed(name), native.packages.installed(name)];
     if (theirs === undefined || ours === undefined || theirs.version !== ours.version) return;
     for (const path of foreign.packages.filesOf(theirs)?.listed ?? []) {
-      const program = isProgramOf(rule, path) ? genuineProgram(foreign, path, theirs) : undefined;
+      const program = isProgramOf(rule, path, arch) ? genuineProgram(foreign, path, theirs) : undefined;
       const twin = program && genuineProgram(native, path, ours);
-      if (program === undefined || twin?.path !== program.path || !isNeutral(rule, program.path)) continue;
+      if (program === undefined || twin?.path !== program.path || !isNeutral(rule, program.path, arch))
+        continue;
       this.#addProgram(candidates, program, twin);
     }
   }
@@ -94,13 +95,16 @@ export class ProgramSearch {
   }
 }
 
-function isProgramOf(rule: NeutralPrograms, path: string): boolean {
+function isProgramOf(rule: NeutralPrograms, path: string, arch: string): boolean {
   const directory = dirname(path);
-  return (PROGRAM_DIRECTORIES.includes(directory) || directory === rule.directory) && isNeutral(rule, path);
+  return (
+    (PROGRAM_DIRECTORIES.includes(directory) || directory === rule.directory) && isNeutral(rule, path, arch)
+  );
 }
 
-function isNeutral({ only, except }: NeutralPrograms, path: string): boolean {
+function isNeutral({ only, except, machines }: NeutralPrograms, path: string, arch: string): boolean {
   const name = basename(path);
+  if (machines?.[name]?.includes(arch) === false) return false;
   return NAME.test(name) && (only?.includes(name) ?? true) && except?.includes(name) !== true;
 }
 

@@ -13,7 +13,17 @@ import { architectureByName } from '../../../src/emulation/architecture.ts';
 import { findTwins, type TwinSet } from '../../../src/emulation/twins/find-twins.ts';
 import type { RootFiles } from '../../../src/emulation/twins/root-files.ts';
 import { directoryFiles } from '../../support/directory-files.ts';
-import { ARM, md5, openImagePair, programFor, put, X86, type Change, type ImagePair } from './image-pair.ts';
+import {
+  ARM,
+  md5,
+  openImagePair,
+  POWER,
+  programFor,
+  put,
+  X86,
+  type Change,
+  type ImagePair,
+} from './image-pair.ts';
 import { linkedProgram } from './linked-program.ts';
 
 const MACHINES = { foreign: architectureByName(ARM.arch)!, native: architectureByName(X86.arch)! };
@@ -88,6 +98,24 @@ describe('twins of a sound pair', () => {
     );
     mkdirSync(`${pair.native}/usr/lib/${X86.triplet}`, { recursive: true });
     expect(namesIn(pair)).toEqual(ALL);
+  });
+
+  it.each([
+    [ARM, [...ALL, 'dpkg-deb', 'store', 'zstd']],
+    [POWER, ALL],
+  ])('compress with zstd only where it finds the same matches: $arch', async (machine, expected) => {
+    const programs = {
+      apt: '/usr/lib/apt/methods/store',
+      dpkg: '/usr/bin/dpkg-deb',
+      zstd: '/usr/bin/zstd',
+    };
+    await using pair = await openImagePair((packages, own) => {
+      for (const [name, path] of Object.entries(programs))
+        packages[name] = { version: '1', files: { [path]: programFor(own, name) } };
+    }, machine);
+    const machines = { ...MACHINES, foreign: architectureByName(machine.arch)! };
+    const set = findTwins(directoryFiles(pair.foreign), directoryFiles(pair.native), machines) as TwinSet;
+    expect(set.programs.map(({ name }) => name).sort()).toEqual([...expected].sort());
   });
 
   it('stand for every name of a file, and for none when it has another one', async () => {

@@ -25,6 +25,13 @@ export const X86: Machine = {
   loader: 'ld-linux-x86-64.so.2',
 };
 
+export const POWER: Machine = {
+  arch: 'ppc64le',
+  debian: 'ppc64el',
+  triplet: 'powerpc64le-linux-gnu',
+  loader: 'ld64.so.2',
+};
+
 export interface PackageSpec {
   readonly version: string;
   readonly depends?: string;
@@ -42,15 +49,15 @@ export interface ImagePair extends AsyncDisposable {
 /** Changes what is written; called once for each machine. */
 export type Change = (packages: Record<string, PackageSpec>, machine: Machine) => void;
 
-export async function openImagePair(change: Change = () => undefined): Promise<ImagePair> {
+export async function openImagePair(change: Change = () => undefined, machine = ARM): Promise<ImagePair> {
   const scratch = await openScratch('twins');
-  for (const [name, machine] of [
-    ['foreign', ARM],
+  for (const [name, own] of [
+    ['foreign', machine],
     ['native', X86],
   ] as const) {
-    const packages = soundPackages(machine);
-    change(packages, machine);
-    writeRoot(scratch.path(name), machine, packages);
+    const packages = soundPackages(own);
+    change(packages, own);
+    writeRoot(scratch.path(name), own, packages);
   }
   const [foreign, native] = [scratch.path('foreign'), scratch.path('native')];
   return { foreign, native, scratch, [Symbol.asyncDispose]: () => scratch[Symbol.asyncDispose]() };
