@@ -141,7 +141,7 @@ class Extraction {
   }
 
   async run(archive: AsyncIterable<Uint8Array>): Promise<void> {
-    for await (const each of readTar(archive)) {
+    for await (const each of readTar(archive, { tail: 'anything' })) {
       const entry = this.#adapt(each);
       const pending = (entry && this.#add(entry)) ?? this.#turn();
       if (pending !== undefined) await pending;

@@ -46,8 +46,16 @@ export interface TarEntry {
   body(): AsyncIterable<Buffer>;
 }
 
+export interface TarOptions {
+  /** What may be behind the end mark: zeros unless said. An archive of a user's may have anything there, as with tar. */
+  readonly tail?: 'zeros' | 'anything';
+}
+
 /** Consumes the input to its end. Throws LAYER_INVALID, also for what is beyond a limit (oci/limits.ts). */
-export async function* readTar(input: AsyncIterable<Uint8Array>): AsyncGenerator<TarEntry, undefined> {
+export async function* readTar(
+  input: AsyncIterable<Uint8Array>,
+  { tail = 'zeros' }: TarOptions = {},
+): AsyncGenerator<TarEntry, undefined> {
   const queue = new ByteQueue(input);
   const globals = new Map<string, string>();
   const [maxEntries, maxBytes] = [limitOf('layer-entries'), limitOf('layer-bytes')];
@@ -73,7 +81,7 @@ export async function* readTar(input: AsyncIterable<Uint8Array>): AsyncGenerator
       if (!entry.stored.isRead) await entry.stored.skip();
     }
     if (Object.keys(extensions).length > 0) throw invalidLayer('an extension header without its entry');
-    await expectEnd(queue);
+    await readTail(queue, tail);
   } finally {
     await queue.close();
   }
@@ -242,12 +250,17 @@ function xattrsOf(pax: ReadonlyMap<string, string>): ReadonlyMap<string, Buffer>
   return xattrs;
 }
 
-/** After the end mark there may be zeros only: what else is hidden there is nobody's. */
-async function expectEnd(queue: ByteQueue): Promise<void> {
+/** In a layer there may be zeros only: what else is hidden there is nobody's. */
+async function readTail(queue: ByteQueue, tail: 'zeros' | 'anything'): Promise<void> {
+  const second = await queue.take(BLOCK); // of the end mark
+  if (!isZero(second)) throw behindTheEnd();
   for (;;) {
     const rest = await queue.takeSome(1 << 20);
     if (rest === undefined) return;
-    if (rest.some((byte) => byte !== 0))
-      throw invalidLayer('there is something after the end of the archive');
+    if (tail === 'zeros' && !isZero(rest)) throw behindTheEnd();
   }
 }
+
+const isZero = (bytes: Uint8Array): boolean => bytes.every((byte) => byte === 0);
+
+const behindTheEnd = (): Error => invalidLayer('there is something after the end of the archive');

@@ -390,6 +390,24 @@ describeWithRoot('ADD of an archive', () => {
     await expect(adding(damage(tar), {})).rejects.toMatchObject({ code: 'ADD' });
   });
 
+  it.each<[string, (tar: Buffer) => Buffer]>([
+    ['text', (tar) => Buffer.concat([tar, Buffer.from('signed\n')])],
+    ['another archive', (tar) => Buffer.concat([tar, tarOf([{ path: 'b', type: 'file' }])])],
+    ['text, compressed', (tar) => gzipSync(Buffer.concat([tar, Buffer.from('signed\n')]))],
+  ])('passes over what is behind the end of an archive: %s', async (_, append) => {
+    const tar = tarOf([{ path: 'a', type: 'file' }]);
+    await adding(append(tar), {}, ({ unpacked, scratch }) => {
+      expect(unpacked).toBe(true);
+      expect(Object.keys(describeTree(scratch.path('target')))).toEqual(['o', 'o/a']);
+    });
+  });
+
+  it('refuses an archive that goes on behind half an end', async () => {
+    const entry = tarOf([{ path: 'a', type: 'file' }]).subarray(0, 512);
+    const broken = Buffer.concat([entry, Buffer.alloc(512), entry, Buffer.alloc(1024)]);
+    await expect(adding(broken, {})).rejects.toMatchObject({ code: 'ADD' });
+  });
+
   it('closes no descriptor but its own when a file is no archive', async () => {
     const later: number[] = [];
     for (let round = 0; round < 20; round++)
