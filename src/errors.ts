@@ -88,14 +88,16 @@ export class ArchBuildError extends Error {
   }
 }
 
-/** The same error with a place in the user's text, unless it already has one. */
+/** The same error, or failure of the machine, with a place in the user's text, unless it already has one. */
 export function atLocation(error: unknown, location: SourceLocation): unknown {
-  if (!(error instanceof ArchBuildError) || error.location !== undefined) return error;
-  return new ArchBuildError(error.code, error.message, {
+  const ours = error instanceof ArchBuildError ? error : systemFailure(error);
+  if (ours === undefined || ours.location !== undefined) return error;
+  const { code, message, hint, items, cause } = ours;
+  return new ArchBuildError(code, message, {
     location,
-    items: error.items,
-    ...(error.hint === undefined ? {} : { hint: error.hint }),
-    cause: error.cause,
+    items,
+    ...(hint === undefined ? {} : { hint }),
+    cause,
   });
 }
 
@@ -115,6 +117,24 @@ export function atSubject(error: unknown, subject: string): unknown {
 export function systemErrorCode(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error)) return undefined;
   return typeof error.code === 'string' ? error.code : undefined;
+}
+
+const FAILURE_HINTS: Readonly<Record<string, string>> = {
+  ENOSPC: 'free space on the store’s file system: `arch-build prune`, or another --root',
+  EDQUOT: 'the quota is used up: `arch-build prune`, or another --root',
+  EROFS: 'the file system is read-only: name another directory with --root',
+  EIO: 'the disk reports errors: see the kernel log',
+  EMFILE: 'raise the limit of open files (ulimit -n)',
+  ENFILE: 'the system has too many open files',
+};
+
+/** A failure of the machine that can come from any file operation, as an error to be read; else undefined. */
+export function systemFailure(error: unknown): ArchBuildError | undefined {
+  if (error instanceof ArchBuildError || !(error instanceof Error)) return undefined;
+  if ('syscall' in error && error.syscall === 'uv_cwd')
+    return new ArchBuildError('IO', 'the working directory does not exist any more', { cause: error });
+  const hint = FAILURE_HINTS[systemErrorCode(error) ?? ''];
+  return hint === undefined ? undefined : new ArchBuildError('IO', error.message, { hint, cause: error });
 }
 
 export function unreachable(value: never): never {

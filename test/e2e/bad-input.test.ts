@@ -314,7 +314,7 @@ describeWith(['root', 'private-binfmt'], 'a host that cannot do it', () => {
       await writeFile(`${folder}/large`, Buffer.alloc(30_000_000, 1));
       expectRefusal(await call(['build', '--emulate', 'aarch64', '--pull', 'never', '-t', 'x', folder]), {
         status: 1,
-        says: [/ENOSPC|No space left/, /^hint: .*(prune|space)/m],
+        says: [/ENOSPC|No space left/, /Kubefile:[23]:1: /, /^hint: .*(prune|space)/m],
       });
       const images = await call(['images', '--json']);
       expect(JSON.parse(images.stdout)).toHaveLength(1);
