@@ -1,12 +1,13 @@
 /**
- * The key of a step's result. Its inputs, in the order hashed: a version of this list, the platform, the chain of
+ * The key of a step's result. Its inputs, in the order hashed: a version of what steps make, the platform, the chain of
  * layers below, the instruction after expansion, and what else the kind of step depends on. Timestamps of source files
  * and the emulator's version are not among them.
  */
 import { createHash } from 'node:crypto';
 import type { CacheKey, ChainId } from '../oci/digest.ts';
 
-const VERSION = 'arch-build step 1';
+/** Goes up when an instruction makes something else than before: results of the old way are not found then. */
+const VERSION = 'arch-build step 2';
 
 export interface CacheInputs {
   readonly platform: string;
