@@ -5,9 +5,10 @@
  *
  * The suite comes out of Debian's source package, as the other conformance data does; test/conformance/bud stands in
  * for the programs, the registries and the web sites it uses, and its deltas.txt says which tests are skipped and why,
- * and where a test runs with other words in it. With --recheck none is skipped: what passes
- * then has to leave that list. Prints `N passed, N failed, N skipped` and writes one line per test to FILE. With
- * --platform only stand-ins for those platforms are made, with --image REGEXP only those with such a name; --jobs says how many tests run at the same time (default: processors, at most 4).
+ * and where a test runs with other words in it. With --recheck none is skipped: what passes then has to leave that list.
+ * Prints `N passed, N failed, N skipped` and writes one line per test to FILE. With --platform only stand-ins for those
+ * platforms are made, with --image REGEXP only those with such a name; --jobs says how many tests run at the same time
+ * (default: processors, at most 4).
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';

@@ -68,13 +68,7 @@ export async function runImage(
   const argv = commandOf(image.config, options);
   await ensureRootfs(job, image);
   const lowers = job.store.snapshots.trees(image.chain);
-  const scratch = job.store.makeDirectory('run');
-  writeHostFiles(scratch, hostFiles(options.network));
-  const rootfs = prepareRootfs(scratch, lowers, [
-    { source: join(scratch, 'hosts'), target: '/etc/hosts', readOnly: false, kind: 'file' },
-    { source: join(scratch, 'resolv.conf'), target: '/etc/resolv.conf', readOnly: false, kind: 'file' },
-    ...options.volumes.map(bindOf),
-  ]);
+  const rootfs = rootfsFor(job, lowers, options);
   const workdir = options.workdir ?? (image.config.config?.WorkingDir || '/');
   ensureWorkdir(rootfs, lowers, workdir);
   const emulation = await context.emulation.forPlatform(image.config);
@@ -93,7 +87,8 @@ export async function runImage(
     ids: ownIdentity(),
     pipes: [],
     mounts: placeMounts(rootfs, lowers, [...settingsMounts({ mounts: [], masks: options.masks }), ...twins]),
-    ...{ isolation: emulation.isolation, noMemoryLimits: twins.length > 0 },
+    isolation: emulation.isolation,
+    noMemoryLimits: twins.length > 0,
     user,
     environment: [...variables].map(([key, value]) => `${key}=${value}`),
     network: options.network,
@@ -108,6 +103,20 @@ export async function runImage(
   if (limited !== undefined)
     job.report({ type: 'warning', text: `${argv[0]}: ${limited.what}: ${limited.hint}` });
   return outcome;
+}
+
+function rootfsFor(
+  job: Job,
+  lowers: readonly string[],
+  options: Pick<RunOptions, 'network' | 'volumes'>,
+): ReturnType<typeof prepareRootfs> {
+  const scratch = job.store.makeDirectory('run');
+  writeHostFiles(scratch, hostFiles(options.network));
+  return prepareRootfs(scratch, lowers, [
+    { source: join(scratch, 'hosts'), target: '/etc/hosts', readOnly: false, kind: 'file' },
+    { source: join(scratch, 'resolv.conf'), target: '/etc/resolv.conf', readOnly: false, kind: 'file' },
+    ...options.volumes.map(bindOf),
+  ]);
 }
 
 function variablesOf(

@@ -143,12 +143,11 @@ function addMain(repository, source) {
     ...{ GIT_COMMITTER_NAME: 'tests', GIT_COMMITTER_EMAIL: 'tests@localhost', GIT_COMMITTER_DATE: date },
   };
   const git = (...args) => run('git', args, { env }).trim();
+  const blob = git('hash-object', '-w', join(source, 'tests/bud/from-scratch/Containerfile'));
   const commit = (names, parents) => {
     git('read-tree', '--empty');
-    for (const name of names) {
-      const blob = git('hash-object', '-w', join(source, 'tests/bud/from-scratch/Containerfile'));
+    for (const name of names)
       git('update-index', '--add', '--cacheinfo', `100644,${blob},tests/bud/from-scratch/${name}`);
-    }
     return git('commit-tree', git('write-tree'), '-m', names[0], ...parents);
   };
   const first = commit(['Dockerfile'], []);
